@@ -1,0 +1,67 @@
+# `make run` plays, `make test` proves; `make` lists the rest.
+# Settings come from the environment, from .env, or as in `make run PORT=8080`; .env.example lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
+
+.PHONY: run
+run: $(VENV)/runtime.stamp ## start the game on http://127.0.0.1:1323 with everything it needs
+	@exec $(BIN)/python -m server
+
+.PHONY: setup
+setup: $(VENV)/dev.stamp ## install what the server, the checks and the tests need into .venv
+
+.PHONY: check
+check: setup ## lint, format, types, import direction, heads of the Lua scripts, API descriptions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m persistence.live.scripts
+	$(BIN)/python -m scripts.describe --check
+	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py
+
+.PHONY: test
+test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k login" choose
+	$(BIN)/python -m pytest $(ARGS) $(TESTS)
+
+.PHONY: bench
+bench: setup ## measure what a click costs, beside an echo; ARGS="--profile" and others choose
+	$(BIN)/python -m scripts.bench $(ARGS)
+
+.PHONY: soak
+soak: setup ## play for MINUTES (30) with storms and dribblers, and see that nothing grows and nothing is lost
+	$(BIN)/python -m scripts.soak --minutes $(or $(MINUTES),30) --plot docs/images/soak.svg
+
+.PHONY: chaos
+chaos: setup ## break a running game for ten minutes and check that nothing is lost; ARGS="--for 60 --faults 30"
+	$(BIN)/python -m scripts.chaos $(ARGS)
+
+.PHONY: lock
+lock: setup ## pin what requirements*.in name; UPGRADE=--upgrade takes the newest of all
+	$(COMPILE) --output-file=requirements.lock requirements.in
+	$(COMPILE) --output-file=requirements-dev.lock requirements-dev.in
+
+# No line of a lock names an index or a folder: where packages come from is each machine's own matter.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet $(UPGRADE) --generate-hashes --strip-extras \
+	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-config
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+
+$(VENV)/runtime.stamp: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1): try 'make PYTHON=/path/of/python3.11 …'" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "No virtual environment could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing what the server needs into $(VENV) …"
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+$(VENV)/dev.stamp: requirements.lock requirements-dev.lock $(VENV)/runtime.stamp
+	@echo "Installing what checks and tests need into $(VENV) …"
+	@$(INSTALL) -r requirements.lock -r requirements-dev.lock
+	@touch $@
