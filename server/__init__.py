@@ -1,0 +1,1 @@
+"""The server: processes, sockets and the rules of the game."""

@@ -1,0 +1,127 @@
+"""What the rules answer, one class for each reply of a script; fields in the order of the reply.
+
+`duplicate` marks a seq that was applied before: the answer shows the present state, nothing changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cooked:
+    """After `cook`."""
+
+    version: int
+    dishes: float
+    xp: float
+    applied: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """After `sell`."""
+
+    version: int
+    dishes: float
+    money: float
+    xp: float
+    applied: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """After `upgrade_buy`. `passive`: whether there is income without a click."""
+
+    version: int
+    money: float
+    xp: float
+    id: int
+    times_bought: int
+    passive: bool
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Risen:
+    """After a `level_up` that raised the rank. `next_need`: xp for the rank after, 0 when none follows."""
+
+    version: int
+    rank: int
+    xp: float
+    next_need: float
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unrisen:
+    """After a `level_up` without enough xp, or at the last rank. `paid`: whether income changed an amount."""
+
+    version: int
+    rank: int
+    xp: float
+    paid: bool
+    money: float
+    dishes: float
+    accumulated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """After `session_reset`."""
+
+    version: int
+    money: float
+    dishes: float
+    rank: int
+    xp: float
+    stars: float
+    boost: float
+    accumulated: float
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """After `passive`. `changed`: whether income changed an amount."""
+
+    version: int
+    money: float
+    dishes: float
+    rank: int
+    xp: float
+    accumulated: float
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """After `session`: what the session itself does not say.
+
+    `offline`: what gaps of 10 s or more earned and nobody was shown yet, as seconds, money, dishes, xp
+    (hundredths).
+    """
+
+    version: int
+    last_seq: int
+    offline: tuple[int, float, float, float] | None
+    paid: bool
+    passive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """After `refresh`."""
+
+    version: int
+    passive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Achieved:
+    """After `achieve`: ids newly reached, ascending."""
+
+    version: int
+    newly: tuple[int, ...]

@@ -1,0 +1,54 @@
+"""A player's session: the persistent state that Redis holds and PostgreSQL keeps.
+
+Amounts are floats that hold whole numbers: exact to 2^53, the nearest double beyond, at most 1e300.
+The names are those of the hash in Redis and of the columns in PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NewType
+
+UserId = NewType("UserId", int)
+
+
+@dataclass(slots=True)
+class ClientWindow:
+    """Which of a client's last 64 numbers were applied.
+
+    Bit i of `applied` stands for `highest - i`. `used_s` is the Redis time of its last use, in seconds.
+    """
+
+    highest: int
+    applied: int
+    used_s: int
+
+
+@dataclass(slots=True)
+class Session:
+    """The persistent state of one player.
+
+    Units: `xp` hundredths; `stars` (current) and `accumulated` ten-thousandths; `boost` tenths;
+    `accrued_at_ms` Redis' time up to which passive income is paid. `offline` is what long gaps earned and
+    no client has been shown: seconds, money, dishes, xp (hundredths).
+    """
+
+    user_id: UserId
+    version: int
+    accrued_at_ms: int
+    money: float = 0.0
+    dishes: float = 0.0
+    rank: int = 0
+    xp: float = 0.0
+    stars: float = 0.0
+    accumulated: float = 0.0
+    boost: float = 0.0
+    bought: dict[int, int] = field(default_factory=dict)
+    clicks: float = 0.0
+    cooked: float = 0.0
+    earned: float = 0.0
+    purchases: float = 0.0
+    resets: float = 0.0
+    achieved: tuple[int, ...] = ()
+    offline: tuple[int, float, float, float] | None = None
+    clients: dict[str, ClientWindow] = field(default_factory=dict)
