@@ -1,0 +1,1 @@
+"""The wire contract, pure: messages, what a connection may do now, close codes."""

@@ -1,0 +1,65 @@
+"""What one connection may do now: whose it is, how long its token holds, its nonsense so far. Pure."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from server.game.session import UserId
+
+MAX_INVALID_IN_A_ROW: Final = 20
+
+
+class Verdict(Enum):
+    """What a token means for this connection."""
+
+    KNOWN = "the token checked before, not expired"
+    MISSING = "no token"
+    INVALID = "expired since it was checked, or revoked"
+    UNKNOWN = "another text than the one checked before: check it"
+
+
+class Conversation:
+    """The part of a connection's state that decides what its next message may do."""
+
+    __slots__ = (
+        "expires_at_s",
+        "family",
+        "has_shown_token",
+        "invalid_in_a_row",
+        "joined",
+        "revoked",
+        "token",
+        "user_id",
+    )
+
+    def __init__(self) -> None:
+        self.token = ""
+        self.expires_at_s = 0.0
+        self.user_id: UserId | None = None
+        self.family = ""
+        self.has_shown_token = False
+        self.joined = False
+        self.revoked = False
+        self.invalid_in_a_row = 0
+
+    def judge(self, token: str, now_s: float) -> Verdict:
+        """Compare a message's token with the one that was checked last; cheap, for each message."""
+        if token == self.token and token:
+            return Verdict.KNOWN if now_s < self.expires_at_s and not self.revoked else Verdict.INVALID
+        return Verdict.UNKNOWN if token else Verdict.MISSING
+
+    def bind(self, token: str, user_id: UserId, family: str, expires_at_s: float) -> bool:
+        """Accept a token that was checked; False when it is another user's than the connection's."""
+        self.has_shown_token = True
+        if self.user_id is not None and self.user_id != user_id:
+            return False
+        self.user_id = user_id
+        self.token, self.family, self.expires_at_s = token, family, expires_at_s
+        return True
+
+    def heard_nonsense(self) -> bool:
+        """Count one invalid message; True when that was one too many in a row."""
+        self.invalid_in_a_row += 1
+        return self.invalid_in_a_row >= MAX_INVALID_IN_A_ROW
