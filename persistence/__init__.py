@@ -1,0 +1,1 @@
+"""Where state lives: Redis (live), PostgreSQL (durable), and the ways between them."""

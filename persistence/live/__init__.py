@@ -1,0 +1,1 @@
+"""Live state: the lane to Redis, its keys, scripts and sessions."""

@@ -1,0 +1,239 @@
+"""A session as the hash in Redis: which numbers its packed fields hold, and the texts beside them.
+
+The numbers are doubles, little-endian, in three fields (twin of `lua/lib/formats.lua`), so that a script
+reads and writes what changes in one piece. `rates` is derived from the rest, by `refresh`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from server.game.session import ClientWindow, Session, UserId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOW: Final = ("version", "dirty", "dishes", "money", "xp", "clicks", "cooked", "earned", "tat")
+LIFE: Final = (
+    "boost",
+    "accrued_at",
+    "accumulated",
+    "rank",
+    "stars",
+    "purchases",
+    "resets",
+    "saved",
+    "saved_at",
+)
+RATES: Final = (
+    "cook_gain",
+    "click_xp",
+    "mPc",
+    "mM",
+    "sPs",
+    "dPc",
+    "dM",
+    "mPs",
+    "dPs",
+    "mpM",
+    "dpM",
+    "need",
+    "first_need",
+)
+AMOUNTS: Final = (
+    "money",
+    "dishes",
+    "xp",
+    "stars",
+    "accumulated",
+    "boost",
+    "clicks",
+    "cooked",
+    "earned",
+    "purchases",
+    "resets",
+)
+"""Numbers that are doubles in PostgreSQL and in `Session` too, by the same name."""
+
+PACKED_NOW: Final = struct.Struct(f"<{len(NOW)}d")
+PACKED_LIFE: Final = struct.Struct(f"<{len(LIFE)}d")
+PACKED_RATES: Final = struct.Struct(f"<{len(RATES)}d")
+PACKED: Final = {b"now": (NOW, PACKED_NOW), b"life": (LIFE, PACKED_LIFE), b"rates": (RATES, PACKED_RATES)}
+_WINDOW: Final = struct.Struct("<4d")
+
+CLIENT_PREFIX: Final = b"c:"
+_LOW_BITS: Final = 32
+
+
+class MalformedSessionError(ValueError):
+    """A stored session cannot be read. It is not dropped: whoever meets it sets it aside and reports it."""
+
+    def __init__(self, user_id: UserId, reason: str) -> None:
+        super().__init__(f"session of user {user_id}: {reason}")
+        self.user_id = user_id
+        self.reason = reason
+
+
+def number_text(value: float) -> str:
+    """Write a number so that it reads back as the same double, whole numbers below 1e17 as digits."""
+    return f"{value:.17g}"
+
+
+def numbers_of(fields: Mapping[bytes, bytes]) -> dict[str, float]:
+    """Read the packed fields that a hash has, by name. Raises ValueError when one has another length."""
+    numbers: dict[str, float] = {}
+    for name, (names, packed) in PACKED.items():
+        if name in fields:
+            try:
+                numbers.update(zip(names, packed.unpack(fields[name]), strict=True))
+            except struct.error as error:
+                raise ValueError(f"field {name.decode()!r}: {error}") from error
+    return numbers
+
+
+def session_of(user_id: UserId, fields: Mapping[bytes, bytes]) -> Session:
+    """Read a session from the reply of HGETALL.
+
+    Raises MalformedSessionError when a field is missing or cannot be read.
+    """
+    try:
+        numbers = numbers_of(fields)
+        offline = fields.get(b"offline")
+        return Session(
+            user_id=user_id,
+            version=_whole(numbers, "version", "now"),
+            accrued_at_ms=_whole(numbers, "accrued_at", "life"),
+            rank=_whole(numbers, "rank", "life"),
+            bought=parse_bought(fields[b"bought"].decode()),
+            achieved=parse_achieved(fields[b"achieved"].decode()),
+            offline=None if offline is None else parse_offline(offline.decode()),
+            clients={
+                name[len(CLIENT_PREFIX) :].decode(): unpacked_window(value)
+                for name, value in fields.items()
+                if name.startswith(CLIENT_PREFIX)
+            },
+            **{name: numbers[name] for name in AMOUNTS},
+        )
+    except KeyError as error:
+        name = error.args[0]
+        missing = name.decode() if isinstance(name, bytes) else name
+        raise MalformedSessionError(user_id, f"field {missing!r} is missing") from error
+    except (ValueError, OverflowError) as error:
+        raise MalformedSessionError(user_id, str(error)) from error
+
+
+def _whole(numbers: Mapping[str, float], name: str, field: str) -> int:
+    """Read a whole number; raises KeyError with the field that would hold it, or ValueError."""
+    if name not in numbers:
+        raise KeyError(field)
+    value = numbers[name]
+    if not value.is_integer():
+        raise ValueError(f"{name} is {value}")
+    return int(value)
+
+
+def fields_of(
+    session: Session, *, dirty: bool = False, saved: int | None = None, saved_at_ms: int = 0
+) -> list[bytes]:
+    """Write the persistent part as `name, value, name, value, …`, as HSET takes it.
+
+    PostgreSQL counts as having version `saved` (this one) since `saved_at_ms`; no rate limit holds.
+    """
+    fields = [
+        b"now",
+        PACKED_NOW.pack(
+            session.version,
+            dirty,
+            session.dishes,
+            session.money,
+            session.xp,
+            session.clicks,
+            session.cooked,
+            session.earned,
+            0,
+        ),
+        b"life",
+        PACKED_LIFE.pack(
+            session.boost,
+            session.accrued_at_ms,
+            session.accumulated,
+            session.rank,
+            session.stars,
+            session.purchases,
+            session.resets,
+            session.version if saved is None else saved,
+            saved_at_ms,
+        ),
+        b"bought",
+        bought_text(session.bought).encode(),
+        b"achieved",
+        ",".join(map(str, session.achieved)).encode(),
+    ]
+    if session.offline is not None:
+        fields += (b"offline", offline_text(session.offline).encode())
+    for name, window in session.clients.items():
+        fields += (CLIENT_PREFIX + name.encode(), packed_window(window))
+    return fields
+
+
+def parse_bought(text: str) -> dict[int, int]:
+    """Read `id:n,id:n,…`; raises ValueError."""
+    pairs = (pair.split(":") for pair in text.split(",")) if text else ()
+    return {int(upgrade): int(times) for upgrade, times in pairs}
+
+
+def bought_text(bought: Mapping[int, int]) -> str:
+    """Write what is owned as `id:n,id:n,…` with ascending ids."""
+    return ",".join(f"{upgrade}:{times}" for upgrade, times in sorted(bought.items()) if times)
+
+
+def parse_achieved(text: str) -> tuple[int, ...]:
+    """Read `id,id,…`; raises ValueError."""
+    return tuple(map(int, text.split(","))) if text else ()
+
+
+def parse_offline(text: str) -> tuple[int, float, float, float]:
+    """Read `seconds:money:dishes:xp`; raises ValueError."""
+    seconds, money, dishes, xp = text.split(":")
+    return int(seconds), float(money), float(dishes), float(xp)
+
+
+def offline_text(offline: tuple[int, float, float, float]) -> str:
+    """Write `seconds:money:dishes:xp`."""
+    return ":".join((str(offline[0]), *map(number_text, offline[1:])))
+
+
+# A client's window: four doubles in the hash, the text `highest:hi:lo:used_s` in PostgreSQL. Its 64 bits are
+# in two halves, each of which a double holds exactly.
+
+
+def packed_window(window: ClientWindow) -> bytes:
+    """Write a window as the hash holds it."""
+    low = window.applied & ((1 << _LOW_BITS) - 1)
+    return _WINDOW.pack(window.highest, window.applied >> _LOW_BITS, low, window.used_s)
+
+
+def unpacked_window(packed: bytes) -> ClientWindow:
+    """Read a window of the hash; raises ValueError."""
+    return parse_window(text_of_window(packed))
+
+
+def text_of_window(packed: bytes) -> str:
+    """Write a window of the hash as PostgreSQL keeps it; raises ValueError."""
+    try:
+        return "%d:%d:%d:%d" % _WINDOW.unpack(packed)  # noqa: UP031 - cuts the doubles to whole numbers
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"a client's window: {error}") from error
+
+
+def window_of_text(text: str) -> bytes:
+    """Write a window of PostgreSQL as the hash holds it; raises ValueError."""
+    highest, high, low, used_s = map(int, text.split(":"))
+    return _WINDOW.pack(highest, high, low, used_s)
+
+
+def parse_window(text: str) -> ClientWindow:
+    """Read `highest:hi:lo:used_s`; raises ValueError."""
+    highest, high, low, used_s = map(int, text.split(":"))
+    return ClientWindow(highest, high << _LOW_BITS | low, used_s)

@@ -1,0 +1,396 @@
+"""One pipelined Redis connection that everybody in this process shares.
+
+Commands are written once per event-loop pass and answered in order. RESP3 brings publications on the same
+connection, in the order in which Redis executed them among the replies. The lane knows nothing of this game.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+import hiredis
+import structlog
+from redis.exceptions import RedisError
+
+from persistence.live.lane_contract import (
+    LaneDown,
+    LaneError,
+    LaneFull,
+    LaneLimits,
+    LaneTotals,
+    OnReply,
+    ReplyLost,
+    Subscriber,
+    pack,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from redis.asyncio.connection import AbstractConnection
+
+_log = structlog.get_logger(__name__)
+
+_NO_REPLY: Final = object()
+_BUFFER_BYTES: Final = 64 * 1024
+_STOPPED: Final = "stopped"
+
+
+@dataclass(slots=True, eq=False)
+class _Confirmation:
+    """Stands in the queue of replies for a (un)subscription, which is confirmed by a push, not by a reply."""
+
+    kind: bytes
+    channel: bytes
+
+    def __call__(self, reply: object) -> None:
+        """Take what came in place of the confirmation: an error, or the loss of the connection."""
+        if isinstance(reply, hiredis.ReplyError):
+            _log.warning("subscription_refused", kind=self.kind.decode(), error=str(reply))
+
+
+class _Barrier:
+    """Withholds the replies and publications of a batch until enough replicas have it (WAIT)."""
+
+    __slots__ = ("_held", "_limits", "_totals", "command")
+
+    def __init__(self, limits: LaneLimits, totals: LaneTotals) -> None:
+        self._held: list[tuple[OnReply, object]] = []
+        self._limits = limits
+        self._totals = totals
+        self.command = pack("WAIT", limits.wait_replicas, limits.wait_replicas_ms)
+
+    def hold(self, take: OnReply, value: object) -> None:
+        """Keep what came until the barrier is passed."""
+        self._held.append((take, value))
+
+    def __call__(self, reply: object) -> None:
+        """Hand out what was held, in order: as it came, or as lost where the replicas fell short."""
+        held, self._held = self._held, []
+        enough = isinstance(reply, int) and reply >= self._limits.wait_replicas
+        if not enough:
+            self._totals.replicas_short += 1
+        for take, value in held:
+            kept = enough or isinstance(value, hiredis.ReplyError | hiredis.PushNotification)
+            _hand(take, value if kept else ReplyLost("too few replicas have it"))
+
+
+def _hand(take: OnReply, value: object) -> None:
+    """Call a handler; its fault is not the others'."""
+    try:
+        take(value)
+    except Exception:  # noqa: BLE001 - whatever it is, the others go on
+        _log.exception("reply_handler_failed", handler=repr(take)[:200])
+
+
+class Lane(asyncio.BufferedProtocol):
+    """A multiplexed, pipelined connection to one Redis master.
+
+    `open_connection` makes a connected redis-py connection (address, TLS, AUTH, HELLO 3 are its business).
+    Call `run` in a task that somebody owns; it connects again, with jittered back-off, until it is cancelled.
+    `up` has been as it is since `since_s`, a time of the loop.
+    """
+
+    __slots__ = (
+        "_barrier",
+        "_buffer",
+        "_flush_scheduled",
+        "_limits",
+        "_loop",
+        "_lost",
+        "_max_pending",
+        "_open_connection",
+        "_opening",
+        "_outgoing",
+        "_pending",
+        "_reader",
+        "_sent_marks",
+        "_subscriber",
+        "_transport",
+        "_writer",
+        "name",
+        "run_id",
+        "since_s",
+        "totals",
+        "up",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        open_connection: Callable[[], Awaitable[AbstractConnection]],
+        subscriber: Subscriber,
+        limits: LaneLimits | None = None,
+    ) -> None:
+        self.name = name
+        self.run_id = ""
+        self.up = False
+        self.totals = LaneTotals()
+        self._open_connection = open_connection
+        self._subscriber = subscriber
+        self._limits = limits or LaneLimits()
+        self._max_pending = self._limits.max_pending
+        self._loop = asyncio.get_running_loop()
+        self.since_s = self._loop.time()
+        self._transport: asyncio.Transport | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reader = hiredis.Reader(notEnoughData=_NO_REPLY)
+        # A plain protocol's transport allocates 256 KiB for each read: up to 17 µs in a fresh process.
+        # A view, since asyncio's TLS fills slices of it: those of a bytearray would be copies.
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._pending: deque[OnReply] = deque()
+        self._outgoing: list[bytes] = []
+        self._flush_scheduled = False
+        self._opening = False
+        self._lost = asyncio.Event()
+        self._sent_marks: deque[tuple[float, int]] = deque()
+        self._barrier = _Barrier(self._limits, self.totals) if self._limits.wait_replicas else None
+
+    @property
+    def depth(self) -> int:
+        """How many commands wait for their replies."""
+        return len(self._pending)
+
+    def send(self, command: bytes, on_reply: OnReply) -> None:
+        """Queue one packed command; `on_reply` is called exactly once, from the event loop.
+
+        Raises LaneDown or LaneFull, and then `on_reply` is never called: nothing was sent.
+        """
+        if not self.up:
+            raise LaneDown(self.name)
+        if len(self._pending) >= self._max_pending:
+            raise self._full()
+        self._push(command, on_reply)
+
+    async def call(self, *words: bytes | str | float) -> object:
+        """Send one command and wait for its reply.
+
+        Raises LaneError as `send` does, or hiredis.ReplyError as Redis answered. Cancelling the wait leaves
+        the
+        command on its way: it may have happened, and its reply goes to nobody.
+        """
+        future: asyncio.Future[object] = self._loop.create_future()
+
+        def settle(reply: object) -> None:
+            if future.done():
+                return
+            if isinstance(reply, Exception):
+                future.set_exception(reply)
+            else:
+                future.set_result(reply)
+
+        if not (self.up or self._opening):
+            raise LaneDown(self.name)
+        if len(self._pending) >= self._max_pending:
+            raise self._full()
+        self._push(pack(*words), settle)
+        return await future
+
+    def subscribe(self, channel: bytes) -> None:
+        """Subscribe to a sharded channel before any command queued after this call."""
+        self._subscription(b"ssubscribe", channel)
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """End the subscription to a sharded channel."""
+        self._subscription(b"sunsubscribe", channel)
+
+    def _subscription(self, kind: bytes, channel: bytes) -> None:
+        if self.up or self._opening:
+            command = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(kind), kind, len(channel), channel)
+            # Bounded by the channels themselves: one that was left out would be missed for good.
+            self._push(command, _Confirmation(kind, channel))
+
+    def _full(self) -> LaneFull:
+        self.totals.refused_full += 1
+        return LaneFull(self.name)
+
+    def _push(self, command: bytes, on_reply: OnReply) -> None:
+        self._pending.append(on_reply)
+        self._outgoing.append(command)
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self._transport is None or not self._outgoing:
+            return
+        if self._barrier is not None and self.up:
+            self._pending.append(self._barrier)
+            self._outgoing.append(self._barrier.command)
+        self.totals.sent += len(self._outgoing)
+        self.totals.batches += 1
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        self._transport.write(data)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the transport's signature
+        """Say where what arrives is to be put."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand each parsed reply to the command that waits longest, each push to the subscriber."""
+        reader = self._reader
+        pending = self._pending
+        # hiredis takes any buffer; its stub knows bytes alone.
+        reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]
+        gets = reader.gets
+        replies = 0
+        while True:
+            try:
+                reply = gets()
+            except hiredis.ProtocolError as error:
+                self._break(f"protocol error: {error}")
+                return
+            if reply is _NO_REPLY:
+                break
+            if reply.__class__ is hiredis.PushNotification:
+                self._take_push(reply)
+                continue
+            if not pending:
+                self._break("a reply that nobody waits for")
+                return
+            replies += 1
+            on_reply = pending.popleft()
+            if self._barrier is not None and self.up and on_reply is not self._barrier:
+                self._barrier.hold(on_reply, reply)
+                continue
+            try:
+                on_reply(reply)
+            except Exception:  # noqa: BLE001 - one caller's fault is not the others'
+                _log.exception("reply_handler_failed", lane=self.name)
+            if pending is not self._pending:
+                # A handler ended the connection: everybody has been told.
+                return
+        self.totals.replies += replies
+
+    def _take_push(self, push: list[object]) -> None:
+        kind = push[0]
+        if kind == b"smessage":
+            self.totals.publications += 1
+            if self._barrier is not None and self.up:
+                self._barrier.hold(self._published, push)
+            else:
+                _hand(self._published, push)
+            return
+        if kind not in (b"ssubscribe", b"sunsubscribe"):
+            return
+        head = self._pending[0] if self._pending else None
+        if isinstance(head, _Confirmation) and head.kind == kind and head.channel == push[1]:
+            self._pending.popleft()
+            self.totals.replies += 1
+        elif kind == b"sunsubscribe":
+            self._subscriber.unsubscribed(self, cast("bytes", push[1]))
+
+    def _published(self, push: object) -> None:
+        _, channel, payload = cast("tuple[bytes, bytes, bytes]", push)
+        self._subscriber.published(self, channel, payload)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits that the reply is lost, or that the command was never sent."""
+        self._break(str(exc) if exc else "closed by Redis")
+
+    def _break(self, reason: str) -> None:
+        """End the connection; idempotent."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        if self.up:
+            self.since_s = self._loop.time()
+        self.up = False
+        self.totals.last_error = reason
+        transport.abort()
+        pending, self._pending = self._pending, deque()
+        unsent = len(self._outgoing)
+        self._outgoing.clear()
+        self._sent_marks.clear()
+        if reason == _STOPPED:
+            _log.info("lane_closed", lane=self.name, waiting=len(pending))
+        else:
+            _log.warning("lane_lost", lane=self.name, reason=reason, waiting=len(pending))
+        self._lost.set()
+        sent = len(pending) - unsent
+        if self._barrier is not None:
+            # What was held came before whatever still waits.
+            self._barrier(ReplyLost(self.name))
+        for index, on_reply in enumerate(pending):
+            lost: LaneError = ReplyLost(self.name) if index < sent else LaneDown(self.name)
+            if index < sent:
+                self.totals.lost += 1
+            if on_reply is not self._barrier:
+                _hand(on_reply, lost)
+        self._subscriber.lane_lost(self)
+
+    async def run(self) -> None:
+        """Keep the connection up until cancelled."""
+        delay_s = self._limits.retry_first_s
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._limits.connect_timeout_s):
+                        await self._connect()
+                except (OSError, RedisError, hiredis.HiredisError, LaneError, TimeoutError) as error:
+                    self._break(str(error) or type(error).__name__)
+                    self._opening = False
+                    self.totals.last_error = str(error) or type(error).__name__
+                    await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+                    delay_s = min(delay_s * 2, self._limits.retry_most_s)
+                    continue
+                delay_s = self._limits.retry_first_s
+                await self._watch()
+        finally:
+            self._break(_STOPPED)
+
+    async def _connect(self) -> None:
+        connection = await self._open_connection()
+        # redis-py opens the connection; from here on its transport is the lane's. The writer is kept, since a
+        # StreamWriter or a redis-py connection that is collected closes its transport.
+        self._writer, connection._writer = connection._writer, None  # noqa: SLF001
+        connection._reader = None  # noqa: SLF001
+        if self._writer is None:
+            raise LaneDown(self.name)
+        transport = cast("asyncio.Transport", self._writer.transport)
+        self._reader = hiredis.Reader(notEnoughData=_NO_REPLY)
+        self._lost.clear()
+        self._transport = transport
+        transport.set_protocol(self)
+        self._opening = True
+        try:
+            info = cast("bytes", await self.call("INFO", "server"))
+            self.run_id = _run_id(info)
+            await self._subscriber.lane_opened(self)
+        finally:
+            self._opening = False
+        self.totals.connects += 1
+        self.up = True
+        self.since_s = self._loop.time()
+        _log.info("lane_opened", lane=self.name, run=self.run_id[:8])
+
+    async def _watch(self) -> None:
+        """Return when the connection is lost; break it when a reply takes longer than the limit."""
+        timeout_s = self._limits.reply_timeout_s
+        marks = self._sent_marks
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(timeout_s / 4):
+                    await self._lost.wait()
+            except TimeoutError:
+                now = self._loop.time()
+                marks.append((now, self.totals.replies + len(self._pending)))
+                while marks and self.totals.replies >= marks[0][1]:
+                    marks.popleft()
+                if marks and now - marks[0][0] >= timeout_s:
+                    self._break(f"no reply within {timeout_s:g} s")
+
+
+def _run_id(info: bytes) -> str:
+    """Read the run id out of the reply to INFO server."""
+    for line in info.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name == b"run_id":
+            return value.decode()
+    raise LaneDown("INFO without run_id")

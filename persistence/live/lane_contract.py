@@ -1,0 +1,87 @@
+"""What a lane promises and what it asks of others: errors, limits, totals, and who hears it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import hiredis
+
+if TYPE_CHECKING:
+    from persistence.live.lane import Lane
+
+OnReply = Callable[[object], None]
+"""Receives a command's reply: what hiredis parsed, a `hiredis.ReplyError`, or a `LaneError`."""
+
+
+def pack(*words: bytes | str | float) -> bytes:
+    """Pack one command as RESP."""
+    # hiredis' stub asks for a tuple of one word; it takes any number.
+    return hiredis.pack_command(words)  # type: ignore[arg-type,no-any-return]
+
+
+class LaneError(Exception):
+    """A command got no reply."""
+
+
+class LaneDown(LaneError):  # noqa: N818 - the state it reports
+    """There is no connection: the command was not sent. Send it again later."""
+
+
+class LaneFull(LaneError):  # noqa: N818 - the state it reports
+    """Too many commands wait for Redis: this one was not sent. Send it again later."""
+
+
+class ReplyLost(LaneError):  # noqa: N818 - the state it reports
+    """The command was sent and its reply was lost, or its replicas fell short: it may have happened."""
+
+
+class Subscriber(Protocol):
+    """Receives what a lane hears and lives through."""
+
+    async def lane_opened(self, lane: Lane) -> None:
+        """Prepare a fresh connection (scripts, subscriptions) before anybody else may send."""
+
+    def lane_lost(self, lane: Lane) -> None:
+        """Take note that the connection is gone and publications may be missed."""
+
+    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:
+        """Take a publication."""
+
+    def unsubscribed(self, lane: Lane, channel: bytes) -> None:
+        """Take note that the server ended a subscription that nobody asked to end (its slot moved)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """Bounds of a lane.
+
+    `max_pending` commands may wait for their replies; one that waited `reply_timeout_s` breaks the
+    connection. Attempts to connect are `retry_first_s` to `retry_most_s` apart, jittered.
+    With `wait_replicas` above 0 the replies of a batch are withheld until so many replicas have it; where
+    they fall short within `wait_replicas_ms`, its commands are answered by ReplyLost: they may be lost yet.
+    """
+
+    max_pending: int = 50_000
+    reply_timeout_s: float = 2.0
+    connect_timeout_s: float = 2.0
+    retry_first_s: float = 0.05
+    retry_most_s: float = 1.0
+    wait_replicas: int = 0
+    wait_replicas_ms: int = 1000
+
+
+@dataclass(slots=True)
+class LaneTotals:
+    """What a lane did since it was made; plain integers, read by the metrics."""
+
+    sent: int = 0
+    replies: int = 0
+    batches: int = 0
+    publications: int = 0
+    lost: int = 0
+    connects: int = 0
+    refused_full: int = 0
+    replicas_short: int = 0
+    last_error: str = ""

@@ -1,0 +1,296 @@
+"""Which lane serves which bucket: one lane for one Redis, one for each master of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import hiredis
+import structlog
+from redis.exceptions import RedisError
+
+from persistence.live.addresses import is_cluster, named_nodes, opener
+from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, bucket_of
+from persistence.live.lane import Lane
+from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from persistence.live.addresses import Node, Open
+    from persistence.live.scripts import Script
+    from server.game.session import UserId
+
+_log = structlog.get_logger(__name__)
+
+_REFRESH_AT_MOST_EVERY_S: Final = 0.1
+
+
+class Hearer(Protocol):
+    """What the lanes tell their owner."""
+
+    def channels_of(self, lane: Lane) -> list[bytes]:
+        """Name the channels that this process needs on a lane."""
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Take note that a lane is up (again), its subscriptions made: publications may have been missed."""
+
+    def published(self, channel: bytes, words: list[bytes]) -> None:
+        """Take a publication of another process, split into its words after the origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What a Redis said of itself when its lane opened."""
+
+    appendonly: bool
+    appendfsync: str
+    maxmemory_policy: str
+    maxmemory: int
+
+    @property
+    def keeps_every_answer(self) -> bool:
+        """Whether a killed Redis comes back with everything it had answered."""
+        return self.appendonly and self.appendfsync == "always"
+
+    def warnings(self) -> list[str]:
+        """Say in words how this Redis could lose answered requests; empty when it can't."""
+        found = []
+        if not self.appendonly:
+            found.append("Redis has no append-only file: a restart loses everything since the last flush")
+        elif self.appendfsync != "always":
+            found.append(
+                f"Redis has appendfsync {self.appendfsync}: a crash can lose up to 2 s of answered requests"
+            )
+        if self.maxmemory and self.maxmemory_policy != "noeviction":
+            found.append(f"Redis has maxmemory-policy {self.maxmemory_policy}: it may evict unsaved sessions")
+        return found
+
+
+class Lanes:
+    """All lanes of this process. Call `start`, then `lane_for`; `stop` ends them."""
+
+    def __init__(
+        self,
+        url: str,
+        origin: str,
+        scripts: Mapping[str, Script],
+        limits: LaneLimits | None = None,
+    ) -> None:
+        self.origin = origin.encode()
+        self.scripts = scripts
+        self.durability: dict[str, Durability] = {}
+        self._url = url
+        self._hearer: Hearer | None = None
+        self._limits = limits or LaneLimits()
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._by_bucket: list[Lane] = []
+        self._stopping: list[asyncio.Task[None]] = []
+        self._refreshing: asyncio.Task[None] | None = None
+        self._read_again = asyncio.Event()
+        self._reading_ended = asyncio.Event()
+        self._stopped = False
+        self.full_s = float("-inf")
+        """When a Redis last refused a change because it was at its maxmemory (loop time)."""
+        self.cluster = is_cluster(url)
+
+    @property
+    def all(self) -> list[Lane]:
+        """Every lane, up or not."""
+        return list(self._lanes.values())
+
+    def lane_for(self, bucket: Bucket) -> Lane:
+        """Return the lane to the master that holds a bucket, as far as this process knows."""
+        return self._by_bucket[bucket]
+
+    def lane_of(self, user_id: UserId) -> Lane:
+        """Return the lane to the master that holds a player's keys."""
+        return self._by_bucket[bucket_of(user_id)]
+
+    async def start(self, hearer: Hearer) -> None:
+        """Make the lanes, which tell `hearer` what they hear; they connect by themselves.
+
+        Raises LaneDown when no node of a cluster answers.
+        """
+        self._hearer = hearer
+        if self.cluster:
+            await self._read_topology()
+        else:
+            lane = self._add("redis", opener(self._url))
+            self._by_bucket = [lane] * BUCKETS
+
+    async def wait_up(self, timeout_s: float) -> bool:
+        """Wait until every lane is up; False when one is not within the time."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not all(lane.up for lane in self._lanes.values()):
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+    async def stop(self) -> None:
+        """End every lane; what still waits for a reply is told that it is lost."""
+        self._stopped = True
+        self._end_reading()
+        tasks = [*self._tasks.values(), *self._stopping]
+        if self._refreshing is not None:
+            tasks.append(self._refreshing)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def _add(self, name: str, open_connection: Open) -> Lane:
+        lane = Lane(name, open_connection, self, self._limits)
+        self._lanes[name] = lane
+        self._tasks[name] = asyncio.get_running_loop().create_task(lane.run(), name=f"lane {name}")
+        return lane
+
+    # What a lane tells (persistence.live.lane.Subscriber).
+
+    async def lane_opened(self, lane: Lane) -> None:
+        """Load the scripts and subscribe anew before anybody may send."""
+        await asyncio.gather(
+            *(lane.call("SCRIPT", "LOAD", script.source) for script in self.scripts.values()),
+            self._ask_durability(lane),
+        )
+        self._subscribe_all(lane)
+        asyncio.get_running_loop().call_soon(self._ready, lane)
+
+    def _subscribe_all(self, lane: Lane) -> None:
+        for channel in self._hearer.channels_of(lane) if self._hearer is not None else ():
+            lane.subscribe(channel)
+
+    def _ready(self, lane: Lane) -> None:
+        if lane.up and self._hearer is not None:
+            self._hearer.lane_ready(lane)
+
+    def lane_lost(self, lane: Lane) -> None:  # noqa: ARG002 - a lane names itself
+        """Ask the cluster where its buckets are now: a master may have been replaced."""
+        if self.cluster:
+            self.refresh()
+
+    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:  # noqa: ARG002 - as above
+        """Pass on a publication, but for those of this process: their replies carry the same news."""
+        words = payload.split(b" ")
+        if words[0] != self.origin and self._hearer is not None:
+            self._hearer.published(channel, words[1:])
+
+    def unsubscribed(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above
+        """Find the slot's new place, subscribe there, and let the owner send the present state."""
+        self.refresh()
+
+    async def _ask_durability(self, lane: Lane) -> None:
+        try:
+            reply = await lane.call(
+                "CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy", "maxmemory"
+            )
+        except hiredis.ReplyError as error:
+            # Managed Redis services refuse CONFIG; what can't be read is not claimed.
+            _log.warning("redis_durability_not_told", lane=lane.name, error=str(error))
+            self.durability.pop(lane.name, None)
+            return
+        items = cast("dict[bytes, bytes]", reply)
+        durability = Durability(
+            appendonly=items.get(b"appendonly") == b"yes",
+            appendfsync=items.get(b"appendfsync", b"").decode(),
+            maxmemory_policy=items.get(b"maxmemory-policy", b"").decode(),
+            maxmemory=int(items.get(b"maxmemory", b"0")),
+        )
+        self.durability[lane.name] = durability
+        for warning in durability.warnings():
+            _log.warning("redis_found_unsafe", lane=lane.name, why=warning)
+
+    # The topology of a cluster.
+
+    def refresh(self) -> None:
+        """Read the cluster's topology again, soon and once for all that ask meanwhile."""
+        self._read_again.set()
+        if self._stopped:
+            return
+        if self.cluster and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh(), name="topology")
+
+    async def refreshed(self) -> None:
+        """Wait for a fresh reading of the topology; returns also when none could be had."""
+        ended = self._reading_ended
+        self.refresh()
+        if self._refreshing is not None and not self._refreshing.done():
+            await ended.wait()
+
+    def _end_reading(self) -> None:
+        """Wake whoever waits for a reading of the topology."""
+        self._reading_ended.set()
+        self._reading_ended = asyncio.Event()
+
+    async def _refresh(self) -> None:
+        """Read the topology, and look again as long as a master is away: its replica may take over."""
+        while True:
+            try:
+                await self._read_topology()
+            except (LaneError, RedisError, OSError, TimeoutError) as error:
+                _log.warning("topology_not_read", error=str(error))
+            self._end_reading()
+            self._read_again.clear()
+            await asyncio.sleep(_REFRESH_AT_MOST_EVERY_S)
+            if not self._read_again.is_set() and all(lane.up for lane in self._lanes.values()):
+                return
+
+    async def _read_topology(self) -> None:
+        asked, reply = await self._cluster_slots()
+        nodes: dict[str, Node] = {}
+        owner: list[str] = [""] * 16384
+        for first, last, master, *_ in cast("list[Any]", reply):
+            # A node that does not know under which address it is reached names none: it is the one asked.
+            node = (master[0].decode() if master[0] else asked[0], master[1])
+            name = f"{node[0]}:{node[1]}"
+            nodes[name] = node
+            for slot in range(first, last + 1):
+                owner[slot] = name
+        for name in sorted(nodes):
+            if name not in self._lanes:
+                self._add(name, opener(self._url, nodes[name]))
+        before = self._by_bucket
+        fallback = next(iter(self._lanes.values()))
+        self._by_bucket = [self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET]
+        for name in [name for name in self._lanes if name not in nodes]:
+            task = self._tasks.pop(name)
+            task.cancel()
+            self._stopping = [ended for ended in self._stopping if not ended.done()] + [task]
+            del self._lanes[name]
+        moved = {self._by_bucket[b] for b in range(BUCKETS) if before and before[b] is not self._by_bucket[b]}
+        for lane in moved:
+            if lane.up:
+                self._subscribe_all(lane)
+                self._ready(lane)
+
+    async def _cluster_slots(self) -> tuple[Node, object]:
+        """Ask any node who has which slots; returns whom, and the reply."""
+        for lane in self._lanes.values():
+            if lane.up:
+                try:
+                    async with asyncio.timeout(1):
+                        return _node_of(lane), await lane.call("CLUSTER", "SLOTS")
+                except (LaneError, hiredis.ReplyError, TimeoutError):
+                    continue
+        last: Exception = LaneDown("no node of the cluster answers")
+        for node in [*map(_node_of, self._lanes.values()), *named_nodes(self._url)]:
+            try:
+                async with asyncio.timeout(1):
+                    connection = await opener(self._url, node)()
+                    try:
+                        await connection.send_command("CLUSTER", "SLOTS")
+                        return node, await connection.read_response(disable_decoding=True)
+                    finally:
+                        await connection.disconnect()
+            except (RedisError, OSError, TimeoutError) as error:
+                last = error
+        raise LaneDown("no node of the cluster answers") from last
+
+
+def _node_of(lane: Lane) -> Node:
+    """Read the address that a cluster's lane is named by."""
+    host, _, port = lane.name.rpartition(":")
+    return host, int(port)

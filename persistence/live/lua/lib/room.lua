@@ -1,0 +1,27 @@
+-- Room for a client that the session does not know yet.
+local CLIENTS, UNUSED_S = 32, 604800
+
+-- By last use, then by the bytes of the name: Lua's own `<` follows the server's locale.
+local function older(a, b)
+  if a.used_s ~= b.used_s then return a.used_s < b.used_s end
+  for i = 1, math.min(#a.field, #b.field) do
+    local x, y = string.byte(a.field, i), string.byte(b.field, i)
+    if x ~= y then return x < y end
+  end
+  return #a.field < #b.field
+end
+
+-- Forgets clients unused for a week, then the ones used longest ago, until one more fits.
+local function make_room(now_s)
+  local known = {}
+  local fields = redis.call('HGETALL', KEYS[1])
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'c:' then
+      known[#known + 1] = { field = fields[i], used_s = struct.unpack('<d', fields[i + 1], 25) }
+    end
+  end
+  table.sort(known, older)
+  for i, client in ipairs(known) do
+    if now_s - client.used_s >= UNUSED_S or #known - i >= CLIENTS - 1 then redis.call('HDEL', KEYS[1], client.field) end
+  end
+end

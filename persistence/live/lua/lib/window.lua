@@ -1,0 +1,36 @@
+-- Which of a client's last 64 numbers were applied: the highest, 64 bits in two halves (bit 0 of lo stands for `highest`), and
+-- when it was last used (s).
+local WINDOW, FORGOTTEN_AFTER_S, WORD = '<dddd', 604800, 4294967296
+
+-- The window's highest number and words; zeros for a client unknown or unused for a week.
+local function window_of(field, now_s)
+  if not field then return 0, 0, 0 end
+  local highest, hi, lo, used_s = struct.unpack(WINDOW, field)
+  if now_s - used_s >= FORGOTTEN_AFTER_S then return 0, 0, 0 end
+  return highest, hi, lo
+end
+
+-- 'new' and the window once `seq` is applied, 'applied', or 'old' and the highest number.
+local function place(field, seq, now_s)
+  local highest, hi, lo = window_of(field, now_s)
+  local back = highest - seq
+  if back >= 64 then return 'old', highest end
+  if back >= 0 then
+    local word, bit = lo, 2 ^ back
+    if back >= 32 then word, bit = hi, 2 ^ (back - 32) end
+    if math.floor(word / bit) % 2 == 1 then return 'applied' end
+    if back >= 32 then hi = hi + bit else lo = lo + bit end
+  else
+    local shift = -back
+    if shift >= 64 then
+      hi, lo = 0, 0
+    elseif shift >= 32 then
+      hi, lo = lo * 2 ^ (shift - 32) % WORD, 0
+    else
+      local moved = lo * 2 ^ shift
+      hi, lo = hi * 2 ^ shift % WORD + math.floor(moved / WORD), moved % WORD
+    end
+    highest, lo = seq, lo + 1
+  end
+  return 'new', struct.pack(WINDOW, highest, hi, lo, now_s)
+end

@@ -1,0 +1,11 @@
+--@include change
+--@include record
+
+-- Writes a changed session and marks it, once; `more` are further fields (name, value, …).
+local function write(s, now_ms, more)
+  if s.dirty == 0 then
+    mark(s.key, s.marks, s.user_id, now_ms)
+    s.dirty = 1
+  end
+  store(s, more)
+end

@@ -1,0 +1,74 @@
+#!lua
+-- Writes sessions from PostgreSQL, or new ones, into Redis; never over one that is as new. By mode:
+-- claimed: only while the claim of the load is the caller's own and no session exists; the claim is spent.
+-- create: the same for a player who never had a session: zeros, paid up to now, marked dirty.
+-- newer: where no session exists or an older one, of which nothing is kept; its connections are told.
+-- The stamp names no run, if anything the generation of the rates that were saved: `refresh` derives them before the first use.
+--
+-- KEYS     1 session, 2 load:{b} (the claim), 3 dirty:{b}; the same for each session…
+-- ARGV     1 mode (text: claimed, create or newer)
+--          2 ttl (integer, s)
+--          3 origin (text, no spaces: who publishes)
+--          4 user_id (integer)
+--          5 channel (text)
+--          6 claim (text: its token; '' with newer)
+--          7 version (integer; 0 with create)
+--          8 words (integer: how many follow)
+--          9 fields (name, value, …; but with create now and life first, whose saved_at is set here); 4 to 9 for each session…
+-- REPLY    loaded
+--          exists (as new or newer)
+--          unclaimed
+-- EFFECTS  session with EXPIRE, or with create a dirty mark and none; the claim; over an older session the mark goes and
+--          `reloaded` is published; replies a word for each session
+-- COST     a session: HGET, HSET of some 6 fields, EXPIRE
+
+--@include formats
+
+local mode, ttl_s, origin = ARGV[1], ARGV[2], ARGV[3]
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function create(session, dirty, user_id, first, last)
+  redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, 1, 0, 0, 0, 0, 0, 0, 0),
+    'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), 'bought', '', 'achieved', '', unpack(ARGV, first, last))
+  redis.call('ZADD', dirty, 'NX', now_ms, user_id)
+end
+
+local function saved(session, first, last)
+  ARGV[first + 3] = string.sub(ARGV[first + 3], 1, SAVED + 7) .. struct.pack('<d', now_ms)
+  redis.call('HSET', session, unpack(ARGV, first, last))
+  redis.call('EXPIRE', session, ttl_s)
+end
+
+-- `first` and `last`: where in ARGV the session's fields stand.
+local function load(session, claim_key, dirty, user_id, channel, claim, version, first, last)
+  if mode == 'newer' then
+    local held = redis.call('HGET', session, 'now')
+    if held and struct.unpack('<d', held) >= tonumber(version) then return { 'exists' } end
+    if held then
+      redis.call('DEL', session)
+      redis.call('ZREM', dirty, user_id)
+    end
+    saved(session, first, last)
+    if held then redis.call('SPUBLISH', channel, origin .. ' reloaded ' .. version) end
+    return { 'loaded' }
+  end
+  if redis.call('GET', claim_key) ~= claim then return { 'unclaimed' } end
+  redis.call('DEL', claim_key)
+  if redis.call('EXISTS', session) == 1 then return { 'exists' } end
+  if mode == 'create' then
+    create(session, dirty, user_id, first, last)
+  else
+    saved(session, first, last)
+  end
+  return { 'loaded' }
+end
+
+local words, at = {}, 4
+for i = 1, #KEYS / 3 do
+  local first = at + 5
+  local last = first + ARGV[at + 4] - 1
+  words[i] = load(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], first, last)[1]
+  at = last + 1
+end
+return words

@@ -1,0 +1,62 @@
+"""Revoked families of tokens in Redis: a mark that refuses them, a word that closes their connections.
+
+PostgreSQL is the truth and is told first. The marks live as long as an access token can, so what Redis lost
+can be put back from the families revoked within that time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from persistence.live.keys import bucket_of, channel, revoked_key
+from persistence.live.store import call, expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from persistence.live.store import Call, LiveStore
+    from server.game.session import UserId
+
+ORIGIN: Final = "auth"
+"""Not a process' own origin, so that the process that revokes hears it too."""
+
+ALL_FAMILIES: Final = "*"
+_BATCH: Final = 500
+
+
+class Revocations:
+    """The marks of revoked families. Methods are safe to repeat; they raise LiveUnavailable without Redis."""
+
+    def __init__(self, store: LiveStore, access_ttl_s: int) -> None:
+        self._store = store
+        self._access_ttl_s = access_ttl_s
+
+    async def revoke(self, user_id: UserId, families: Sequence[str], *, everything: bool = False) -> None:
+        """Mark families as revoked and have every process close their connections with 4001.
+
+        `everything`: every connection of the user, whatever its family.
+        """
+        calls = [self._mark(user_id, family) for family in families]
+        if everything:
+            name = channel(user_id)
+            calls.append(call(bucket_of(user_id), "SPUBLISH", name, f"{ORIGIN} revoked 0 {ALL_FAMILIES}"))
+        for reply in await self._store.run(calls):
+            expect(reply, list if isinstance(reply, list) else int)
+
+    async def is_revoked(self, user_id: UserId, family: str) -> bool:
+        """Say whether a family was revoked; ask when a connection shows its first token."""
+        (reply,) = await self._store.run([call(bucket_of(user_id), "EXISTS", revoked_key(user_id, family))])
+        return expect(reply, int) > 0
+
+    async def put_back(self, revoked: Iterable[tuple[UserId, str]]) -> int:
+        """Mark families again that Redis may have lost, and tell their connections; returns how many."""
+        listed = list(revoked)
+        for start in range(0, len(listed), _BATCH):
+            batch = listed[start : start + _BATCH]
+            for reply in await self._store.run([self._mark(user_id, family) for user_id, family in batch]):
+                expect(reply, list)
+        return len(listed)
+
+    def _mark(self, user_id: UserId, family: str) -> Call:
+        args = (self._access_ttl_s, channel(user_id), f"{ORIGIN} revoked 0 {family}")
+        return self._store.script("revoke", bucket_of(user_id), (revoked_key(user_id, family),), args)

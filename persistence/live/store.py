@@ -1,0 +1,217 @@
+"""Redis for everything that is not a click: the same commands for many players at once.
+
+On one Redis a script takes many players in one call; on a cluster one call takes players of one bucket, since
+a call's keys share a slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import hiredis
+
+from persistence.live.keys import Bucket, bucket_of, session_key
+from persistence.live.lane_contract import LaneDown, LaneError, pack
+from persistence.live.lanes import Lanes
+from server.game.session import UserId
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+    from persistence.live.lane import Lane
+    from persistence.live.scripts import Script
+
+Item = TypeVar("Item")
+
+RETRY_FOR_S: Final = 2.0
+_RETRY_EVERY_S: Final = 0.05
+_MOVING: Final = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "READONLY", "MASTERDOWN"})
+
+
+class LiveUnavailable(Exception):  # noqa: N818 - the state it reports
+    """Redis did not answer in time. What was sent may have happened; every script here is safe to repeat."""
+
+
+class _Deaf:
+    """Hears nothing: these lanes subscribe to no channel."""
+
+    def channels_of(self, lane: Lane) -> list[bytes]:  # noqa: ARG002 - the contract of Hearer
+        return []
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Nothing was missed."""
+
+    def published(self, channel: bytes, words: list[bytes]) -> None:
+        """Nothing is published to a lane without subscriptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One packed command for the master that holds a bucket."""
+
+    bucket: Bucket
+    packed: bytes
+
+
+def call(bucket: Bucket, *words: bytes | str | float) -> Call:
+    """Prepare one command."""
+    return Call(bucket, pack(*words))
+
+
+class LiveStore:
+    """Sends batches of commands over lanes; one connection for each master."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    @property
+    def lanes(self) -> Lanes:
+        """The connections it uses."""
+        return self._lanes
+
+    @property
+    def origin(self) -> str:
+        """The name under which this store publishes; its own process hears these publications."""
+        return self._lanes.origin.decode()
+
+    def groups(
+        self, items: Iterable[Item], bucket_of_item: Callable[[Item], Bucket], most: int
+    ) -> list[tuple[Bucket, list[Item]]]:
+        """Split items into groups of at most `most` for one call each, with the bucket to send it to."""
+        by_place: dict[Bucket, list[Item]] = {}
+        for item in items:
+            bucket = bucket_of_item(item)
+            by_place.setdefault(bucket if self._lanes.cluster else Bucket(0), []).append(item)
+        return [
+            (place, listed[at : at + most])
+            for place, listed in by_place.items()
+            for at in range(0, len(listed), most)
+        ]
+
+    def script(
+        self, name: str, bucket: Bucket, keys: Sequence[str], args: Sequence[bytes | str | float]
+    ) -> Call:
+        """Prepare a call of a script."""
+        return call(bucket, "EVALSHA", self._lanes.scripts[name].sha, len(keys), *keys, *args)
+
+    async def run(self, calls: Sequence[Call]) -> list[object]:
+        """Send all at once; return the replies in order, a refusal as a `hiredis.ReplyError` in its place.
+
+        Calls that meet a moving slot, a loading or a lost Redis are repeated for up to 2 s, so each must be
+        safe to repeat. Raises LiveUnavailable when some still have no reply then.
+        """
+        replies: list[object] = [None] * len(calls)
+        waiting = list(range(len(calls)))
+        end_s = asyncio.get_running_loop().time() + RETRY_FOR_S
+        while waiting:
+            answers = await self._exchange([calls[index] for index in waiting])
+            again = []
+            for index, answer in zip(waiting, answers, strict=True):
+                if _comes_later(answer):
+                    again.append(index)
+                replies[index] = answer
+            if again:
+                reason = replies[again[0]]
+                if asyncio.get_running_loop().time() > end_s:
+                    raise LiveUnavailable(f"{type(reason).__name__}: {reason}")
+                await self._prepare_repeat(calls[again[0]].bucket, reason)
+            waiting = again
+        return replies
+
+    async def hashes(self, user_ids: Sequence[UserId]) -> list[dict[bytes, bytes] | str]:
+        """Read whole sessions: an empty dict where there is none, a text where the key is no session.
+
+        Raises LiveUnavailable.
+        """
+        calls = [call(bucket_of(user_id), "HGETALL", session_key(user_id)) for user_id in user_ids]
+        return [
+            str(reply)
+            if isinstance(reply, hiredis.ReplyError)
+            else cast("dict[bytes, bytes]", expect(reply, dict))
+            for reply in await self.run(calls)
+        ]
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Name each Redis that is up, and its run."""
+        return [(lane.name, lane.run_id) for lane in self._lanes.all if lane.up]
+
+    async def scan_sessions(self, count: int = 1000, name: str = "") -> AsyncIterator[list[UserId]]:
+        """Find all sessions, or those of one Redis, some `count` at a time.
+
+        One that stays meanwhile is found at least once. Raises LiveUnavailable.
+        """
+        for lane in [each for each in self._lanes.all if name in ("", each.name)]:
+            cursor = b"0"
+            while True:
+                try:
+                    reply = await lane.call("SCAN", cursor, "MATCH", "session:*", "COUNT", count)
+                except (LaneError, hiredis.ReplyError) as error:
+                    raise LiveUnavailable(f"{type(error).__name__}: {error}") from error
+                cursor, keys = cast("tuple[bytes, list[bytes]]", reply)
+                yield [UserId(int(key.rpartition(b":")[2])) for key in keys]
+                if cursor == b"0":
+                    break
+
+    async def _exchange(self, calls: Sequence[Call]) -> list[object]:
+        done = asyncio.Event()
+        answers: list[object] = [None] * len(calls)
+        missing = len(calls)
+
+        def take(index: int, reply: object) -> None:
+            nonlocal missing
+            answers[index] = reply
+            missing -= 1
+            if missing == 0:
+                done.set()
+
+        for index, call in enumerate(calls):
+            try:
+                self._lanes.lane_for(call.bucket).send(call.packed, partial(take, index))
+            except LaneError as error:
+                take(index, error)
+        await done.wait()
+        return answers
+
+    async def _prepare_repeat(self, bucket: Bucket, reason: object) -> None:
+        if isinstance(reason, hiredis.ReplyError) and str(reason).startswith("NOSCRIPT"):
+            await self._exchange(
+                [call(bucket, "SCRIPT", "LOAD", script.source) for script in self._lanes.scripts.values()]
+            )
+            return
+        await asyncio.sleep(_RETRY_EVERY_S)
+        await self._lanes.refreshed()
+
+
+def _comes_later(answer: object) -> bool:
+    if isinstance(answer, LaneError):
+        return True
+    return isinstance(answer, hiredis.ReplyError) and str(answer).partition(" ")[0] in _MOVING | {"NOSCRIPT"}
+
+
+def expect(reply: object, kind: type[Item]) -> Item:
+    """Return a reply that must be of one kind; raises LiveUnavailable with what came instead."""
+    if isinstance(reply, kind):
+        return reply
+    raise LiveUnavailable(f"{type(reply).__name__}: {reply}")
+
+
+@asynccontextmanager
+async def open_store(
+    url: str, origin: str, scripts: Mapping[str, Script], *, wait_s: float = 5.0
+) -> AsyncIterator[LiveStore]:
+    """Open lanes of their own to Redis; raises LiveUnavailable when it does not answer within `wait_s`."""
+    lanes = Lanes(url, origin, scripts)
+    try:
+        try:
+            await lanes.start(_Deaf())
+        except LaneDown as error:
+            raise LiveUnavailable(str(error)) from error
+        if not await lanes.wait_up(wait_s):
+            raise LiveUnavailable(f"no answer within {wait_s:g} s")
+        yield LiveStore(lanes)
+    finally:
+        await lanes.stop()

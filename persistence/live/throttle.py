@@ -1,0 +1,60 @@
+"""Attempts at log-in, counted in Redis over all processes.
+
+The ids that name the sets are made by the caller and say nothing of addresses or e-mails. Both sets of an
+attempt live in one bucket, so that one script sees them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from persistence.live.keys import BUCKETS, Bucket
+from persistence.live.store import LiveUnavailable, call, expect
+
+if TYPE_CHECKING:
+    from persistence.live.store import LiveStore
+
+_log = structlog.get_logger(__name__)
+
+
+class AttemptLog:
+    """The attempts of the last window."""
+
+    def __init__(self, store: LiveStore, window_s: int) -> None:
+        self._store = store
+        self._window_ms = window_s * 1000
+
+    async def count(
+        self, attempt: str, address: str, pair: str, *, address_limit: int, pair_limit: int
+    ) -> float:
+        """Count one attempt; returns 0, or the seconds until there is room: then nothing was counted.
+
+        `address` and `pair` are hexadecimal ids; a limit of 0 is none. The same `attempt` counts once.
+        Raises LiveUnavailable when Redis is away.
+        """
+        bucket, keys = _place(address, pair)
+        args = (self._window_ms, attempt, address_limit, pair_limit)
+        (reply,) = await self._store.run([self._store.script("throttle", bucket, keys, args)])
+        match expect(reply, list):
+            case [b"counted"]:
+                return 0.0
+            case [b"refused", int(retry_after_ms)]:
+                return retry_after_ms / 1000
+            case other:
+                raise TypeError(f"throttle replied {other!r}")
+
+    async def give_back(self, attempt: str, address: str, pair: str) -> None:
+        """Take back an attempt that turned out to be no failure. Without Redis it stays counted."""
+        bucket, keys = _place(address, pair)
+        try:
+            await self._store.run([call(bucket, "ZREM", key, attempt) for key in keys])
+        except LiveUnavailable as error:
+            _log.warning("attempt_not_given_back", why=str(error))
+
+
+def _place(address: str, pair: str) -> tuple[Bucket, tuple[str, str]]:
+    """Name the sets of an address and of its pair, and the bucket they share."""
+    bucket = Bucket(int(address, 16) % BUCKETS)
+    return bucket, (f"throttle:{{{bucket}}}:{address}", f"throttle:{{{bucket}}}:{address}:{pair}")
