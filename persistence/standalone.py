@@ -1,0 +1,92 @@
+"""A flusher alone, in a process of its own: settings, signals, a last drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from persistence.durable.sessions import SessionWriter
+from persistence.flusher import Flusher, Pace
+from persistence.leases import Leases
+from persistence.live.scripts import load_scripts
+from persistence.live.store import LiveUnavailable, open_store
+from persistence.saving import Saver
+from server.embedded.beside import reached_servers
+from server.logs import configure_logs
+from server.settings import Settings, StartupError, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_log = structlog.get_logger(__name__)
+
+EXIT_UNREACHABLE: Final = 1
+EXIT_SETTINGS: Final = 2
+NO_TOKENS: Final[Mapping[str, str]] = {
+    # What signs no tokens needs no secrets, whatever an operator set for those who do.
+    "ACCESS_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
+    "REFRESH_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
+}
+
+
+def main() -> int:
+    """Flush until SIGTERM or SIGINT, then drain; returns the exit code.
+
+    0: stopped on request, everything saved. 1: Redis did not answer at the start, or something stayed
+    unsaved in it at the end. 2: the settings make no sense.
+    """
+    try:
+        settings = read_settings(os.environ | NO_TOKENS)
+        configure_logs(settings)
+        with reached_servers(settings, on_loss=_end_at_once) as reached:
+            return asyncio.run(_flush(reached))
+    except StartupError as error:
+        return _fail(EXIT_SETTINGS, str(error))
+    except LiveUnavailable as error:
+        return _fail(EXIT_UNREACHABLE, f"REDIS_CONNECTION: {error}")
+
+
+def owner_name() -> str:
+    """Make a name for a flusher that no other has, and that tells an operator where it runs."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+async def _flush(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    owner = owner_name()
+    writer = SessionWriter(settings.db_connection.reveal())
+    try:
+        async with open_store(settings.redis_connection.reveal(), owner, load_scripts()) as store:
+            flusher = Flusher(
+                Saver(store, writer, settings.session_ttl_s),
+                Leases(store, owner),
+                Pace(interval_s=settings.flush_interval_ms / 1000),
+            )
+            _log.info("flusher_ready", owner=owner)
+            await flusher.run(stop)
+            left = await flusher.drain(settings.drain_s)
+            _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
+            return EXIT_UNREACHABLE if left else 0
+    finally:
+        writer.close()
+
+
+def _end_at_once() -> None:
+    os._exit(
+        _fail(EXIT_UNREACHABLE, "an embedded database was lost")
+    )  # from a thread, which cannot raise here
+
+
+def _fail(code: int, line: str) -> int:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - logs may not be set up yet
+    return code
