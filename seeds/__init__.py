@@ -1,0 +1,1 @@
+"""The catalogue as data, and the commands that write it to PostgreSQL."""
