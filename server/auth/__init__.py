@@ -1,0 +1,1 @@
+"""Tokens, passwords and the throttle that guards them."""

@@ -1,0 +1,40 @@
+"""Which e-mail addresses and passwords an account may have. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from server.auth.refusals import NotAcceptable
+
+MIN_PASSWORD_CHARACTERS: Final = 8
+MAX_PASSWORD_BYTES: Final = 72
+"""bcrypt reads no further."""
+
+MAX_EMAIL_CHARACTERS: Final = 254
+"""RFC 5321's longest path; an index of PostgreSQL has its limit too."""
+
+_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_EMAIL: Final = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})+")
+"""The pattern of HTML's `type=email` (https://html.spec.whatwg.org/#valid-e-mail-address), with a dot."""
+
+
+def is_acceptable_email(email: str) -> bool:
+    """Say whether an account may have this address; its case doesn't matter."""
+    return len(email) <= MAX_EMAIL_CHARACTERS and _EMAIL.fullmatch(email) is not None
+
+
+def require_acceptable_email(email: str) -> None:
+    """Raise NotAcceptable, saying why, for an address that no account may have."""
+    if len(email) > MAX_EMAIL_CHARACTERS:
+        raise NotAcceptable(f"email is longer than {MAX_EMAIL_CHARACTERS} characters")
+    if not is_acceptable_email(email):
+        raise NotAcceptable("email is not an e-mail address")
+
+
+def require_acceptable_password(password: str, field: str = "password") -> None:
+    """Raise NotAcceptable, naming the field and why, for a password that no account may have."""
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise NotAcceptable(f"{field} is shorter than {MIN_PASSWORD_CHARACTERS} characters")
+    if len(password.encode()) > MAX_PASSWORD_BYTES:
+        raise NotAcceptable(f"{field} is longer than {MAX_PASSWORD_BYTES} bytes")

@@ -1,0 +1,100 @@
+"""Slows down whoever guesses: failures are counted by address with e-mail, and by address alone.
+
+What names them outside this process is a keyed digest: neither an address nor an e-mail can be read from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from server.auth.refusals import TooManyAttempts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+WINDOW_S: Final = 15 * 60
+ADDRESS_FACTOR: Final = 10
+_DIGEST_CHARACTERS: Final = 32
+_IPV6_NETWORK_BITS: Final = 64
+
+
+class AttemptLog(Protocol):
+    """Counts attempts of the last `WINDOW_S` over all processes."""
+
+    async def count(
+        self, attempt: str, address: str, pair: str, *, address_limit: int, pair_limit: int
+    ) -> float:
+        """Count an attempt; returns 0, or the seconds until there is room: then nothing was counted."""
+
+    async def give_back(self, attempt: str, address: str, pair: str) -> None:
+        """Take back an attempt that was no failure; never raises, for it must not spoil a success."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt under way. It counts while it lasts, and afterwards when `counts` was set."""
+
+    counts: bool = False
+
+
+class Throttle:
+    """Lets `rate` failures in 15 minutes pass for an address with an e-mail, ten times that for an address.
+
+    A rate of 0 is off. `key` makes the digests; processes that share Redis must share it.
+    """
+
+    def __init__(self, log: AttemptLog, rate: int, key: bytes) -> None:
+        self._log = log
+        self._rate = rate
+        # A secret that signs tokens may be passed: what it makes here tells nothing about those.
+        self._key = hmac.new(key, b"throttle", hashlib.sha256).digest()
+
+    @asynccontextmanager
+    async def attempt(self, address: str, email: str | None = None) -> AsyncIterator[Attempt]:
+        """Surround one attempt; set `counts` when it failed. Without an e-mail only the address is counted.
+
+        An attempt is counted before it is made, so that many at once don't slip through together, and taken
+        back when it was no failure. Raises TooManyAttempts before the block is entered.
+        """
+        attempt = Attempt()
+        if self._rate == 0:
+            yield attempt
+            return
+        name = secrets.token_hex(8)
+        ids = self._digest(address_group(address)), self._digest(email or "")
+        wait_s = await self._log.count(
+            name,
+            *ids,
+            address_limit=self._rate * ADDRESS_FACTOR,
+            pair_limit=0 if email is None else self._rate,
+        )
+        if wait_s > 0:
+            raise TooManyAttempts(math.ceil(wait_s))
+        try:
+            yield attempt
+        finally:
+            if not attempt.counts:
+                await self._log.give_back(name, *ids)
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def address_group(address: str) -> str:
+    """Return what counts as one address: an IPv4 one, or the /64 that an IPv6 client picks from at will."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, _IPV6_NETWORK_BITS), strict=False))

@@ -1,0 +1,149 @@
+"""The fields of a body: JSON, urlencoded or multipart, whichever a client sends."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
+
+from server.http.refusals import BodyRefused, NotEnoughData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.http.messages import HttpRequest
+
+_MAX_FIELDS: Final = 64
+_MULTIPART_REFUSED: Final = "malformed body: not multipart/form-data in UTF-8"
+
+# The library reports each malformed body, quoting it; the refusal is all that is wanted.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+def read_fields(request: HttpRequest, *names: str) -> tuple[str, ...]:
+    """Return the named fields of a request's body, in order.
+
+    Raises BodyRefused (400 for what cannot be parsed, 415 for another type) and NotEnoughData when one is
+    missing or empty. Of a field sent twice the last counts; files count as missing.
+    """
+    fields = _parse(request)
+    values = [fields.get(name) for name in names]
+    if any(value is None or value == "" for value in values):
+        raise NotEnoughData
+    texts = tuple(value for value in values if isinstance(value, str))
+    if len(texts) < len(values):
+        raise BodyRefused(400, "malformed body: each field is a text")
+    return texts
+
+
+def _parse(request: HttpRequest) -> Mapping[str, object]:
+    raw_type = request.header("content-type")
+    if not request.body and raw_type is None:
+        return {}
+    kind, options = parse_options_header((raw_type or "").encode("latin-1"))
+    charset = options.get(b"charset", b"utf-8").lower()
+    parsers = {
+        b"application/json": _parse_json,
+        b"application/x-www-form-urlencoded": _parse_urlencoded,
+    }
+    if (kind not in parsers and kind != b"multipart/form-data") or charset not in {b"utf-8", b"utf8"}:
+        raise BodyRefused(
+            415, "a body is application/json, application/x-www-form-urlencoded or multipart/form-data"
+        )
+    if not request.body:
+        return {}
+    if kind == b"multipart/form-data":
+        return _parse_multipart(request.body, options.get(b"boundary", b""))
+    return parsers[kind](request.body)
+
+
+def _parse_json(body: bytes) -> Mapping[str, object]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BodyRefused(400, "malformed body: not JSON") from error
+    if not isinstance(value, dict):
+        raise BodyRefused(400, "malformed body: not an object")
+    return value
+
+
+def _parse_urlencoded(body: bytes) -> Mapping[str, object]:
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS, separator="&"
+        )
+    except ValueError as error:
+        raise BodyRefused(400, "malformed body: not urlencoded UTF-8") from error
+    return dict(pairs)
+
+
+def _parse_multipart(body: bytes, boundary: bytes) -> Mapping[str, object]:
+    parts = _Parts()
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.begin,
+                "on_part_data": parts.add,
+                "on_part_end": parts.end,
+                "on_header_begin": parts.begin_header,
+                "on_header_field": parts.add_header_name,
+                "on_header_value": parts.add_header_value,
+                "on_header_end": parts.end_header,
+            },
+        )
+        parser.write(body)
+        fields = parts.fields()
+    except (FormParserError, ValueError) as error:
+        raise BodyRefused(400, _MULTIPART_REFUSED) from error
+    if not boundary or parser.state != MultipartState.END:
+        raise BodyRefused(400, _MULTIPART_REFUSED)
+    return fields
+
+
+class _Parts:
+    """Collects what the parser reports, part by part."""
+
+    def __init__(self) -> None:
+        self._name = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        self._content = bytearray()
+        self._found: list[tuple[bytes, bytes]] = []
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields as texts; raises ValueError for what is not UTF-8 or too much."""
+        if len(self._found) > _MAX_FIELDS:
+            raise ValueError("too many fields")
+        return {name.decode(): content.decode() for name, content in self._found}
+
+    def begin(self) -> None:
+        self._disposition = b""
+        self._content.clear()
+
+    def add(self, data: bytes, start: int, end: int) -> None:
+        self._content += data[start:end]
+
+    def end(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        is_file = any(option.startswith(b"filename") for option in options)
+        if kind == b"form-data" and b"name" in options and not is_file:
+            self._found.append((options[b"name"], bytes(self._content)))
+
+    def begin_header(self) -> None:
+        self._name.clear()
+        self._value.clear()
+
+    def add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def end_header(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
