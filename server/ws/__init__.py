@@ -1,0 +1,1 @@
+"""WebSocket connections, the dispatch of their messages, and the hub."""

@@ -1,0 +1,399 @@
+"""One WebSocket connection: bytes in, whole text messages out, and back.
+
+An unfragmented text frame, which is what every client sends, is read and written by hand; whatever else
+arrives is judged by `websockets`, whose protocol object lives only as long as it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Protocol
+
+from websockets.speedups import apply_mask
+
+from server.protocol.close_codes import CloseCode
+from server.ws.frames import MANY_LENGTHS, PING, TEXT_FINAL, TEXT_HEADERS, frame_span, is_utf8, text_header
+from server.ws.handshake import answer_upgrade
+from server.ws.judge import Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websockets.http11 import Request
+
+    from server.ws.limits import ConnectionLimits
+    from server.ws.sweeper import Sweeper
+
+# One buffer for all connections: a transport fills it and hands it over in the same breath.
+_RECEIVED = bytearray(64 * 1024)
+
+# What the connection that is being read has to say: written at once when its bytes are used up.
+_OUTBOX: list[bytes] = []
+
+
+class Receiver(Protocol):
+    """Who is told what a connection receives."""
+
+    def message_received(self, connection: Connection, payload: bytes) -> None:
+        """Take one complete message; text is valid UTF-8. Called within the read callback: don't block."""
+
+    def connection_closed(self, connection: Connection) -> None:
+        """Learn that the connection is gone. Called exactly once; nothing is received after it."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A WebSocket connection after its handshake, as the protocol of its asyncio transport.
+
+    `state` is the receiver's own. The totals count complete messages and their payload bytes. `close_code`
+    is 0 while the connection is open, then the code sent, else the one received, else 1006. `closing` stays
+    true once either side began to close. `binary` is the kind of the message being received.
+    """
+
+    __slots__ = (
+        "_congested",
+        "_controls",
+        "_controls_tick",
+        "_judge",
+        "_kept",
+        "_latest",
+        "_limits",
+        "_next_ping_tick",
+        "_paused",
+        "_reading",
+        "_receiver",
+        "_sweeper",
+        "_transport",
+        "binary",
+        "bytes_in",
+        "bytes_out",
+        "close_code",
+        "closing",
+        "due_tick",
+        "heard_tick",
+        "messages_in",
+        "messages_out",
+        "state",
+    )
+
+    def __init__(
+        self, transport: asyncio.Transport, receiver: Receiver, limits: ConnectionLimits, sweeper: Sweeper
+    ) -> None:
+        self._transport = transport
+        self._receiver = receiver
+        self._limits = limits
+        self._sweeper = sweeper
+        self._judge: Judge | None = None
+        self._kept: bytearray | None = None
+        self._latest: bytes | None = None
+        self._congested = self._paused = self._reading = False
+        self._controls = self._controls_tick = 0
+        self.state: object = None
+        self.binary = self.closing = False
+        self.close_code = 0
+        self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = 0
+        self.due_tick = 0
+        self.heard_tick = sweeper.tick
+        # Uneven, so that players who reconnected together are not pinged together.
+        first_ping_s = limits.ping_interval_s * random.uniform(0.5, 1)  # noqa: S311 - spreads load, no secret
+        self._next_ping_tick = sweeper.tick + sweeper.ticks(first_ping_s)
+
+    @classmethod
+    def accept(
+        cls,
+        transport: asyncio.Transport,
+        request: Request,
+        trailing: bytes,
+        *,
+        origins: Sequence[str] | None,
+        receiver: Receiver,
+        limits: ConnectionLimits,
+        sweeper: Sweeper,
+    ) -> Connection | None:
+        """Answer the request of an upgrade and take the transport over.
+
+        `origins` as in `answer_upgrade`. `trailing` is what came behind the request: it is received in a
+        later callback. None means that the upgrade was refused: the answer is written, the transport closing.
+        """
+        response, accepted = answer_upgrade(request, origins)
+        transport.write(response)
+        if not accepted:
+            transport.close()
+            return None
+        connection = cls(transport, receiver, limits, sweeper)
+        transport.set_write_buffer_limits(high=limits.high_water_bytes)
+        transport.set_protocol(connection)
+        sweeper.schedule(connection, 1)
+        if trailing:
+            connection._kept = bytearray(trailing)
+            asyncio.get_running_loop().call_soon(connection._receive_kept)
+        return connection
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be sent and received."""
+        return not self.closing
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was said that the peer's side has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def send(self, payload: bytes) -> None:
+        """Send one text message. Dropped without a word when the connection is closing.
+
+        What the peer does not read is kept up to the limit; past it the connection is closed with 4000.
+        """
+        if self.closing:
+            return
+        length = len(payload)
+        self.messages_out += 1
+        self.bytes_out += length
+        frame = (TEXT_HEADERS[length] if length < MANY_LENGTHS else text_header(length)) + payload
+        if self._congested:
+            self._send_congested(frame)
+        elif self._reading:
+            _OUTBOX.append(frame)
+        else:
+            self._transport.write(frame)
+
+    def send_latest(self, payload: bytes) -> None:
+        """Send a message that a newer one may replace as long as the peer is slow to read."""
+        if not self._congested:
+            self.send(payload)
+        elif not self.closing:
+            self._latest = payload
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye with `code`; the socket is closed when the peer has answered, or at the time-out.
+
+        A reason is cut at 123 bytes. Does nothing when the connection is already closing.
+        """
+        if not self.closing:
+            judge = self._judge or Judge(self._limits)
+            judge.close(code, reason)
+            self._settle(judge)
+
+    def abort(self) -> None:
+        """Cut the connection off: nothing more is received, what is unsent is dropped."""
+        self._begin_closing()
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        """Receive nothing more until told so, not even what has already arrived."""
+        if not self._paused and not self.closing:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Receive again, in a later callback than this one."""
+        if self._paused:
+            self._paused = False
+            self.heard_tick = self._sweeper.tick
+            if self._kept is None:
+                self._transport.resume_reading()
+            else:
+                asyncio.get_running_loop().call_soon(self._receive_kept)
+
+    # What the transport and the sweeper call.
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the transport's signature
+        """Say where what arrives is to be put."""
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read what arrived: one whole text frame, as nearly always, or anything else."""
+        self.heard_tick = self._sweeper.tick
+        data = _RECEIVED
+        if data[0] == TEXT_FINAL and nbytes > 5 and self._kept is None and self._judge is None:  # noqa: PLR2004
+            length, body = data[1] - 0x80, 6
+            if length == 126:  # noqa: PLR2004 - RFC 6455, 5.2
+                length, body = data[2] << 8 | data[3], 8
+            elif length == 127:  # noqa: PLR2004 - RFC 6455, 5.2
+                length = nbytes
+            if body + length == nbytes and length <= self._limits.max_message_bytes:
+                payload = apply_mask(data[body:nbytes], data[body - 4 : body])
+                if payload.isascii() or is_utf8(payload):
+                    self.messages_in += 1
+                    self.bytes_in += length
+                    self._receiver.message_received(self, payload)
+                    return
+        self._receive(data, nbytes)
+
+    def eof_received(self) -> None:
+        """Let the transport close: no message can come any more, and nobody waits for answers."""
+        self._begin_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any reason is the same to us
+        """Tell the receiver and let go of everything."""
+        self._begin_closing()
+        self._sweeper.cancel(self)
+        self._judge = None
+        self._kept = None
+        self._receiver.connection_closed(self)
+
+    def pause_writing(self) -> None:
+        """Note that the peer does not keep up."""
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        """Send the newest of what was held back."""
+        self._congested = False
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self.send(latest)
+
+    def swept(self) -> None:
+        """Do what is due: cut off a close that takes too long or a silent peer, or send a ping."""
+        sweeper, tick = self._sweeper, self._sweeper.tick
+        if self._paused:
+            self.heard_tick = tick
+        silence_tick = self.heard_tick + sweeper.ticks(self._limits.silence_s)
+        if self.closing or tick >= silence_tick:
+            self.abort()
+            return
+        if tick >= self._next_ping_tick:
+            self._next_ping_tick = tick + sweeper.ticks(self._limits.ping_interval_s)
+            self._write(PING)
+        if not self.closing:
+            sweeper.schedule(self, min(self._next_ping_tick, silence_tick) - tick)
+
+    # Receiving what is not one whole text frame.
+
+    def _receive_kept(self) -> None:
+        """Read what was left by a pause or came behind the request of the upgrade."""
+        if self._kept is not None and not self._paused and not self.closing:
+            kept, self._kept = self._kept, None
+            self._receive(kept, len(kept))
+        if not self._paused:
+            self._transport.resume_reading()
+
+    def _receive(self, data: bytearray, stop: int) -> None:
+        """Read frame by frame what follows `_kept`, and write the answers at once."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            kept += data[:stop]
+            data, stop = kept, len(kept)
+        self._reading = True
+        try:
+            start = self._receive_frames(data, stop)
+            self._flush()
+        finally:
+            self._reading = False
+            _OUTBOX.clear()
+        if start < stop and not self.closing:
+            self._kept = data if start == 0 and data is not _RECEIVED else data[start:stop]
+        elif start < stop and self._judge is not None:
+            self._consult(data[start:stop])
+
+    def _receive_frames(self, data: bytearray, stop: int) -> int:
+        """Take every whole frame until reading pauses or the connection closes; say where it stopped."""
+        start = 0
+        max_bytes = self._limits.max_message_bytes
+        while start < stop and not self._paused and not self.closing:
+            body, end = frame_span(data, start, stop)
+            if not body:
+                break
+            # Too long, not masked or of no kind: the header is enough, what follows it will be discarded.
+            is_hopeless = end - body > max_bytes or data[start + 1] < 0x80 or data[start] & 7 > 2  # noqa: PLR2004
+            if end > stop and not is_hopeless:
+                break
+            if data[start] == TEXT_FINAL and self._judge is None and not is_hopeless:
+                payload = apply_mask(data[body:end], data[body - 4 : body])
+                if is_utf8(payload):
+                    start = end
+                    self._take(payload)
+                    continue
+            end = min(end, stop)
+            self._consult(data[start:end])
+            start = end
+        return start
+
+    def _take(self, payload: bytes) -> None:
+        self.messages_in += 1
+        self.bytes_in += len(payload)
+        self._receiver.message_received(self, payload)
+
+    def _consult(self, data: bytearray) -> None:
+        """Let the judge take one whole frame, or anything while closing, and act on it."""
+        judge = self._judge or Judge(self._limits)
+        judge.receive(data)
+        if judge.controls and not self.closing:
+            self._count_controls(judge)
+        self._settle(judge)
+        for payload, binary in judge.messages:
+            if not self.closing:
+                self.binary = binary
+                self._take(payload)
+                self.binary = False
+
+    def _count_controls(self, judge: Judge) -> None:
+        tick = self._sweeper.tick
+        if tick != self._controls_tick:
+            self._controls_tick = tick
+            self._controls = 0
+        self._controls += judge.controls
+        if self._controls > self._limits.max_controls_per_s * self._sweeper.tick_s:
+            judge.fail(CloseCode.POLICY, "too many pings")
+
+    # Sending to a peer that does not keep up, and out of turn.
+
+    def _send_congested(self, frame: bytes) -> None:
+        """Queue a frame behind what was held back, which is older."""
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self.messages_out += 1
+            self.bytes_out += len(latest)
+            frame = text_header(len(latest)) + latest + frame
+        self._write(frame)
+
+    def _write(self, data: bytes) -> None:
+        """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
+        self._flush()
+        self._transport.write(data)
+        self._check_unsent()
+
+    def _flush(self) -> None:
+        """Write what this connection said while it was being read."""
+        if self._reading and _OUTBOX:
+            data = b"".join(_OUTBOX)
+            _OUTBOX.clear()
+            self._transport.write(data)
+
+    def _check_unsent(self) -> None:
+        if self._congested and self.unsent_bytes > self._limits.max_unsent_bytes:
+            self.close(CloseCode.SLOW_READER, "reads too slowly")
+
+    # Closing.
+
+    def _settle(self, judge: Judge) -> None:
+        """Write what the judge wants to say, forget it when it is idle, close when it has closed."""
+        self._flush()
+        for data in judge.output():
+            if not data:
+                with contextlib.suppress(OSError):  # the peer may have reset the connection already
+                    self._transport.write_eof()
+            elif not self.closing:  # else the pongs for a peer that does not read would pile up
+                self._transport.write(data)
+        self._judge = None if judge.idle else judge
+        if not self.closing and not judge.close_code:
+            self._check_unsent()
+        elif not self.closing:
+            self.close_code = judge.close_code
+            self._begin_closing()
+            kept, self._kept = self._kept, None
+            if kept is not None:
+                self._consult(kept)
+
+    def _begin_closing(self) -> None:
+        """Stop receiving messages and give the peer its time to answer."""
+        if self.closing:
+            return
+        self.closing = True
+        self.close_code = self.close_code or CloseCode.ABNORMAL
+        self._latest = None
+        self._sweeper.schedule(self, self._sweeper.ticks(self._limits.close_timeout_s))
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()

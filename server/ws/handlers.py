@@ -1,0 +1,295 @@
+"""What each request does: which command it sends, and what its reply becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from persistence.live.sessions import RETRY_FOR_S
+from persistence.live.snapshots import snapshot_of
+from server.game.catalogue import UpgradeId, UpgradeType
+from server.game.errors import Refusal, UpgradeNotFound
+from server.protocol import results
+from server.protocol.messages import response
+from server.protocol.refusals import refusal_of
+
+if TYPE_CHECKING:
+    from persistence.live.sessions import CatalogueSource, Command, Sessions
+    from server.game.session import UserId
+    from server.protocol.messages import Request
+    from server.ws.dispatch import Dispatch
+    from server.ws.exchange import Exchange
+    from server.ws.hub import Hub, Player
+
+Start = Callable[["Dispatch", "Exchange", "Request"], None]
+
+
+class Community(Protocol):
+    """Leaderboard and names: answers from PostgreSQL, beside the way of a click."""
+
+    async def leaderboard(self, user_id: UserId, by: str) -> str:
+        """Return the data of `leaderboard`, with braces."""
+
+    async def set_name(self, user_id: UserId, name: str) -> str | Refusal:
+        """Choose a player's public name; returns the data of `name_set`, with braces, or why not."""
+
+
+class Handlers:
+    """One method for each request type."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        hub: Hub,
+        catalogues: CatalogueSource,
+        community: Community,
+        *,
+        click_rate: float,
+        click_burst: int,
+        offline_cap_s: int,
+    ) -> None:
+        self._sessions = sessions
+        self._hub = hub
+        self._catalogues = catalogues
+        self._community = community
+        self._rate = (repr(1e6 / click_rate) if click_rate else "0", str(click_burst))
+        self._cap = str(offline_cap_s)
+        self._single = {kind: sessions.command(kind, "1", *self._rate, "", "") for kind in ("cook", "sell")}
+        self._once = sessions.command("cook", "1", *self._rate)[1].decode()
+        self._passive = sessions.command("passive", self._cap, "0")
+        self._levels: tuple[object, str] = (None, "")
+        self._table: dict[str, Start] = {
+            "cook": self._click,
+            "sell": self._click,
+            "upgrade_buy": self._buy,
+            "level_up": self._level_up,
+            "session_reset": self._reset,
+            "passive": self._accrue,
+            "session": self._session,
+            "upgrade_list": self._read,
+            "level_check": self._read,
+            "achievements": self._read,
+            "leaderboard": self._leaderboard,
+            "name_set": self._name_set,
+        }
+
+    def start(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        """Begin a request whose token is good; the exchange is busy until it is answered.
+
+        Raises LaneDown or LaneFull where its command could not be sent.
+        """
+        self._table[request.request_type](dispatch, exchange, request)
+
+    def _send(self, dispatch: Dispatch, exchange: Exchange, command: Command) -> None:
+        if exchange.on_reply is None:
+            exchange.on_reply = partial(self._replied, dispatch, exchange)
+        self._sessions.send(cast("Player", exchange.player).ref, command, exchange.on_reply)
+
+    # Commands.
+
+    def _click(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        kind = request.request_type
+        command = self._single[kind]
+        if request.count != 1:
+            command = self._sessions.command(kind, str(request.count), *self._rate, *self._tag(request))
+        elif request.seq:
+            client, seq = request.client, str(request.seq)
+            tail = f"{self._once}${len(client.encode())}\r\n{client}\r\n${len(seq)}\r\n{seq}\r\n"
+            command = command[0], tail.encode()
+        self._send(dispatch, exchange, command)
+
+    def _tag(self, request: Request) -> tuple[str, str]:
+        return (request.client, str(request.seq)) if request.seq else ("", "")
+
+    def _buy(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        upgrade = self._catalogues.current.by_id.get(UpgradeId(cast("int", request.subject)))
+        if upgrade is None:
+            dispatch.refuse(exchange, UpgradeNotFound())
+            return
+        command = self._sessions.command(
+            "upgrade_buy",
+            self._cap,
+            *self._tag(request),
+            str(upgrade.id),
+            repr(upgrade.price),
+            repr(upgrade.price_factor),
+            str(upgrade.access_level),
+            "1" if upgrade.upgrade_type is UpgradeType.DISH else "0",
+            upgrade.boost.boost_type,
+            str(upgrade.boost.value_hundredths),
+        )
+        self._send(dispatch, exchange, command)
+
+    def _level_up(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        catalogue = self._catalogues.current
+        if self._levels[0] is not catalogue:
+            self._levels = catalogue, ",".join(str(xp) for xp in catalogue.level_xp[1:])
+        command = self._sessions.command("level_up", self._cap, *self._tag(request), self._levels[1])
+        self._send(dispatch, exchange, command)
+
+    def _reset(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        self._send(
+            dispatch, exchange, self._sessions.command("session_reset", self._cap, *self._tag(request))
+        )
+
+    def _accrue(self, dispatch: Dispatch, exchange: Exchange, _request: Request) -> None:
+        self._send(dispatch, exchange, self._passive)
+
+    def _session(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        self._send(dispatch, exchange, self._sessions.command("session", self._cap, request.client))
+
+    # Replies of scripts.
+
+    def _replied(self, dispatch: Dispatch, exchange: Exchange, reply: Any) -> None:
+        """Take what the lane got for the command in flight; whatever goes wrong, the request is answered."""
+        request = exchange.request
+        if request is None:
+            return
+        try:
+            if reply.__class__ is not list or reply[0] in (b"missing", b"stale"):
+                dispatch.spawn(exchange, self._repeat(dispatch, exchange, request, reply))
+            elif reply[0] == b"ok":
+                self._succeeded(dispatch, exchange, request, reply)
+            else:
+                self._other_status(dispatch, exchange, request, reply)
+        except Exception:  # noqa: BLE001 - the top of what a lane calls
+            dispatch.failed(exchange)
+
+    async def _repeat(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object) -> None:
+        # Packed anew: with a newer catalogue a purchase has another price. Executed also where the connection
+        # is gone by now: the player sent it.
+        await self._sessions.repeat(
+            cast("Player", exchange.player).ref,
+            reply,
+            lambda: self.start(dispatch, exchange, request),
+            exchange.started_s + RETRY_FOR_S,
+            create=request.request_type == "session",
+        )
+
+    def _succeeded(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: list[Any]) -> None:
+        kind = request.request_type
+        player = cast("Player", exchange.player)
+        if exchange.connection.closing:
+            # Others of the player may be connected still, or again; they are told all the same.
+            player = self._hub.players.get(player.user_id, player)
+        player.active = True
+        exchange.joined = True
+        if kind == "session":
+            self._session_opened(dispatch, exchange, player, request, reply)
+            return
+        values = reply[1:]
+        exchange.version = values[0]
+        if kind == "passive":
+            if values[6]:
+                self._hub.tell_others(exchange, player, kind, values[:6])
+        else:
+            if kind == "upgrade_buy":
+                player.passive = bool(values[5])
+            elif kind == "session_reset":
+                player.passive = False
+            if len(player.exchanges) > 1 or exchange.connection.closing:
+                self._hub.tell_others(exchange, player, kind, values)
+        data = results.COPIES[kind](values, self._catalogues.current)
+        dispatch.answer(exchange, response(request.request_id_json, kind, f"{{{data}}}"), "ok")
+
+    def _session_opened(
+        self, dispatch: Dispatch, exchange: Exchange, player: Player, request: Request, reply: list[Any]
+    ) -> None:
+        values = reply[1:]
+        exchange.version = max(exchange.version, values[0])
+        player.passive = bool(values[17])
+        if values[16]:
+            paid = [values[index] for index in (0, 3, 4, 5, 6, 9)]
+            self._hub.tell_others(exchange, player, "passive", paid)
+        data = results.session(
+            player.user_id, values, self._catalogues.current, with_client=bool(request.client)
+        )
+        dispatch.answer(exchange, response(request.request_id_json, "session", data), "ok")
+
+    def _other_status(
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: list[Any]
+    ) -> None:
+        """Answer what is neither a plain success nor to be recovered."""
+        status = cast("bytes", reply[0]).decode()
+        kind = request.request_type
+        if status == "duplicate":
+            exchange.joined = True
+            exchange.version = max(exchange.version, reply[1])
+            data = results.COPIES[kind](reply[1:], self._catalogues.current)
+            payload = response(request.request_id_json, kind, f'{{{data},"duplicate":true}}')
+            dispatch.answer(exchange, payload, "duplicate")
+        elif status == "unchanged":
+            exchange.joined = True
+            exchange.version = max(exchange.version, reply[1])
+            _, version, rank, xp, paid, money, dishes, accumulated = reply
+            if paid:
+                player = self._hub.players.get(
+                    cast("UserId", exchange.user_id), cast("Player", exchange.player)
+                )
+                self._hub.tell_others(
+                    exchange, player, "passive", [version, money, dishes, rank, xp, accumulated]
+                )
+            data = results.level_unchanged(reply[1:])
+            dispatch.answer(exchange, response(request.request_id_json, kind, f"{{{data}}}"), "unchanged")
+        else:
+            dispatch.refuse(exchange, refusal_of(status, reply[1:]))
+
+    # Reads.
+
+    def _read(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        ref = cast("Player", exchange.player).ref
+        packed = self._sessions.snapshot_command(ref)
+        ref.lane.send(packed, partial(self._was_read, dispatch, exchange, request))
+
+    def _was_read(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object) -> None:
+        try:
+            snapshot = snapshot_of(reply)
+            if snapshot is not None:
+                self._answer_read(dispatch, exchange, request, snapshot)
+            else:
+                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, reply))
+        except Exception:  # noqa: BLE001 - the top of what a lane calls
+            dispatch.failed(exchange)
+
+    async def _read_again(
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object
+    ) -> None:
+        await self._sessions.repeat(
+            cast("Player", exchange.player).ref,
+            reply,
+            lambda: self._read(dispatch, exchange, request),
+            exchange.started_s + RETRY_FOR_S,
+        )
+
+    def _answer_read(
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, snapshot: list[Any]
+    ) -> None:
+        exchange.joined = True
+        exchange.version = max(exchange.version, int(snapshot[0]))
+        data = results.READS[request.request_type](snapshot, self._catalogues.current)
+        dispatch.answer(exchange, response(request.request_id_json, request.request_type, data), "ok")
+
+    # What PostgreSQL answers.
+
+    def _leaderboard(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        user_id = cast("UserId", exchange.user_id)
+        work = self._community.leaderboard(user_id, str(request.subject or "money"))
+        dispatch.spawn(exchange, self._answer_with(dispatch, exchange, request, work))
+
+    async def _answer_with(
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, work: Awaitable[str]
+    ) -> None:
+        data = await work
+        dispatch.answer(exchange, response(request.request_id_json, request.request_type, data), "ok")
+
+    def _name_set(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        dispatch.spawn(exchange, self._set_name(dispatch, exchange, request))
+
+    async def _set_name(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        user_id = cast("UserId", exchange.user_id)
+        answer = await self._community.set_name(user_id, str(request.subject))
+        if isinstance(answer, Refusal):
+            dispatch.refuse(exchange, answer)
+        else:
+            dispatch.answer(exchange, response(request.request_id_json, request.request_type, answer), "ok")

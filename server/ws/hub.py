@@ -1,0 +1,214 @@
+"""The players connected to this process and their connections: who is told of what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from persistence.live.lane_contract import LaneError
+from persistence.live.snapshots import snapshot_of
+from server.protocol import results
+from server.protocol.close_codes import CloseCode
+from server.protocol.messages import PUSH, response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from persistence.live.lane import Lane
+    from persistence.live.sessions import CatalogueSource, SessionRef, Sessions
+    from server.game.session import UserId
+    from server.protocol.results import Values
+    from server.ws.exchange import Exchange
+
+_log = structlog.get_logger(__name__)
+
+
+class Player:
+    """A player with at least one connection here.
+
+    `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
+    since the last tick.
+    `told_s`: loop time of the last `passive` that was sent to the connections, whoever's tick it was.
+    """
+
+    __slots__ = ("active", "email", "exchanges", "passive", "ref", "told_s", "user_id")
+
+    def __init__(self, user_id: UserId, ref: SessionRef) -> None:
+        self.user_id = user_id
+        self.ref = ref
+        self.exchanges: list[Exchange] = []
+        self.passive: bool | None = None
+        self.active = False
+        self.told_s = 0.0
+
+
+class Hub:
+    """All players of this process. A player is subscribed to from the first connection to the last."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        catalogues: CatalogueSource,
+        clock: Callable[[], float],
+        max_connections_per_user: int,
+        session_ttl_s: int,
+    ) -> None:
+        self._sessions = sessions
+        self._catalogues = catalogues
+        self._clock = clock
+        self._max_connections_per_user = max_connections_per_user
+        self._session_ttl_s = session_ttl_s
+        self.players: dict[UserId, Player] = {}
+        self._by_channel: dict[bytes, Player] = {}
+        self.redis_back = asyncio.Event()
+        """Set whenever a connection to Redis is up again; whoever waits for it clears it."""
+        self.copies = 0
+        self.publications = 0
+        self.refused_per_user = 0
+        self.snapshots = 0
+
+    def attach(self, exchange: Exchange, user_id: UserId) -> Player | None:
+        """Count a connection among its player's; None when the player has too many: close it with 4002."""
+        player = self.players.get(user_id)
+        if player is None:
+            ref = self._sessions.ref(user_id)
+            player = Player(user_id, ref)
+            self.players[user_id] = player
+            self._by_channel[ref.channel] = player
+            self._sessions.subscribe(ref)
+        elif 0 < self._max_connections_per_user <= len(player.exchanges):
+            self.refused_per_user += 1
+            return None
+        player.exchanges.append(exchange)
+        exchange.player = player
+        return player
+
+    def detach(self, exchange: Exchange) -> None:
+        """Forget a connection; with the last one goes the subscription, and a clean session may expire."""
+        player = exchange.player
+        if player is None or exchange not in player.exchanges:
+            return
+        player.exchanges.remove(exchange)
+        if not player.exchanges:
+            del self.players[player.user_id]
+            del self._by_channel[player.ref.channel]
+            self._sessions.release(player.ref, self._session_ttl_s)
+
+    def catalogue_changed(self) -> None:
+        """Address every session anew; who has passive income has to be learned again."""
+        self._sessions.epoch_ended()
+        for player in self.players.values():
+            player.passive = None
+
+    # What changed goes to the player's other connections.
+
+    def tell_others(self, sender: Exchange | None, player: Player, kind: str, values: Values) -> None:
+        """Send a state change to each joined connection of a player but the sender's."""
+        version = int(values[0])
+        if kind == "passive":
+            player.told_s = self._clock()
+        payload: bytes | None = None
+        for exchange in player.exchanges:
+            if exchange is sender or not exchange.joined or exchange.version >= version:
+                continue
+            if payload is None:
+                payload = response(
+                    PUSH, kind, f"{{{results.COPIES[kind](values, self._catalogues.current)}}}"
+                )
+            exchange.version = version
+            self.copies += 1
+            if kind == "passive":
+                exchange.connection.send_latest(payload)
+            else:
+                exchange.connection.send(payload)
+
+    def published(self, channel: bytes, words: list[bytes]) -> None:
+        """Take another process' publication: kind, version and the rest."""
+        player = self._by_channel.get(channel)
+        if player is None:
+            return
+        self.publications += 1
+        kind = words[0].decode()
+        if kind in results.COPIES:
+            player.active = True
+            if kind == "upgrade_buy":
+                player.passive = words[-1] == b"1"
+            elif kind == "session_reset":
+                player.passive = False
+            elif kind == "passive":
+                player.passive = True
+            self.tell_others(None, player, kind, words[1:])
+        elif kind == "revoked":
+            self.revoke(player.user_id, words[2].decode())
+        elif kind == "reloaded":
+            self.send_snapshot(player)
+        elif kind == "achieved":
+            self.tell_achieved(player, int(words[1]), words[2])
+
+    def tell_achieved(self, player: Player, version: int, packed: bytes) -> None:
+        """Announce achievements to every joined connection of a player."""
+        payload = results.achievement_push(version, packed, self._catalogues.current)
+        for exchange in player.exchanges:
+            if exchange.joined:
+                exchange.version = max(exchange.version, version)
+                exchange.connection.send(payload)
+
+    def revoke(self, user_id: UserId, family: str) -> None:
+        """Close the connections of a revoked family (`*`: of all the player's families) with 4001."""
+        player = self.players.get(user_id)
+        if player is None:
+            return
+        for exchange in list(player.exchanges):
+            if family in ("*", exchange.family):
+                exchange.revoked = True
+                exchange.connection.close(CloseCode.REVOKED, "log-in revoked")
+
+    # After a connection to Redis was lost, publications may have been missed.
+
+    def channels_of(self, lane: Lane) -> list[bytes]:
+        """Name the channels this process needs on a lane."""
+        return [
+            player.ref.channel
+            for player in self.players.values()
+            if self._sessions.lane_of(player.ref) is lane
+        ]
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Send each player on the lane the present state where a connection is behind it."""
+        self._sessions.epoch_ended()
+        self.redis_back.set()
+        for player in list(self.players.values()):
+            if self._sessions.lane_of(player.ref) is lane:
+                self.send_snapshot(player)
+
+    def send_snapshot(self, player: Player) -> None:
+        """Read a player's session and send it to each joined connection whose version is behind."""
+
+        def on_reply(reply: object) -> None:
+            snapshot = snapshot_of(reply)
+            if snapshot is not None:
+                self._tell_snapshot(player, snapshot)
+
+        try:
+            player.ref.lane.send(self._sessions.snapshot_command(player.ref), on_reply)
+        except LaneError:
+            # The lane will be ready again, and this is repeated then.
+            return
+
+    def _tell_snapshot(self, player: Player, snapshot: list[int | bytes]) -> None:
+        version = int(snapshot[0])
+        behind = [exchange for exchange in player.exchanges if exchange.joined and exchange.version < version]
+        if behind:
+            data = results.snapshot(player.user_id, snapshot, self._catalogues.current)
+            payload = response(PUSH, "session", data)
+            for exchange in behind:
+                exchange.version = version
+                exchange.connection.send(payload)
+                self.snapshots += 1
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """Go through every connection that has a player."""
+        for player in self.players.values():
+            yield from player.exchanges
