@@ -1,0 +1,118 @@
+"""Start the server: settings, embedded servers, workers. Exits with a reason.
+
+Codes: 0 after a drain, 1 where the server was lost, 2 where it could not start, 130 on Ctrl-C before it ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from server.embedded import embedded_servers
+from server.logs import configure_logs
+from server.settings import StartupError, read_settings
+from server.workers import WorkersLostError, bound_to_supervisor, held_port, supervise
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from server.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Run the server as the environment says, and return the process' exit code."""
+    argparse.ArgumentParser(
+        prog="python -m server",
+        description="The realtime server of Click & Cook. It is configured by environment variables or .env; "
+        "see .env.example.",
+    ).parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # as under nohup, where it is ignored
+        signal.signal(signal.SIGHUP, _hang_up)
+    try:
+        settings = read_settings()
+        configure_logs(settings)
+        return _run_worker(settings) if settings.worker_index is not None else _run(settings)
+    except StartupError as error:
+        return _refuse(str(error), 2)
+    except WorkersLostError as error:
+        return _refuse(str(error), 1)
+    except KeyboardInterrupt:
+        return 130
+    except Exception:  # noqa: BLE001  # the top of the process
+        _log.exception("server_failed")
+        return 1
+
+
+def _run(settings: Settings) -> int:
+    for warning in settings.warnings():
+        _log.warning("setting_doubted", reason=warning)
+    lost = threading.Event()
+
+    def on_loss() -> None:
+        lost.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with embedded_servers(settings, on_loss=on_loss) as complete:
+        try:
+            _serve(complete)
+        finally:
+            # The loop has put the default back, which would end us before the embedded servers are stopped.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+    return 1 if lost.is_set() else 0
+
+
+def _serve(settings: Settings) -> None:
+    if settings.workers == 1:
+        from server.app import serve  # noqa: PLC0415  # a supervisor does without all that it loads
+
+        asyncio.run(serve(settings))
+        return
+    with held_port(settings) as port:
+
+        def ready() -> None:
+            _log.info("workers_ready", workers=settings.workers, host=settings.host, port=port)
+
+        asyncio.run(supervise(replace(settings, port=port), ready=ready))
+
+
+def _run_worker(settings: Settings) -> int:
+    from server.app import serve  # noqa: PLC0415  # as above
+
+    async def work() -> None:
+        with bound_to_supervisor(asyncio.get_running_loop()) as say_ready:
+            await serve(settings, ready=say_ready)
+
+    asyncio.run(work())
+    return 0
+
+
+def _refuse(reason: str, code: int) -> int:
+    print(f"click-and-cook: {reason}", file=sys.stderr)  # noqa: T201  # for people, whatever LOG_FORMAT says
+    return code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End in order where nothing serves yet: what was started is stopped on the way out."""
+    raise KeyboardInterrupt
+
+
+def _hang_up(_number: int, _frame: FrameType | None) -> None:
+    """Drain when the terminal closes."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The port: accepts sockets, counts them, and hands each to HTTP, from where it may become a WebSocket.
+
+Past a limit a connection is still heard, so that it is told: HTTP gets a 503, a WebSocket close code 1013.
+Where too many are being told, the socket is just closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from server.auth.throttle import address_group
+from server.http.addresses import client_address, is_trusted
+from server.http.connection import HttpConnection, HttpLimits
+from server.http.routes import FullHouse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from websockets.http11 import Request
+
+    from server.http.addresses import Network
+    from server.http.routes import Website
+
+_log = structlog.get_logger(__name__)
+
+_BACKLOG: Final = 4096
+_ACCEPTS_A_PASS: Final = 8
+_SEND_BUFFER_BYTES: Final = 64 * 1024
+"""What the kernel keeps for a peer that does not read (Linux doubles it). Left alone it grows to megabytes,
+unseen by any limit of ours."""
+_LEAST_ROOM_TO_REFUSE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PortLimits:
+    """How many connections one process has at once, in all and for an address; 0 is no limit.
+
+    The addresses of one IPv6 /64 count as one. Connections of `trusted_proxies` count by whom they forward.
+    """
+
+    max_connections: int = 20_000
+    max_connections_per_ip: int = 200
+    trusted_proxies: Sequence[Network] = ()
+
+
+class WebSockets(Protocol):
+    """Takes the connections that become WebSockets over."""
+
+    def open(
+        self,
+        transport: asyncio.Transport,
+        request: Request,
+        trailing: bytes,
+        *,
+        address: str,
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Put a WebSocket's protocol on the transport; call `on_lost` once when the connection is gone.
+
+        The origin was judged already. `trailing` is what came behind the request.
+        """
+
+    def turn_away(
+        self, transport: asyncio.Transport, request: Request, trailing: bytes, *, on_lost: Callable[[], None]
+    ) -> None:
+        """Accept the WebSocket and close it with 1013; call `on_lost` once when the connection is gone."""
+
+
+@dataclass(slots=True)
+class ConnectionCounts:
+    """The connections of this process that were let in, and those that are being told that they are not.
+
+    `refused` grows with each of the latter.
+    """
+
+    total: int = 0
+    by_address: dict[str, int] = field(default_factory=dict)
+    turning_away: int = 0
+    refused: int = 0
+
+
+class Listener:
+    """Owns the listening socket and the HTTP connections.
+
+    Call `start`; then `stop_accepting` and, once the rest of the server is done, `close`.
+    """
+
+    def __init__(
+        self,
+        site: Website,
+        websockets: WebSockets,
+        limits: PortLimits | None = None,
+        http_limits: HttpLimits | None = None,
+    ) -> None:
+        self._site = site
+        self._full_house = FullHouse(site)
+        self._websockets = websockets
+        self._limits = limits or PortLimits()
+        self._http_limits = http_limits or HttpLimits()
+        self._server: asyncio.Server | None = None
+        self._http: set[HttpConnection] = set()
+        self._quiet = asyncio.Event()
+        self.counts = ConnectionCounts()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also where 0 was asked for."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the listener has not been started")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def start(self, host: str, port: int, *, shared: bool = False) -> None:
+        """Listen, `shared` with other processes on the same port; raises OSError when that can't be."""
+        loop = asyncio.get_running_loop()
+        # asyncio accepts as many sockets in one pass as its backlog: few, so that a storm of clients coming
+        # back does not hold up those who play. The kernel queues the rest: its own backlog is set again.
+        self._server = await loop.create_server(
+            lambda: _Accepted(self), host, port, backlog=_ACCEPTS_A_PASS, reuse_port=shared or None
+        )
+        for listening in self._server.sockets:
+            with listening.dup() as same:
+                # Accepted sockets inherit it.
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+                same.listen(_BACKLOG)
+
+    def stop_accepting(self) -> None:
+        """Accept nobody any more and let each HTTP answer be its connection's last; WebSockets go on."""
+        self._site.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in self._http:
+            connection.drain()
+
+    async def close(self, timeout_s: float) -> None:
+        """Close idle HTTP connections, wait for the answers under way, and cut off what takes longer."""
+        self.stop_accepting()
+        for connection in tuple(self._http):
+            connection.close_idle()
+        if self._http:
+            self._quiet.clear()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._quiet.wait()
+            except TimeoutError:
+                _log.warning("http_cut_off", connections=len(self._http))
+                for connection in tuple(self._http):
+                    connection.abort()
+
+    # What accepted sockets ask.
+
+    def accept(self, peer: str) -> _Place | None:
+        """Find a place for a new socket; None when even a refusal is too much."""
+        limits, counts = self._limits, self.counts
+        proxied = is_trusted(peer, limits.trusted_proxies)
+        group = "" if proxied else address_group(peer)
+        full = _is_full(counts.total, limits.max_connections)
+        if not proxied:
+            full = full or _is_full(counts.by_address.get(group, 0), limits.max_connections_per_ip)
+        counts.refused += full
+        if full and counts.turning_away >= max(_LEAST_ROOM_TO_REFUSE, limits.max_connections // 10):
+            return None
+        return _Place(counts, peer, group, refused=full)
+
+    def http_made(self, transport: asyncio.Transport, place: _Place) -> HttpConnection:
+        """Make the HTTP connection of an accepted socket."""
+        owner = _Owner(self, place)
+        site = self._full_house if place.refused else self._site
+        connection = HttpConnection(site, owner, self._http_limits)
+        if self._site.draining:
+            connection.drain()
+        self._http.add(connection)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        return connection
+
+    def http_gone(self, connection: HttpConnection) -> None:
+        """Forget an HTTP connection, closed or upgraded."""
+        self._http.discard(connection)
+        if not self._http:
+            self._quiet.set()
+
+    def client_of(self, place: _Place, forwarded_for: Sequence[str]) -> str:
+        """Name the client of a request."""
+        return client_address(place.peer, forwarded_for, self._limits.trusted_proxies)
+
+    def upgrade(self, transport: asyncio.Transport, request: Request, trailing: bytes, place: _Place) -> None:
+        """Hand a transport to the WebSockets, or let it be turned away."""
+        address = self.client_of(place, request.headers.get_all("X-Forwarded-For"))
+        refused = place.refused
+        if not refused and not place.group:
+            # Through a proxy: only now it is known for whom.
+            group = address_group(address)
+            refused = _is_full(self.counts.by_address.get(group, 0), self._limits.max_connections_per_ip)
+            self.counts.refused += refused
+            place.claim(group)
+        if refused:
+            self._websockets.turn_away(transport, request, trailing, on_lost=place.release)
+        else:
+            self._websockets.open(transport, request, trailing, address=address, on_lost=place.release)
+
+
+def _is_full(count: int, limit: int) -> bool:
+    return 0 < limit <= count
+
+
+class _Place:
+    """What one connection occupies in the counts until it is released; `group` is "" where not known."""
+
+    __slots__ = ("_counts", "_released", "group", "peer", "refused")
+
+    def __init__(self, counts: ConnectionCounts, peer: str, group: str, *, refused: bool) -> None:
+        self._counts = counts
+        self._released = False
+        self.peer = peer
+        self.refused = refused
+        self.group = ""
+        if refused:
+            counts.turning_away += 1
+        else:
+            counts.total += 1
+            self.claim(group)
+
+    def claim(self, group: str) -> None:
+        """Count for an address as well."""
+        self.group = group
+        if group:
+            self._counts.by_address[group] = self._counts.by_address.get(group, 0) + 1
+
+    def release(self) -> None:
+        """Give the place back; a second call does nothing."""
+        if self._released:
+            return
+        self._released = True
+        if self.refused:
+            self._counts.turning_away -= 1
+        else:
+            self._counts.total -= 1
+        if self.group:
+            left = self._counts.by_address[self.group] - 1
+            if left:
+                self._counts.by_address[self.group] = left
+            else:
+                del self._counts.by_address[self.group]
+
+
+class _Owner:
+    """Binds one HTTP connection to its place."""
+
+    __slots__ = ("_listener", "_place")
+
+    def __init__(self, listener: Listener, place: _Place) -> None:
+        self._listener = listener
+        self._place = place
+
+    def client_address(self, forwarded_for: Sequence[str]) -> str:
+        return self._listener.client_of(self._place, forwarded_for)
+
+    def upgrade(
+        self, connection: HttpConnection, transport: asyncio.Transport, request: Request, trailing: bytes
+    ) -> None:
+        self._listener.http_gone(connection)
+        self._listener.upgrade(transport, request, trailing, self._place)
+
+    def http_closed(self, connection: HttpConnection) -> None:
+        self._listener.http_gone(connection)
+        self._place.release()
+
+
+class _Accepted(asyncio.Protocol):
+    """The protocol of a socket for the moment in which its place is found."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Become an HTTP connection, or go at once."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream transport is needed")
+        name = transport.get_extra_info("peername")
+        place = self._listener.accept(str(name[0]) if isinstance(name, tuple) else "")
+        if place is None:
+            transport.abort()
+        else:
+            self._listener.http_made(transport, place)

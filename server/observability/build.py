@@ -1,0 +1,44 @@
+"""Which build this is, and what the system knows of its process."""
+
+from __future__ import annotations
+
+import platform
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import ProcessCollector
+
+from server.observability.families import WORKER
+
+if TYPE_CHECKING:
+    from server.observability.families import Families
+
+_PROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
+
+
+@cache
+def version() -> str:
+    """Return the project's version, or `unknown` where the code was copied without its pyproject.toml."""
+    try:
+        with _PROJECT.open("rb") as file:
+            found: str = tomllib.load(file)["project"]["version"]
+            return found
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return "unknown"
+
+
+def add_build(families: Families) -> None:
+    """Add version and, where there is a /proc, CPU time, memory, open files and start of the process."""
+    families.gauges(
+        "build_info",
+        "Always 1; the labels say which build runs.",
+        ("version", "python"),
+        {(version(), platform.python_version()): 1},
+    )
+    for metric in ProcessCollector(registry=None).collect():
+        metric.samples = [
+            sample._replace(labels={**sample.labels, WORKER: families.worker}) for sample in metric.samples
+        ]
+        families.made.append(metric)

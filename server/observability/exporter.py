@@ -1,0 +1,117 @@
+"""/metrics: the figures of this process, or of all workers that share its port."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+
+from server.http.service_routes import Condition
+from server.observability.build import add_build
+from server.observability.exposition import merged
+from server.observability.families import Families
+from server.observability.probes import Probes
+from server.observability.siblings import Siblings
+from server.observability.storage import add_storage
+from server.observability.traffic import add_traffic, count_crowd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from prometheus_client.metrics_core import Metric
+
+    from server.health import Health
+    from server.observability.parts import Parts
+
+_log = structlog.get_logger(__name__)
+
+
+class Exporter:
+    """Renders figures when it is asked. Run `run` in a task that somebody owns.
+
+    `worker` is this process' index among `workers`, which tell each other their figures in `folder`; without
+    a folder it is alone.
+    """
+
+    def __init__(self, worker: int = 0, workers: int = 1, folder: Path | None = None) -> None:
+        self._worker = worker
+        self._parts: tuple[Parts, Probes] | None = None
+        self._siblings = Siblings(folder, worker, workers, self.own) if folder is not None else None
+
+    async def run(self, parts: Parts) -> None:
+        """Show these parts, to the other workers too, and probe the databases, until cancelled."""
+        probes = Probes(parts.health.lanes, parts.health.beside, parts.pool)
+        self._parts = parts, probes
+        async with AsyncExitStack() as stack:
+            if self._siblings is not None:
+                try:
+                    await self._siblings.start()
+                except OSError as error:
+                    # The others will say that this worker is down; players are served all the same.
+                    _log.error("figures_not_shared", error=str(error))
+                stack.push_async_callback(self._siblings.stop)
+            await probes.run()
+
+    async def render(self) -> bytes:
+        """Return the text for Prometheus: each sample of each worker, and which of the workers answered."""
+        texts = {self._worker: await self.own()}
+        others = await self._siblings.ask() if self._siblings is not None else {}
+        texts |= {index: text for index, text in others.items() if text is not None}
+        up = [(str(index), index in texts) for index in sorted({*texts, *others})]
+        return merged([*(texts[index] for index in sorted(texts)), _workers_up(up)])
+
+    async def own(self) -> bytes:
+        """Return the text of this process alone."""
+        families = Families(str(self._worker))
+        if self._parts is not None:
+            parts, probes = self._parts
+            add_traffic(families, parts, await count_crowd(parts.dispatch))
+            add_storage(families, parts, probes)
+            _add_condition(families, probes, parts.health)
+        add_build(families)
+        return _text(families.made)
+
+
+def _add_condition(families: Families, probes: Probes, health: Health) -> None:
+    found = health.readiness().condition
+    families.gauges(
+        "condition",
+        "1 for what /readyz says now: players should be sent to `ok` and `degraded`.",
+        ("condition",),
+        {(each.value,): each is found for each in Condition},
+    )
+    families.durations(
+        "loop_delay_seconds",
+        "How much later than asked the event loop woke a timer, once a second.",
+        (),
+        {(): (probes.loop_delay.counts, probes.loop_delay.sum_s)},
+    )
+
+
+def _workers_up(workers: Iterable[tuple[str, bool]]) -> bytes:
+    made: list[Metric] = []
+    for index, is_up in workers:
+        families = Families(index)
+        families.gauge("worker_up", "Whether this worker told its figures within a second.", is_up)
+        made += families.made
+    return merged(_text([each]) for each in made)
+
+
+class _Once:
+    """What a registry collects: families that are ready."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the families."""
+        return self._families
+
+
+def _text(families: list[Metric]) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_Once(families))
+    return generate_latest(registry)

@@ -1,0 +1,34 @@
+"""The running parts whose numbers are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from persistence.durable.pool import Pool
+    from persistence.live.sessions import Sessions
+    from persistence.loading import Loader
+    from server.auth.passwords import PasswordHasher
+    from server.health import Health
+    from server.listener import Listener
+    from server.metrics import RequestMetrics
+    from server.ticker import Ticker
+    from server.ws.dispatch import Dispatch
+    from server.ws.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the exporter reads and never changes. `health` knows the lanes and the flusher."""
+
+    metrics: RequestMetrics
+    listener: Listener
+    dispatch: Dispatch
+    hub: Hub
+    hasher: PasswordHasher
+    ticker: Ticker
+    sessions: Sessions
+    pool: Pool
+    loader: Loader
+    health: Health

@@ -1,0 +1,317 @@
+"""The only reader of the environment: typed, checked, secrets hidden.
+
+Each setting is a variable of the environment or a line of `.env`; the environment wins, and an empty value
+counts as none. `.env.example` lists them for operators.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LEAST_SECRET_BYTES = 32
+LEAST_SAFE_BCRYPT_COST = 10
+MOST = 1_000_000
+REDIS_SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class StartupError(Exception):
+    """The server cannot start. The text is one line that says what to do; the process ends with code 2."""
+
+
+class Secret:
+    """A text that shows itself to `reveal` alone, never in a log line or a trace. False when empty."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself; whoever asks must not log it."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may choose. Read by `read_settings`; a field has its variable's name.
+
+    `db_connection` and `redis_connection` are empty until the embedded servers that stand in for them run,
+    and so are the keys of tokens that are made for them. Of several keys the first signs and all verify.
+    A limit of 0 is off: `click_rate` (clicks a second a user), `auth_rate` (failures in 15 minutes for an
+    address with an e-mail), `max_connections_*` (each for one process). `worker_index` is set in the
+    processes that a supervisor started: they share the port, and tell each other their figures in
+    `worker_folder`. Traces go to `trace_endpoint` (none: nothing is traced), one WebSocket request in
+    `trace_one_in` among them.
+    """
+
+    db_connection: Secret = field(default=Secret(""))
+    redis_connection: Secret = field(default=Secret(""))
+    access_token_secrets: tuple[Secret, ...] = ()
+    refresh_token_secrets: tuple[Secret, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 1323
+    workers: int = 1
+    data_dir: Path = Path(".data")
+    allowed_origins: frozenset[str] = frozenset()
+    flush_interval_ms: int = 1000
+    session_ttl_s: int = 1200
+    passive_interval_ms: int = 1000
+    offline_cap_s: int = 28_800
+    click_rate: int = 50
+    click_burst: int = 1000
+    auth_rate: int = 10
+    bcrypt_cost: int = 12
+    catalog_language: str = "ru"
+    log_level: str = "info"
+    log_format: str = "console"
+    drain_s: int = 10
+    max_connections_per_user: int = 20
+    max_connections_per_ip: int = 200
+    max_connections: int = 20_000
+    trusted_proxies: tuple[Network, ...] = ()
+    wait_replicas: int = 0
+    flusher: bool = True
+    worker_index: int | None = None
+    worker_folder: Path | None = None
+    trace_endpoint: str = ""
+    trace_one_in: int = 100
+
+    @property
+    def embeds_postgres(self) -> bool:
+        """Whether PostgreSQL is to be started here."""
+        return not self.db_connection
+
+    @property
+    def embeds_redis(self) -> bool:
+        """Whether Valkey is to be started here."""
+        return not self.redis_connection
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether other processes listen on the same port (`SO_REUSEPORT`)."""
+        return self.worker_index is not None
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what is allowed but hardly meant, a line each."""
+        external = not (self.shares_port or (self.embeds_postgres and self.embeds_redis))
+        if external and self.bcrypt_cost < LEAST_SAFE_BCRYPT_COST:
+            return (f"BCRYPT_COST={self.bcrypt_cost} makes stolen passwords cheap to guess; use 12",)
+        return ()
+
+
+def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """Read and check all settings.
+
+    `environ` defaults to the process' environment; `dotenv` None reads no file. Raises StartupError for the
+    first value that makes no sense, naming its variable.
+    """
+    from_file = dotenv_values(dotenv, interpolate=False) if dotenv is not None and dotenv.is_file() else {}
+    chosen = os.environ if environ is None else environ
+    values = {name: value.strip() for name, value in (from_file | dict(chosen)).items() if value is not None}
+    read = _Reader({name: value for name, value in values.items() if value})
+    settings = Settings(
+        db_connection=read.postgres_url("DB_CONNECTION"),
+        redis_connection=read.redis_url("REDIS_CONNECTION"),
+        access_token_secrets=read.keys("ACCESS_TOKEN_SECRET"),
+        refresh_token_secrets=read.keys("REFRESH_TOKEN_SECRET"),
+        host=read.text("HOST", "127.0.0.1"),
+        port=read.whole("PORT", 1323, 0, 65_535),
+        workers=read.whole("WORKERS", 1, 1, 256),
+        data_dir=Path(read.text("DATA_DIR", ".data")).expanduser(),
+        allowed_origins=read.origins("ALLOWED_ORIGINS"),
+        flush_interval_ms=read.whole("FLUSH_INTERVAL_MS", 1000, 10, 600_000),
+        session_ttl_s=read.whole("SESSION_TTL_S", 1200, 1, 604_800),
+        passive_interval_ms=read.whole("PASSIVE_INTERVAL_MS", 1000, 50, 60_000),
+        offline_cap_s=read.whole("OFFLINE_CAP_S", 28_800, 1, 31_536_000),
+        click_rate=read.whole("CLICK_RATE", 50, 0, MOST),
+        click_burst=read.whole("CLICK_BURST", 1000, 1, MOST),
+        auth_rate=read.whole("AUTH_RATE", 10, 0, MOST),
+        bcrypt_cost=read.whole("BCRYPT_COST", 12, 4, 16),
+        catalog_language=read.one_of("CATALOG_LANGUAGE", ("ru", "en")),
+        log_level=read.one_of("LOG_LEVEL", ("info", "debug", "warning", "error")),
+        log_format=read.one_of("LOG_FORMAT", ("console", "json")),
+        drain_s=read.whole("DRAIN_S", 10, 1, 600),
+        max_connections_per_user=read.whole("MAX_CONNECTIONS_PER_USER", 20, 0, MOST),
+        max_connections_per_ip=read.whole("MAX_CONNECTIONS_PER_IP", 200, 0, MOST),
+        max_connections=read.whole("MAX_CONNECTIONS", 20_000, 0, MOST),
+        trusted_proxies=read.networks("TRUSTED_PROXIES"),
+        wait_replicas=read.whole("WAIT_REPLICAS", 0, 0, 10),
+        flusher=read.one_of("FLUSHER", ("on", "off")) == "on",
+        worker_index=read.optional_whole("WORKER_INDEX", 0, 255),
+        worker_folder=read.optional_path("WORKER_FOLDER"),
+        trace_endpoint=read.web_address("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        trace_one_in=read.whole("TRACE_ONE_IN", 100, 1, MOST),
+    )
+    _check_secrets(settings)
+    return settings
+
+
+def _check_secrets(settings: Settings) -> None:
+    if settings.shares_port or (settings.embeds_postgres and settings.embeds_redis):
+        return  # what a worker gets, its supervisor has checked, or made for embedded servers
+    for name, keys in (
+        ("ACCESS_TOKEN_SECRET", settings.access_token_secrets),
+        ("REFRESH_TOKEN_SECRET", settings.refresh_token_secrets),
+    ):
+        advice = "make one with: openssl rand -hex 32"
+        if not keys:
+            raise StartupError(f"{name} is missing: external databases need a secret of your own; {advice}")
+        if any(len(key.reveal().encode()) < LEAST_SECRET_BYTES for key in keys):
+            raise StartupError(
+                f"{name} is too short: at least {LEAST_SECRET_BYTES} bytes are needed; {advice}"
+            )
+
+
+class _Reader:
+    """Turns texts into values, or into a StartupError that names the variable."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def text(self, name: str, default: str) -> str:
+        return self._values.get(name, default)
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        text = self._values.get(name)
+        if text is None:
+            return default
+        # int() would also take "1_000", "+5" and the digits of other scripts.
+        if re.fullmatch(r"[0-9]{1,12}", text) is None or not low <= int(text) <= high:
+            raise StartupError(f"{name}={text!r} makes no sense: give a whole number from {low} to {high}")
+        return int(text)
+
+    def optional_whole(self, name: str, low: int, high: int) -> int | None:
+        return self.whole(name, 0, low, high) if name in self._values else None
+
+    def optional_path(self, name: str) -> Path | None:
+        return Path(self._values[name]) if name in self._values else None
+
+    def web_address(self, name: str) -> str:
+        text = self._values.get(name, "")
+        if text and not text.startswith(("http://", "https://")):
+            raise StartupError(f"{name} makes no sense: give http://host:4318")
+        return text
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        text = self._values.get(name, choices[0])
+        if text.lower() not in choices:
+            raise StartupError(f"{name}={text!r} makes no sense: give one of {', '.join(choices)}")
+        return text.lower()
+
+    def keys(self, name: str) -> tuple[Secret, ...]:
+        if name not in self._values:
+            return ()
+        keys = tuple(part.strip() for part in self._values[name].split(","))
+        if not all(keys):
+            raise StartupError(f"{name} holds an empty key: give keys separated by single commas")
+        return tuple(Secret(key) for key in keys)
+
+    def postgres_url(self, name: str) -> Secret:
+        text = self._values.get(name, "")
+        if text and not text.startswith(("postgresql://", "postgres://")):
+            raise StartupError(f"{name} makes no sense: give postgresql://user:password@host:5432/database")
+        return Secret(text)
+
+    def redis_url(self, name: str) -> Secret:
+        text = self._values.get(name, "")
+        if not text:
+            return Secret("")
+        scheme, separator, rest = text.partition("://")
+        if not separator or scheme not in REDIS_SCHEMES:
+            raise StartupError(
+                f"{name} makes no sense: begin with one of {', '.join(REDIS_SCHEMES)}, then ://"
+            )
+        if scheme == "unix":
+            if not rest.partition("@")[2].startswith("/") and not rest.startswith("/"):
+                raise StartupError(f"{name} makes no sense: give unix:///absolute/path/of/the/socket")
+            return Secret(text)
+        hosts, _, path = rest.rpartition("@")[2].partition("?")[0].partition("/")
+        if scheme.endswith("+sentinel") and not path:
+            raise StartupError(f"{name} makes no sense: name the service after the Sentinels, as in /kitchen")
+        for host in hosts.split(","):
+            self._check_host(name, host)
+        return Secret(text)
+
+    @staticmethod
+    def _check_host(name: str, host: str) -> None:
+        try:
+            parts = urlsplit(f"//{host}")
+            known = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            known = False
+        if not known:
+            raise StartupError(
+                f"{name} makes no sense: after the scheme give host:port, in a cluster several"
+            )
+
+    def origins(self, name: str) -> frozenset[str]:
+        origins = set()
+        for part in self._values.get(name, "").split(","):
+            text = part.strip().lower().removesuffix("/")
+            if text:
+                origins.add(self._origin(name, text))
+        return frozenset(origins)
+
+    @staticmethod
+    def _origin(name: str, text: str) -> str:
+        wrong = f"{name} holds {text!r}, which is no origin: give scheme://host or scheme://host:port"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise StartupError(wrong) from error
+        extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+        if not parts.scheme or not parts.hostname or extra or "*" in text:
+            raise StartupError(wrong)
+        # Browsers leave the default port out of the Origin header.
+        if port is not None and DEFAULT_PORTS.get(parts.scheme) == port:
+            text = text.removesuffix(f":{port}")
+        return text
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        parts = (part.strip() for part in self._values.get(name, "").split(","))
+        networks = []
+        for part in filter(None, parts):
+            try:
+                networks.append(ipaddress.ip_network(part))
+            except ValueError as error:
+                raise StartupError(
+                    f"{name} holds {part!r}, which is no network: give addresses like 10.0.0.0/8"
+                ) from error
+        return tuple(networks)
