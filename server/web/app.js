@@ -1,0 +1,220 @@
+/** Builds the parts of the page and ties them together. */
+
+import { Account } from "./account.js";
+import { Connection } from "./connection.js";
+import { Conversation } from "./conversation.js";
+import { Dialogs, keysAreOn } from "./dialogs.js";
+import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
+import { loadDrawings } from "./drawings.js";
+import { Entrance } from "./entrance.js";
+import { Game } from "./game.js";
+import { Hold } from "./hold.js";
+import { Kitchen } from "./kitchen.js";
+import { Menu } from "./menu.js";
+import { span } from "./numbers.js";
+import { apply, price } from "./rules.js";
+import { named, say, spoken, switchLanguage, translate } from "./texts.js";
+import { Tutorial } from "./tutorial.js";
+
+/** Where the tab's conversation waits for the next page of the same tab. */
+const KEPT = "click-and-cook.conversation";
+/** How often the server is asked whether all is saved: while the player works, and once the hands rest. */
+const ASK_SAVED_MS = { busy: 10_000, resting: 2_500 };
+const TOTALS_AFTER_MS = 2_500;
+
+const account = new Account(() => location.reload());
+const kitchen = new Kitchen();
+const menu = new Menu(buy);
+const tutorial = new Tutorial(menu);
+const entrance = new Entrance(account, enter);
+const dialogs = new Dialogs({ game: view, ask, logOut: leave });
+const hands = { cook: new Hold(byId("cook"), work("cook")), sell: new Hold(byId("sell"), work("sell")) };
+/** Who waits for the answer to a request. */
+const askers = new WeakMap();
+
+let game = new Game();
+let connection = null;
+let willShow = false;
+let totalsTimer = 0;
+/** The version after this tab's last change, when that was, and when its safety was asked for. */
+let changedVersion = 0;
+let changedMs = 0;
+let askedSavedMs = 0;
+
+/** The game with what is not answered yet. */
+function view() {
+	return game.expected(connection.conversation.unanswered);
+}
+
+/** Draws everything with the browser's next frame. */
+function show() {
+	if (!willShow) requestAnimationFrame(showNow);
+	willShow = true;
+}
+
+function showNow() {
+	willShow = false;
+	if (connection) showLink();
+	if (!connection || !game.told) return;
+	const now = view();
+	kitchen.show(now);
+	menu.show(now);
+	tutorial.show(now);
+	document.querySelector("[data-opens=stars]").classList.toggle("ready", now.accumulated >= 1);
+	write(byId("star-count"), now.stars ? String(Math.floor(now.stars)) : "");
+}
+
+function showLink() {
+	const { name, inMs, toResend } = connection.status;
+	const link = byId("link");
+	write(link.children[1], say(name, toResend ?? span(inMs / 1000, spoken())));
+	if (!link.classList.contains(name)) announce(link.children[1].textContent);
+	link.className = `playing ${name}`;
+	link.lastChild.hidden = inMs < 1500;
+	const safe = game.savedVersion >= changedVersion;
+	byId("saved").classList.toggle("saving", !safe);
+	write(byId("saved").lastChild, say(safe ? "saved" : "saving"));
+}
+
+/** Sends a request that changes the game. The element shakes its head where that is refused here. */
+function change(element, type, data) {
+	const allowed = apply(view(), type, data) !== null;
+	const request = allowed && connection.request(type, data);
+	if (!request) refuse(element);
+	if (allowed && !request) toast(say("waiting"));
+	show();
+	return request;
+}
+
+function work(type) {
+	return (x, y) => {
+		if (!game.told) return;
+		const before = view();
+		if (!change(byId(type), type)) return;
+		const what = type === "cook" ? "dishes" : "money";
+		kitchen.cheer(byId(type), view()[what] - before[what], x, y);
+		clearTimeout(totalsTimer);
+		const tellTotals = () => announce(say("totals", byId("money").textContent, byId("dishes").textContent));
+		totalsTimer = setTimeout(tellTotals, TOTALS_AFTER_MS);
+	};
+}
+
+function buy(upgrade, item) {
+	const { rank, money } = view();
+	if (upgrade.access_level > rank) toast(say("upgrade_locked"), "lock");
+	else if (price(upgrade) > money) toast(say("not_enough_money"), "coin");
+	if (change(item, "upgrade_buy", { id: upgrade.id })) announce(say("bought", named(upgrade.names, upgrade.name)));
+}
+
+async function levelUp() {
+	if (connection.conversation.awaits("level_up")) return;
+	const { data } = await ask("level_up");
+	if (data) toast(say("rank", data.current_rank), "star");
+}
+
+/** Sends a request; resolves to `{data}` of its answer, or to `{code, message}` of its refusal. */
+function ask(type, data) {
+	const request = connection.request(type, data);
+	return new Promise((resolve) => (request ? askers.set(request, resolve) : resolve({ code: "waiting" })));
+}
+
+function heard({ kind, type, data, request }) {
+	const tell = askers.get(request);
+	if (kind === "refused") tell ? tell(data) : toast(say(type) ?? data.message);
+	if (kind !== "answer" && kind !== "told") return;
+	if (type === "achievement") {
+		for (const { title, titles } of data.achievements) toast(say("medal", named(titles, title)), "staff_quality");
+	}
+	const { money, dishes } = game.told ?? data;
+	game.merge(type, data);
+	if (type === "passive") kitchen.glide({ money: data.money - money, dishes: data.dishes - dishes });
+	if (request?.seq) {
+		changedVersion = game.version;
+		changedMs = Date.now();
+	}
+	if (data.offline) dialogs.away(data.offline);
+	if (game.told?.need === undefined && !connection.conversation.awaits("level_check")) connection.request("level_check");
+	tell?.({ data });
+	show();
+}
+
+/** Asks from time to time whether the player's last change is safe for good. */
+function askSaved() {
+	if (!connection?.conversation.joined || game.savedVersion >= changedVersion) return;
+	const nowMs = Date.now();
+	const resting = nowMs - changedMs > ASK_SAVED_MS.resting;
+	if (nowMs - askedSavedMs < ASK_SAVED_MS[resting ? "resting" : "busy"]) return;
+	askedSavedMs = nowMs;
+	connection.request("session");
+}
+
+function atPlay(plays) {
+	byId("entrance").hidden = plays;
+	byId("kitchen").hidden = !plays;
+	document.body.classList.toggle("at-play", plays);
+}
+
+function enter() {
+	game = new Game();
+	changedVersion = 0;
+	const kept = JSON.parse(sessionStorage.getItem(KEPT));
+	// Taken, not copied: a duplicated tab must not go on with the same client.
+	sessionStorage.removeItem(KEPT);
+	const own = kept?.userId === account.userId ? kept : { client: newClient() };
+	const url = `${location.origin.replace("http", "ws")}/ws`;
+	connection = new Connection(url, new Conversation(own), account, { message: heard, state: show, loggedOut: leave });
+	connection.start();
+	atPlay(true);
+}
+
+/** 128 random bits: `crypto.randomUUID` is missing where the page is no secure context. */
+const newClient = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/** Ends the game in this tab. `why` is the key of a text where the server ended it. */
+function leave(why) {
+	connection?.stop();
+	connection = null;
+	if (why) account.forget();
+	else account.leave();
+	closeDialog();
+	atPlay(false);
+	entrance.show({ registers: false, why });
+}
+
+function translateAll() {
+	translate();
+	write(byId("language"), spoken() === "en" ? "RU" : "EN");
+	entrance.show();
+	show();
+}
+
+const KEYS = { KeyC: "cook", KeyS: "sell" };
+
+addEventListener("keydown", ({ code, repeat, target, ctrlKey, metaKey, altKey }) => {
+	if (!connection || !keysAreOn() || repeat || ctrlKey || metaKey || altKey || target.closest("input, dialog")) return;
+	hands[KEYS[code]]?.press(code);
+	if (code === "KeyL" && !byId("level-up").hidden) levelUp();
+});
+addEventListener("keyup", ({ code }) => hands[KEYS[code]]?.release(code));
+addEventListener("online", () => connection?.retryNow());
+addEventListener("visibilitychange", () => document.hidden || connection?.retryNow());
+addEventListener("pagehide", () => {
+	if (!connection) return;
+	const kept = { ...connection.conversation.kept(), userId: account.userId };
+	sessionStorage.setItem(KEPT, JSON.stringify(kept));
+});
+// A page out of the browser's cache would go on with numbers that its successor has used.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+byId("level-up").onclick = levelUp;
+byId("link").lastChild.onclick = () => connection.retryNow();
+byId("language").onclick = () => {
+	switchLanguage();
+	translateAll();
+};
+setInterval(askSaved, 1000);
+
+setUpDialog();
+translateAll();
+await loadDrawings();
+if (account.userId) enter();
+else atPlay(false);

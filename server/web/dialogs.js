@@ -1,0 +1,110 @@
+/** What opens over the game: stars, achievements, the board, the account, and what came while away. */
+
+import { closeDialog, dialogShows, el, openDialog, toast } from "./dom.js";
+import { icon } from "./drawings.js";
+import { readable, span } from "./numbers.js";
+import { resetPreview } from "./rules.js";
+import { named, say, spoken } from "./texts.js";
+
+const KEYS_OFF = "click-and-cook.keys-off";
+
+const number = (value, places = 2) => readable(value, spoken(), places);
+const words = (tag, textContent, className = "") => el(tag, { textContent, className });
+const row = (className, ...children) => el("li", { className: `row ${className}` }, ...children);
+const facts = (...pairs) => el("dl", {}, ...pairs.flatMap(([term, fact]) => [words("dt", say(term)), words("dd", fact)]));
+
+/** Whether single letters work as keys; a player may switch them off. */
+export const keysAreOn = () => !localStorage.getItem(KEYS_OFF);
+
+export class Dialogs {
+	/**
+	 * @param table `game` gives the game as it looks now; `ask` sends a request and resolves to `{data}` of its answer, or
+	 *   to `{code, message}`; `logOut` ends the game
+	 */
+	constructor(table) {
+		this.table = table;
+		for (const button of document.querySelectorAll("[data-opens]")) {
+			button.onclick = () => this[button.dataset.opens]();
+		}
+	}
+
+	/** The prestige stars, and what a reset would bring. */
+	stars() {
+		const game = this.table.game();
+		const after = resetPreview(game);
+		const ready = game.accumulated >= 1;
+		const reset = words("button", say("reset", number(after.stars)), "primary");
+		reset.disabled = !ready;
+		reset.onclick = async () => {
+			const sure = reset.textContent === say("resetSure");
+			if (!sure) return void (reset.textContent = say("resetSure"));
+			reset.disabled = true;
+			await this.table.ask("session_reset");
+			closeDialog();
+			toast(say("resetDone", number(this.table.game().boost)), "star");
+		};
+		const now = [["starsNow", number(game.stars, 4)], ["pricesNow", `×${number(game.boost || 1)}`]];
+		const then = [["starsGathered", number(game.accumulated, 4)], ["starsAfter", `${number(after.stars, 4)} ★, ×${number(after.boost)}`]];
+		openDialog("stars", words("p", say("starsText")), facts(...now, ...then), ready ? "" : words("p", say("needStar")), reset);
+	}
+
+	async medals() {
+		openDialog("medals", "…");
+		const { data } = await this.table.ask("achievements");
+		if (!data || !dialogShows("medals")) return;
+		const list = data.achievements.map(({ title, titles, text, texts, done }) => {
+			const about = el("div", {}, words("b", named(titles, title)), words("p", named(texts, text)));
+			return row(done ? "" : "undone", icon("staff_quality"), about, words("span", done ? say("done") : ""));
+		});
+		openDialog("medals", el("ul", {}, ...list));
+	}
+
+	async board(by = "money") {
+		openDialog("board", "…");
+		const { data } = await this.table.ask("leaderboard", { by });
+		if (!data || !dialogShows("board")) return;
+		const choice = ["money", "stars"].map((each) => {
+			const button = words("button", say(`by_${each}`), each === by ? "primary" : "plain");
+			button.ariaPressed = each === by;
+			button.onclick = () => this.board(each);
+			return button;
+		});
+		const own = data.me?.name;
+		const line = ({ place, name, value }) =>
+			row(name === own ? "me" : "", place ? `${place}.` : "…", words("b", name), words("span", number(value)));
+		const lines = data.entries.map(line);
+		// The board is some seconds old: who is new, or not among the first, stands below it.
+		if (own && !data.entries.some(({ name }) => name === own)) lines.push(line(data.me));
+		const list = lines.length ? el("ul", {}, ...lines) : words("p", say("nobody"));
+		openDialog("board", el("p", { className: "switch" }, ...choice), list, this.#nameForm(own, by));
+	}
+
+	#nameForm(name, by) {
+		const input = el("input", { value: name ?? "", minLength: 3, maxLength: 24, required: true });
+		const why = el("p", { role: "alert" });
+		const form = el("form", {}, el("label", {}, say("name"), input), why, words("button", say("setName"), "primary"));
+		form.onsubmit = async (event) => {
+			event.preventDefault();
+			const { code, message } = await this.table.ask("name_set", { name: input.value.trim() });
+			if (code) why.textContent = say(code) ?? message;
+			else this.board(by);
+		};
+		return form;
+	}
+
+	account() {
+		const keys = el("input", { type: "checkbox", checked: keysAreOn() });
+		keys.onchange = () => localStorage.setItem(KEYS_OFF, keys.checked ? "" : "1");
+		const out = words("button", say("logOut"), "primary");
+		out.onclick = () => this.table.logOut();
+		openDialog("account", words("p", this.table.game().email), el("label", { className: "row" }, say("keys"), keys), out);
+	}
+
+	/** What a gap brought; a short one is told in passing. */
+	away({ seconds, money, dishes, xp }) {
+		const signed = (value) => `${value < 0 ? "−" : "+"}${number(Math.abs(value))}`;
+		const gains = [["money", signed(money)], ["dishes", signed(dishes)], ["experience", signed(xp)]];
+		if (seconds < 60) toast(`${say("away")}: ${signed(money)}`, "coin");
+		else openDialog("away", words("p", say("awayText", span(seconds, spoken()))), facts(...gains));
+	}
+}

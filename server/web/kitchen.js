@@ -1,0 +1,98 @@
+/** The counter: scene, amounts, rank, and what the two hands bring. */
+
+import { byId, calm, el, toast, write } from "./dom.js";
+import { readable } from "./numbers.js";
+import { gameRates, ownsDish } from "./rules.js";
+import { say, spoken } from "./texts.js";
+
+/** The ranks at which the kitchen moves. */
+const MOVES_AT = [0, 10, 20, 40, 70];
+/** What came by itself is counted up until about the next push, so that numbers run instead of jump. */
+const GLIDE_MS = 900;
+
+const amount = (value, places) => readable(value, spoken(), places);
+
+export class Kitchen {
+	#place = -1;
+	#game = null;
+	#gliding = new Map();
+	#willRun = false;
+
+	show(game) {
+		this.#game = game;
+		const rates = gameRates(game);
+		this.#showAmounts();
+		const flow = (perS) => (perS > 0 ? `+${say("perSecond", amount(perS))}` : "");
+		const passive = rates.passiveMoneyFor(rates.soldAtOnce);
+		write(byId("money-rate"), flow(passive));
+		write(byId("dish-rate"), flow(rates.dishesPerS));
+		const sold = Math.min(rates.soldAtOnce, game.dishes);
+		const [cook, sell] = document.querySelectorAll("#hands small");
+		write(cook, ownsDish(game) ? say("cookGain", amount(rates.cookGain)) : say("noRecipe"));
+		write(sell, sold > 0 ? say("sellGain", amount(rates.moneyFor(sold))) : say("nothingToSell"));
+		this.#showRank(game);
+		this.#showPlace(game);
+	}
+
+	/** Takes what came by itself. */
+	glide(gains) {
+		if (calm.matches || document.hidden) return;
+		for (const [what, gain] of Object.entries(gains)) {
+			if (gain > 0) this.#gliding.set(what, { gain, sinceMs: performance.now() });
+		}
+	}
+
+	/** The cook or a guest answers a click, and its gain flies up. */
+	cheer(button, gain, x, y) {
+		if (calm.matches) return;
+		const jumping = button.id === "cook" ? byId("cat-cook") : document.querySelector(".guest");
+		jumping.animate({ translate: ["0 0", "0 -7px", "0 0"] }, 180);
+		const box = button.getBoundingClientRect();
+		const floater = el("b", { className: "floater", textContent: `+${amount(gain)}` });
+		floater.style.left = `${(x ?? box.x + box.width / 2) + Math.random() * 120 - 60}px`;
+		floater.style.top = `${(y ?? box.y + 20) - 30}px`;
+		document.body.append(floater);
+		floater.animate({ translate: ["0 0", "0 -80px"], opacity: [1, 1, 0] }, 800).onfinish = () => floater.remove();
+	}
+
+	#showAmounts() {
+		const nowMs = performance.now();
+		for (const what of ["money", "dishes"]) {
+			const { gain, sinceMs } = this.#gliding.get(what) ?? { gain: 0, sinceMs: 0 };
+			const left = Math.max(0, 1 - (nowMs - sinceMs) / GLIDE_MS);
+			if (!left) this.#gliding.delete(what);
+			write(byId(what), amount(Math.floor(Math.max(0, this.#game[what] - gain * left))));
+		}
+		if (!this.#gliding.size || this.#willRun) return;
+		this.#willRun = true;
+		requestAnimationFrame(() => {
+			this.#willRun = false;
+			this.#showAmounts();
+		});
+	}
+
+	#showRank({ rank, xp, need }) {
+		const root = byId("rank");
+		write(root.querySelector("b"), say("rank", rank));
+		const text = need === null ? say("lastRank") : say("xp", amount(xp, 1), need ? amount(need) : "…");
+		write(root.querySelector("small"), text);
+		const share = need === null ? 1 : Math.min(1, xp / (need ?? Infinity));
+		const bar = root.querySelector("[role]");
+		bar.ariaValueNow = Math.floor(share * 100);
+		bar.ariaValueText = text;
+		bar.firstChild.style.translate = `${share * 100 - 100}%`;
+		byId("level-up").hidden = !(need && xp >= need);
+	}
+
+	#showPlace({ rank }) {
+		const place = MOVES_AT.findLastIndex((from) => rank >= from);
+		write(byId("place-name"), say(`place${place}`));
+		if (place === this.#place) return;
+		byId("back").setAttribute("href", `#place-${place}`);
+		byId("front").setAttribute("href", `#front-${place}`);
+		document.querySelectorAll(".guest").forEach((guest, i) => guest.toggleAttribute("hidden", i > place));
+		if (this.#place >= 0 && place > this.#place) toast(say("newPlace", say(`place${place}`)), "star");
+		if (this.#place >= 0 && !calm.matches) byId("scene").animate({ opacity: [0, 1] }, 700);
+		this.#place = place;
+	}
+}

@@ -1,0 +1,39 @@
+/** Numbers and times as people read them. Pure. */
+
+const UNITS = { en: ["M", "B", "T"], ru: ["млн", "млрд", "трлн"] };
+const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/**
+ * A number for a player: whole up to a million (1,250), then with a unit (1.25 M), from 10^15 on scientific
+ * (1.25×10¹⁵). Cut, not rounded: nobody sees more than there is.
+ *
+ * @param {number} value not negative
+ * @param {string} language `en` or `ru`
+ * @param {number} [places] decimals shown below a thousand
+ */
+export function readable(value, language, places = 0) {
+	const show = (x, digits) => {
+		const cut = Math.trunc(Number((x * 10 ** digits).toPrecision(15))) / 10 ** digits;
+		return cut.toLocaleString(language, { maximumFractionDigits: digits });
+	};
+	if (value < 1e6) return show(value, value < 1000 ? places : 0);
+	const [mantissa, exponent] = value.toExponential().split("e+");
+	const thousands = Math.floor(exponent / 3);
+	if (thousands < 5) return `${show(value / 1000 ** thousands, 2)}\u00a0${UNITS[language][thousands - 2]}`;
+	const power = exponent.replace(/\d/g, (digit) => SUPERSCRIPT[digit]);
+	return `${show(Number(mantissa), 2)}×10${power}`;
+}
+
+const TIME_UNITS = [[86400, "d", "д"], [3600, "h", "ч"], [60, "min", "мин"], [1, "s", "с"]];
+
+/** A span of time in its two largest units: `2 h 5 min`. Whole seconds in, at least one second out. */
+export function span(seconds, language) {
+	const parts = [];
+	let rest = Math.max(1, Math.round(seconds));
+	for (const [size, en, ru] of TIME_UNITS) {
+		if (rest >= size) parts.push(`${Math.floor(rest / size)}\u00a0${language === "ru" ? ru : en}`);
+		else if (parts.length) break;
+		rest %= size;
+	}
+	return parts.slice(0, 2).join(" ");
+}

@@ -1,0 +1,141 @@
+/** What the page says, in English and Russian. */
+
+const KEY = "click-and-cook.language";
+
+/** `[English, Russian]` by key; `{0}`, `{1}` stand for values. */
+const TEXTS = {
+	tagline: ["A small kitchen that wants to be big.", "Маленькая кухня, которая хочет стать большой."],
+	logIn: ["Log in", "Войти"],
+	register: ["Start a kitchen", "Открыть кухню"],
+	haveAccount: ["I have a kitchen", "У меня есть кухня"],
+	noAccount: ["I'm new here", "Я здесь впервые"],
+	email: ["E-mail", "Эл. почта"],
+	password: ["Password", "Пароль"],
+	passwordRule: ["At least 8 characters", "Не меньше 8 символов"],
+	wrongLogIn: ["No kitchen with this e-mail and password.", "Нет кухни с такой почтой и паролем."],
+	emailTaken: ["This e-mail already has a kitchen. Log in?", "С этой почтой кухня уже есть. Войти?"],
+	badValue: ["Please check: {0}", "Проверьте: {0}"],
+	slowDown: ["Too many tries. Wait {0}.", "Слишком много попыток. Подождите {0}."],
+	noServer: ["The server does not answer.", "Сервер не отвечает."],
+	expired: ["Please log in again.", "Войдите ещё раз."],
+	revoked: ["You were logged out from another place.", "Вы вышли из игры в другом месте."],
+	logOut: ["Log out", "Выйти"],
+	account: ["Account", "Аккаунт"],
+	keys: ["Keys: C cooks, S sells, L levels up", "Клавиши: C готовит, S продаёт, L — новый ранг"],
+	close: ["Close", "Закрыть"],
+	language: ["Русский язык", "English language"],
+	connecting: ["Connecting…", "Подключаюсь…"],
+	connected: ["Connected", "На связи"],
+	resending: ["Sending again: {0}", "Отправляю снова: {0}"],
+	reconnecting: ["Reconnecting in {0}", "Снова подключусь через {0}"],
+	crowded: ["Too many tabs are open", "Открыто слишком много вкладок"],
+	retry: ["Now", "Сейчас"],
+	waiting: ["Waiting for the connection", "Жду соединения"],
+	saved: ["Saved", "Сохранено"],
+	saving: ["Saving…", "Сохраняю…"],
+	kitchen: ["Kitchen", "Кухня"],
+	place0: ["Street cart", "Тележка на улице"],
+	place1: ["Food truck", "Фудтрак"],
+	place2: ["Small café", "Маленькое кафе"],
+	place3: ["Family restaurant", "Семейный ресторан"],
+	place4: ["Restaurant with stars", "Ресторан со звёздами"],
+	newPlace: ["You have moved: {0}!", "Переезд: {0}!"],
+	money: ["Money", "Деньги"],
+	dishes: ["Dishes", "Блюда"],
+	perSecond: ["{0} a second", "{0} в секунду"],
+	cook: ["Cook", "Готовить"],
+	sell: ["Sell", "Продать"],
+	cookGain: ["dishes +{0}", "блюда +{0}"],
+	sellGain: ["money +{0}", "деньги +{0}"],
+	nothingToSell: ["nothing to sell", "продавать нечего"],
+	noRecipe: ["buy a dish first", "сначала купите блюдо"],
+	rank: ["Rank {0}", "Ранг {0}"],
+	experience: ["Experience", "Опыт"],
+	xp: ["{0} of {1} xp", "{0} из {1} опыта"],
+	lastRank: ["The highest rank", "Высший ранг"],
+	levelUp: ["Level up!", "Новый ранг!"],
+	totals: ["Money {0}, dishes {1}", "Деньги {0}, блюда {1}"],
+	menu: ["Menu", "Меню"],
+	dish: ["Dishes", "Блюда"],
+	equipment: ["Kitchen", "Техника"],
+	global: ["Ideas", "Идеи"],
+	staff: ["Staff", "Команда"],
+	point: ["Places", "Точки"],
+	buy: ["Buy {0} for {1}", "Купить: {0}, {1}"],
+	free: ["free", "даром"],
+	owned: ["Yours", "Куплено"],
+	fromRank: ["rank {0}", "ранг {0}"],
+	soonest: ["Pays back first: {0}", "Окупится первым: {0}"],
+	bought: ["Bought: {0}", "Куплено: {0}"],
+	dPc: ["dishes a cook +{0}", "блюда за готовку +{0}"],
+	mPc: ["price of a dish +{0}", "цена блюда +{0}"],
+	sPs: ["dishes a sale +{0}", "блюда за продажу +{0}"],
+	dPs: ["dishes a second +{0}", "блюда в секунду +{0}"],
+	mPs: ["sells by itself, price +{0}", "автопродажа, цена +{0}"],
+	dM: ["cooking ×{0} → ×{1}", "готовка ×{0} → ×{1}"],
+	mM: ["prices ×{0} → ×{1}", "цены ×{0} → ×{1}"],
+	dpM: ["cooking by itself ×{0} → ×{1}", "автоготовка ×{0} → ×{1}"],
+	mpM: ["selling by itself ×{0} → ×{1}", "автопродажа ×{0} → ×{1}"],
+	stars: ["Stars", "Звёзды"],
+	starsText: [
+		"What sells by itself gathers stars. A reset starts the kitchen from nothing, but keeps them: all sells for more.",
+		"Автопродажа копит звёзды. Сброс начнёт кухню с нуля, но сохранит их: вы продаёте дороже.",
+	],
+	starsNow: ["Stars now", "Звёзд сейчас"],
+	starsGathered: ["Gathered since", "Накоплено с тех пор"],
+	starsAfter: ["After a reset", "После сброса"],
+	pricesNow: ["Prices now", "Цены сейчас"],
+	needStar: ["A reset needs one whole gathered star.", "Для сброса нужна одна целая накопленная звезда."],
+	reset: ["Start again with {0} stars", "Начать заново: звёзд {0}"],
+	resetSure: ["Really give up money, rank and upgrades?", "Точно отдать деньги, ранг и улучшения?"],
+	resetDone: ["A new kitchen, and everything sells ×{0}", "Новая кухня, и всё продаётся ×{0}"],
+	away: ["While you were away", "Пока вас не было"],
+	awayText: ["Your kitchen worked for {0}:", "Кухня работала {0}:"],
+	board: ["Best kitchens", "Лучшие кухни"],
+	by_money: ["By money", "По деньгам"],
+	by_stars: ["By stars", "По звёздам"],
+	nobody: ["Nobody has put up a name yet.", "Здесь пока никого нет."],
+	name: ["Your kitchen's name on this list", "Имя вашей кухни в этом списке"],
+	setName: ["Save", "Сохранить"],
+	name_taken: ["This name is taken.", "Это имя занято."],
+	name_invalid: ["3 to 24 characters, please.", "От 3 до 24 символов."],
+	medals: ["Achievements", "Достижения"],
+	medal: ["Achievement: {0}", "Достижение: {0}"],
+	done: ["done", "получено"],
+	not_enough_money: ["Not enough money", "Не хватает денег"],
+	upgrade_locked: ["Your rank is too low", "Ранг пока низкий"],
+	coachBuy: ["Welcome! I am Pan, your cook. Take the sandwich, it is free.", "Привет! Я Пан, ваш повар. Возьмите сэндвич: он даром."],
+	coachCook: ["Now cook a few. Press, or hold to go on.", "Теперь приготовьте несколько. Нажмите или держите."],
+	coachSell: ["The guests are hungry. Sell!", "Гости голодны. Продавайте!"],
+	coachGrow: ["Save up and buy what pays back first.", "Накопите и купите то, что окупится первым."],
+	coachLevel: ["All you do brings experience. A full bar is a new rank.", "Всё даёт опыт. Полная полоска — новый ранг."],
+	skip: ["I know how", "Я умею"],
+};
+
+const LANGUAGES = ["en", "ru"];
+let language = localStorage.getItem(KEY);
+if (!LANGUAGES.includes(language)) language = navigator.language.startsWith("ru") ? "ru" : "en";
+
+/** The language of the page: `en` or `ru`. */
+export const spoken = () => language;
+
+/** What the server calls something, in the language of the page where it knows it. */
+export const named = (names, name) => names?.[language] ?? name;
+
+/** The text of a key, or undefined. @param {...(string | number)} values for `{0}`, `{1}` */
+export function say(key, ...values) {
+	return TEXTS[key]?.[LANGUAGES.indexOf(language)].replace(/\{(\d)\}/g, (_, i) => values[i]);
+}
+
+/** Changes to the other language, in this browser from now on. */
+export function switchLanguage() {
+	language = LANGUAGES[1 - LANGUAGES.indexOf(language)];
+	localStorage.setItem(KEY, language);
+}
+
+/** Puts the texts into the page: `data-t` is the key of a text, `data-label` of an accessible name. */
+export function translate() {
+	document.documentElement.lang = language;
+	for (const node of document.querySelectorAll("[data-t]")) node.textContent = say(node.dataset.t);
+	for (const node of document.querySelectorAll("[data-label]")) node.ariaLabel = node.title = say(node.dataset.label);
+}
