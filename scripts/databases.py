@@ -1,0 +1,141 @@
+"""What the commands for operators share: both databases, a progress bar, exit codes, one line a fault."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from persistence.durable.errors import DurableError
+from persistence.durable.pool import open_pool
+from persistence.durable.sessions import SessionWriter
+from persistence.live.scripts import load_scripts
+from persistence.live.store import LiveUnavailable, open_store
+from persistence.standalone import NO_TOKENS, owner_name
+from server.embedded.beside import reached_servers
+from server.logs import configure_logs
+from server.settings import StartupError, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from persistence.durable.pool import Pool
+    from persistence.live.store import LiveStore
+    from server.settings import Settings
+
+EXIT_UNFINISHED: Final = 1
+EXIT_UNREACHABLE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+_LINE_EVERY_S: Final = 2.0
+_EPILOG: Final = (
+    "The databases are DB_CONNECTION and REDIS_CONNECTION (environment or .env), or else the embedded ones "
+    "in DATA_DIR, whether their server runs or not. Safe to repeat and to interrupt."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """Redis, PostgreSQL, and the settings that concern what is kept in them."""
+
+    settings: Settings
+    store: LiveStore
+    pool: Pool
+    writer: SessionWriter
+
+
+class Progress:
+    """Counts towards a total: a bar on a terminal, else a line every other second."""
+
+    def __init__(self, title: str, total: int | None, bar: Bar | None) -> None:
+        self._title = title
+        self._total = total
+        self._bar = bar
+        self._task = None if bar is None else bar.add_task(title, total=total)
+        self._next_line_s = time.monotonic() + _LINE_EVERY_S
+        self.done = 0
+
+    def advance(self, count: int) -> None:
+        """Show that `count` more are done."""
+        self.done += count
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=count)
+        elif time.monotonic() >= self._next_line_s:
+            of = "" if self._total is None else f" of {self._total}"
+            print(f"{self._title}: {self.done}{of}", flush=True)
+            self._next_line_s = time.monotonic() + _LINE_EVERY_S
+
+
+@contextmanager
+def progress(title: str, total: int | None) -> Iterator[Progress]:
+    """Show progress on standard output until the block ends."""
+    if not sys.stdout.isatty():
+        yield Progress(title, total, None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns) as bar:
+        yield Progress(title, total, bar)
+
+
+def parser_for(description: str) -> argparse.ArgumentParser:
+    """Make a command's parser."""
+    return argparse.ArgumentParser(description=description, epilog=_EPILOG)
+
+
+def run(work: Callable[[Databases], Awaitable[int]]) -> int:
+    """Open both databases, do the work, and return its exit code.
+
+    2, with one line: a setting makes no sense or a database does not answer. 130: interrupted. What was
+    done until then stays.
+    """
+    try:
+        settings = read_settings(os.environ | NO_TOKENS)
+        configure_logs(settings)
+        with reached_servers(settings, on_loss=_end_at_once) as reached:
+            return asyncio.run(_work(reached, work))
+    except StartupError as error:
+        return fail(EXIT_UNREACHABLE, str(error))
+    except DurableError as error:
+        return fail(EXIT_UNREACHABLE, f"PostgreSQL: {error}")
+    except LiveUnavailable as error:
+        return fail(EXIT_UNREACHABLE, f"Redis: {error}")
+    except KeyboardInterrupt:
+        return fail(EXIT_INTERRUPTED, "interrupted; what was done stays, start again for the rest")
+
+
+def fail(code: int, line: str) -> int:
+    """Print a line on standard error; returns the code."""
+    print(line, file=sys.stderr, flush=True)
+    return code
+
+
+async def _work(settings: Settings, work: Callable[[Databases], Awaitable[int]]) -> int:
+    async with open_databases(settings) as databases:
+        return await work(databases)
+
+
+@asynccontextmanager
+async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
+    """Open what settings name. Raises DurableUnavailable or LiveUnavailable."""
+    dsn = settings.db_connection.reveal()
+    pool = await open_pool(dsn, min_size=1, max_size=4)
+    writer = SessionWriter(dsn)
+    try:
+        async with open_store(settings.redis_connection.reveal(), owner_name(), load_scripts()) as store:
+            yield Databases(settings, store, pool, writer)
+    finally:
+        writer.close()
+        pool.terminate()
+
+
+def _end_at_once() -> None:
+    os._exit(
+        fail(EXIT_UNREACHABLE, "an embedded database was lost")
+    )  # from a thread, which cannot raise here

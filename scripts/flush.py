@@ -1,0 +1,40 @@
+"""Write every dirty session to PostgreSQL now, whoever holds the leases: `python -m scripts.flush`."""
+
+from __future__ import annotations
+
+import sys
+
+from persistence.flusher import Flusher
+from persistence.marks import EVERY_BUCKET, read_due
+from persistence.saving import Saver
+from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
+
+
+async def flush(databases: Databases) -> int:
+    """Flush, say how many; returns 1 where some could not be written."""
+    store = databases.store
+    flusher = Flusher(Saver(store, databases.writer, databases.settings.session_ttl_s))
+    marked = (await read_due(store, EVERY_BUCKET, 0)).dirty
+    with progress("flushed", marked) as shown:
+        written = await flusher.flush_once(shown.advance)
+    totals = flusher.totals
+    print(
+        f"wrote {written} sessions; {totals.reloaded} were newer in PostgreSQL, {totals.gone} of no account"
+    )
+    if totals.set_aside:
+        return fail(
+            EXIT_UNFINISHED, f"{totals.set_aside} could not be written, the last for: {totals.last_error}"
+        )
+    return 0
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser_for(
+        "Write every dirty session to PostgreSQL now. Exit code 1: some could not be written."
+    ).parse_args()
+    return run(flush)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

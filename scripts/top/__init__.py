@@ -1,0 +1,1 @@
+"""`python -m scripts.top`: what running servers are doing, live in a terminal."""
