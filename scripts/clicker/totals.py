@@ -1,0 +1,73 @@
+"""What clients count: answers, waits, errors, reconnects; one for all clients of a process."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from scripts.clicker.window import Answer, Pending
+
+_STEPS_A_DOUBLING: Final = 8
+_SHORTEST_S: Final = 1e-5
+
+
+@dataclass(slots=True)
+class Waits:
+    """A histogram of waits whose steps grow by a twelfth, so that it is small whatever it counts."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    total: int = 0
+    longest_s: float = 0.0
+
+    def add(self, wait_s: float) -> None:
+        """Count one wait."""
+        self.counts[math.ceil(math.log2(max(wait_s, _SHORTEST_S) / _SHORTEST_S) * _STEPS_A_DOUBLING)] += 1
+        self.total += 1
+        self.longest_s = max(self.longest_s, wait_s)
+
+    def percentile_s(self, percent: float) -> float:
+        """Return the wait that `percent` of all stayed below, rounded up to its step; 0 without any."""
+        left = self.total * percent / 100
+        for step in sorted(self.counts):
+            left -= self.counts[step]
+            if left <= 0:
+                return min(self.longest_s, _SHORTEST_S * math.exp2(step / _STEPS_A_DOUBLING))
+        return 0.0
+
+
+@dataclass(slots=True)
+class Totals:
+    """Plain numbers since the start.
+
+    `clicks` are cooks and sells that were applied. `lost` are applied numbers that the server no longer knew
+    at a reconnect, `went_back` names versions below an earlier one on the same connection: both stay empty.
+    `answered` waits from a request's first wish to its final answer, `errors` are counted by code, `closes`
+    by close code (0: broken off).
+    """
+
+    sent: int = 0
+    resent: int = 0
+    settled: int = 0
+    duplicates: int = 0
+    clicks: int = 0
+    reconnects: int = 0
+    timeouts: int = 0
+    lost: int = 0
+    went_back: list[str] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    closes: Counter[int] = field(default_factory=Counter)
+    answered: Waits = field(default_factory=Waits)
+
+    def settle(self, pending: Pending, answer: Answer, now_s: float) -> None:
+        """Count a final answer."""
+        self.settled += 1
+        self.answered.add(now_s - (pending.asked_s if pending.times_sent > 1 else pending.sent_s))
+        if answer.data.get("duplicate"):
+            self.duplicates += 1
+            if pending.request_type in ("cook", "sell"):
+                self.clicks += pending.data.get("count", 1)
+        elif not answer.code:
+            self.clicks += answer.data.get("applied", 0)
