@@ -1,0 +1,1 @@
+"""The bench: what a click costs, beside an echo and beside a plain stack, on one machine."""

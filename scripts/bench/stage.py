@@ -1,0 +1,139 @@
+"""Where the bench plays: a fresh Valkey and PostgreSQL, players in them, and which core runs what."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import psutil
+import redis
+
+from persistence.durable.migrate import migrate
+from server.auth.tokens import TokenSigner
+from server.embedded import embedded_servers
+from server.game.session import UserId
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SERVER_CORE: Final = 0
+LOAD_CORE: Final = 1
+"""Redis and the load share it, so that whatever the server does it does alone."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """The databases that every stack shares, and the players in them."""
+
+    settings: Settings
+    redis_pid: int
+    signer: TokenSigner
+    _players: int = 0
+
+    @property
+    def redis_url(self) -> str:
+        """Where Valkey listens."""
+        return self.settings.redis_connection.reveal()
+
+    @property
+    def dsn(self) -> str:
+        """Where PostgreSQL listens."""
+        return self.settings.db_connection.reveal()
+
+    def redis(self) -> redis.Redis:
+        """Open a blocking client, for looking."""
+        return redis.Redis.from_url(self.redis_url)
+
+    async def players(self, count: int, bought: str = "1:1") -> list[UserId]:
+        """Make accounts with a saved session each, owning `bought` (`id:n,…`): by default a sandwich."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            first = self._players
+            self._players += count
+            emails = [f"bench{number}@example.com" for number in range(first, first + count)]
+            rows = await connection.fetch(
+                "INSERT INTO accounts (email, password_hash) SELECT unnest($1::text[]), '' RETURNING id",
+                emails,
+            )
+            now_ms = int(time.time() * 1000)
+            await connection.execute(
+                "INSERT INTO sessions (user_id, version, accrued_at, bought)"
+                " SELECT unnest($1::bigint[]), $2, $2, $3",
+                [row["id"] for row in rows],
+                now_ms,
+                bought,
+            )
+        finally:
+            await connection.close()
+        return [UserId(row["id"]) for row in rows]
+
+    def tokens(self, players: Sequence[UserId]) -> list[str]:
+        """Sign an access token for each player, as a log-in would."""
+        now_s = int(time.time())
+        return [
+            self.signer.issue_pair(
+                player, secrets.token_urlsafe(16), secrets.token_urlsafe(16), now_s
+            ).access_token
+            for player in players
+        ]
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """Run Valkey (append-only file, synced at each write) and PostgreSQL in a fresh folder; pin Valkey."""
+    with tempfile.TemporaryDirectory(prefix="cc-bench-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # root's PostgreSQL runs as nobody
+        with embedded_servers(Settings(data_dir=folder / "data"), on_loss=_lost) as settings:
+            with redis.Redis.from_url(settings.redis_connection.reveal()) as client:
+                redis_pid = int(client.info("server")["process_id"])
+            pin(redis_pid, LOAD_CORE)
+            signer = TokenSigner(
+                [key.reveal() for key in settings.access_token_secrets],
+                [key.reveal() for key in settings.refresh_token_secrets],
+            )
+            yield Stage(dataclasses.replace(settings, data_dir=folder), redis_pid, signer)
+
+
+async def prepared(built: Stage) -> None:
+    """Migrate, so that players can be made before a server has run."""
+    await migrate(built.dsn)
+
+
+def _lost() -> None:
+    os.kill(os.getpid(), 15)
+
+
+def pin(pid: int, *cores: int) -> None:
+    """Let every thread of a process run on these cores only; nothing happens where the system cannot."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    allowed = set(cores) & os.sched_getaffinity(0) or set(cores)
+    for thread in psutil.Process(pid).threads():
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(thread.id, allowed)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds, user and system, that a process and its children alive have used."""
+    process = psutil.Process(pid)
+    total = 0.0
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(psutil.Process(pid).memory_info().rss)
