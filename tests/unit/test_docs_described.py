@@ -1,0 +1,151 @@
+"""openapi.yaml and asyncapi.yaml: valid, fresh, and about everything that the server speaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from openapi_spec_validator import validate
+
+from scripts.asyncapi import request_data, title
+from scripts.describe import stale
+from scripts.openapi import routes
+from scripts.wire_shapes import PUSHES, RESPONSES
+from server.protocol import messages
+from server.protocol.close_codes import CloseCode
+from server.protocol.messages import Refused, parse
+from server.protocol.results import COPIES
+from tests.doc_examples import read_document, wire_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def _references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def test_the_files_are_what_the_code_says(tmp_path: Path) -> None:
+    """Both files are fresh; one that says something else, or is missing, is named."""
+    assert stale() == []
+    (tmp_path / "openapi.yaml").write_text("openapi: 3.1.0\n", encoding="utf-8")
+    assert stale(tmp_path) == ["openapi.yaml", "asyncapi.yaml"]
+
+
+def test_openapi_is_valid() -> None:
+    """The HTTP document keeps to OpenAPI's own schema."""
+    validate(read_document("openapi.yaml"))
+
+
+def test_openapi_has_every_route() -> None:
+    """Each route that the server serves is there with its method, and no other but the WebSocket's."""
+    paths = read_document("openapi.yaml")["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert {("GET", "/ws"), *((route.method, route.path) for route in routes())} == described
+
+
+@pytest.mark.parametrize("name", ["openapi.yaml", "asyncapi.yaml"])
+def test_every_reference_leads_somewhere(name: str) -> None:
+    """Each $ref names what the document holds."""
+    document = read_document(name)
+    for reference in set(_references(document)):
+        node: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            assert part in node, reference
+            node = node[part]
+
+
+def test_asyncapi_is_sound() -> None:
+    """It has the parts of AsyncAPI 3, and its schemas are JSON schemas."""
+    document = read_document("asyncapi.yaml")
+    assert document["asyncapi"] == "3.0.0"
+    assert {"title", "version"} <= document["info"].keys()
+    for operation in document["operations"].values():
+        assert operation["action"] in {"send", "receive"}
+        assert operation["channel"] == {"$ref": "#/channels/game"}
+        assert operation["messages"]
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_asyncapi_has_every_request_push_and_close_code() -> None:
+    """Each request type is an operation, each copy a push, each code that a client may see is listed."""
+    document = read_document("asyncapi.yaml")
+    received = {name for name, one in document["operations"].items() if one["action"] == "receive"}
+    assert set(messages.REQUEST_TYPES) == received == RESPONSES.keys()
+    assert set() == COPIES.keys() - PUSHES.keys()
+    codes = document["channels"]["game"]["x-close-codes"]
+    assert {code.value for code in CloseCode if code is not CloseCode.ABNORMAL} == codes.keys()
+
+
+DATA: list[tuple[str, dict[str, object]]] = [
+    ("cook", {}),
+    ("cook", {"count": 1}),
+    ("cook", {"count": messages.MAX_COUNT}),
+    ("cook", {"count": 0}),
+    ("cook", {"count": messages.MAX_COUNT + 1}),
+    ("cook", {"count": "1"}),
+    ("cook", {"client": "a", "seq": 1}),
+    ("cook", {"client": "a"}),
+    ("cook", {"seq": 1}),
+    ("sell", {"client": "a" * messages.MAX_CLIENT_CHARS, "seq": messages.MAX_SEQ}),
+    ("sell", {"client": "a" * (messages.MAX_CLIENT_CHARS + 1), "seq": 1}),
+    ("sell", {"client": "", "seq": 1}),
+    ("sell", {"client": "\0", "seq": 1}),
+    ("level_up", {"client": "a", "seq": 0}),
+    ("level_up", {"client": "a", "seq": messages.MAX_SEQ + 1}),
+    ("upgrade_buy", {"id": 1}),
+    ("upgrade_buy", {"id": -1}),
+    ("upgrade_buy", {"id": "1"}),
+    ("upgrade_buy", {}),
+    ("session", {"client": "a"}),
+    ("session", {"client": 1}),
+    ("leaderboard", {}),
+    ("leaderboard", {"by": "stars"}),
+    ("leaderboard", {"by": "dishes"}),
+    ("name_set", {"name": "a" * messages.MAX_NAME_CHARS}),
+    ("name_set", {"name": "a" * (messages.MAX_NAME_CHARS + 1)}),
+    ("name_set", {}),
+    ("passive", {"count": "ignored"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), DATA)
+def test_the_schema_and_the_code_agree_on_a_request(kind: str, data: dict[str, object]) -> None:
+    """What the code takes the schema takes, and what it refuses the schema refuses."""
+    frame: dict[str, object] = {"message_type": "request", "request_id": "1", "request_type": kind}
+    frame["data"] = {"token": "a.b.c", **data}
+    try:
+        wire_schema(f"{title(kind)}Request").validate(frame)
+        valid = True
+    except ValidationError:
+        valid = False
+    assert valid == _is_parsed(frame)
+
+
+def _is_parsed(frame: dict[str, object]) -> bool:
+    try:
+        parse(orjson.dumps(frame))
+    except Refused:
+        return False
+    return True
+
+
+def test_a_reader_without_a_description_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new field that the code reads can't be left out of the document."""
+
+    def _read_spice(_request: object, _data: object, _max_count: int) -> None: ...
+
+    monkeypatch.setitem(messages._DETAILS, "passive", _read_spice)
+    with pytest.raises(KeyError, match="_read_spice"):
+        request_data("passive")

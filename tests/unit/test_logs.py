@@ -1,0 +1,139 @@
+"""What the log lines look like and what they never show."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from server.logs import Sparingly, configure_logs
+from server.settings import Settings
+from tests.game_server import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _restored_logs() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_json_lines_hold_the_event_and_its_keys() -> None:
+    """A line is one JSON object with the event, its level, its moment and what the caller gave."""
+    stream = io.StringIO()
+    configure_logs(Settings(log_format="json", worker_index=3), stream)
+
+    structlog.get_logger().info("session loaded", user=7, ms=12)
+
+    line = json.loads(stream.getvalue())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "session loaded", "level": "info", "user": 7, "ms": 12, "worker": 3}
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_line_shows_a_secret(log_format: str) -> None:
+    """A secret is covered where a caller passes it and not shown among a trace's locals."""
+    stream = io.StringIO()
+    configure_logs(Settings(log_format=log_format), stream)
+
+    password = "pep" + "per"
+    try:
+        int("failed")
+    except ValueError:
+        structlog.get_logger().exception("log-in failed", password=password, email=password, token=password)
+
+    assert "log-in failed" in stream.getvalue()
+    assert "ValueError: invalid literal" in stream.getvalue()
+    assert password not in stream.getvalue()
+
+
+def test_lines_below_the_level_are_left_out() -> None:
+    """LOG_LEVEL decides which events are written."""
+    stream = io.StringIO()
+    configure_logs(Settings(log_level="warning"), stream)
+
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("loud")
+
+    assert "quiet" not in stream.getvalue()
+    assert "loud" in stream.getvalue()
+
+
+def test_a_crowd_writes_few_lines() -> None:
+    """In each while some lines pass; the next that does says how many did not."""
+    sparingly = Sparingly(most=2, window_s=5)
+
+    assert [sparingly.left_out(5.0 + n) for n in range(5)] == [0, 0, None, None, None]
+    assert [sparingly.left_out(12.5) for _ in range(3)] == [3, 0, None]
+    assert sparingly.left_out(20.0) == 1
+
+
+def _events() -> Iterator[tuple[str, str]]:
+    """Find the level and the event of each line that the server can write."""
+    for folder in ("server", "persistence", "seeds"):
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                match node:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name(id="_log"), attr=level),
+                        args=[ast.Constant(value=str(event))],
+                    ):
+                        yield level, event
+
+
+def test_events_have_one_style() -> None:
+    """An event is named in snake_case and in the past tense; only what scripts wait for is a state."""
+    irregular = {"began", "cut", "fell", "found", "given", "left", "lost", "read", "set", "told"}
+
+    for _, event in _events():
+        words = event.split("_")
+        assert all(word.isalpha() and word.islower() for word in words), event
+        assert any(word.endswith("ed") or word in irregular for word in words) or words[-1] == "ready", event
+
+
+def test_every_warning_is_explained() -> None:
+    """The page for operators says what each warning and error means, and no event that does not exist."""
+    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    table = page.partition("## What each warning means")[2].partition("\n## ")[0]
+    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    explained = {event for cell in cells for event in re.findall(r"`([a-z_]+)`", cell)}
+    events = set(_events())
+
+    assert {event for level, event in events if level in {"warning", "error", "exception"}} <= explained
+    assert explained <= {event for _, event in events} | {"library_reported"}
+
+
+def test_a_pool_whose_database_is_away_is_no_news() -> None:
+    """The traces of asyncpg at every attempt are left out; what it calls an error is not."""
+    stream = io.StringIO()
+    configure_logs(Settings(log_format="json"), stream)
+
+    logging.getLogger("asyncpg.pool").warning("Failed to restore")
+    logging.getLogger("asyncpg.pool").error("lost")
+
+    assert [json.loads(line)["text"] for line in stream.getvalue().splitlines()] == ["lost"]
+
+
+def test_libraries_are_heard_from_warning_on() -> None:
+    """What a library reports comes out in the same form, once however often the logs are set up."""
+    stream = io.StringIO()
+    configure_logs(Settings(log_format="json"), stream)
+    configure_logs(Settings(log_format="json"), stream)
+
+    logging.getLogger("asyncio").info("ignored")
+    logging.getLogger("asyncio").warning("slow %s", "callback")
+
+    [line] = [json.loads(each) for each in stream.getvalue().splitlines()]
+    assert (line["event"], line["library"], line["text"]) == ("library_reported", "asyncio", "slow callback")

@@ -1,0 +1,145 @@
+"""The page's own code: its weight, its pieces, and its rules beside the model's."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+from typing import Any, Final
+
+from server.game.errors import Refusal
+from server.game.rates import price_of
+from server.game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
+from server.game.session import Session, UserId
+from tests.game_catalogue import CATALOGUE, LEVEL_XP
+from tests.game_server import REPOSITORY
+
+WEB: Final = REPOSITORY / "server" / "web"
+WEB_TESTS: Final = REPOSITORY / "tests" / "web"
+NODE: Final = shutil.which("node") or ""
+NOW_MS: Final = 1_700_000_000_000
+LIMIT_S: Final = 60
+
+
+def test_it_weighs_under_100_kb_with_its_pictures() -> None:
+    """All that a browser loads, as it lies on the disk."""
+    assert sum(path.stat().st_size for path in WEB.iterdir()) < 100_000
+
+
+def test_nothing_in_it_is_refused_by_its_content_security_policy() -> None:
+    """No inline script or style, no other host, no event attribute."""
+    page = (WEB / "index.html").read_text()
+    assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:", page) == []
+    for path in WEB.iterdir():
+        hosts = set(re.findall(r"https?://([\w.]+)", path.read_text()))
+        assert hosts <= {"www.w3.org"}, path.name
+
+
+def test_every_upgrade_and_every_place_is_drawn() -> None:
+    """One icon for each icon_name of the seeds, and the five places, behind the cook and in front."""
+    icons = json.loads((REPOSITORY / "seeds" / "icons.json").read_text())
+    lines = (WEB / "drawings.txt").read_text().splitlines()
+    drawn = {line.split("|")[0] for line in lines if not line.startswith("#")}
+    wanted = {f"i-{name}" for names in icons.values() for name in names}
+    wanted |= {f"{side}-{place}" for side in ("place", "front") for place in range(5)}
+    assert wanted - drawn == set()
+
+
+def test_every_text_is_there_in_both_languages() -> None:
+    """Keys that the page and the modules name have texts, and each text has two languages."""
+    texts = (WEB / "texts.js").read_text()
+    known = re.findall(r'^\t(\w+): \[\s*"[^"]+",\s*"[^"]+",?\s*\]', texts, re.MULTILINE)
+    assert len(known) == len(re.findall(r"^\t\w+: \[", texts, re.MULTILINE))
+    named = set(re.findall(r'data-(?:t|label)="(\w+)"', (WEB / "index.html").read_text()))
+    for path in WEB.glob("*.js"):
+        named |= set(re.findall(r'say\("(\w+)"', path.read_text()))
+    assert named - set(known) == set()
+
+
+def _game(live: LiveSession) -> dict[str, Any]:
+    """Write a session as the page knows it."""
+    session = live.session
+    return {
+        "money": session.money,
+        "dishes": session.dishes,
+        "rank": session.rank,
+        "xp": session.xp / 100,
+        "need": LEVEL_XP[session.rank + 1] if session.rank < CATALOGUE.last_rank else None,
+        "stars": session.stars / 10_000,
+        "boost": session.boost / 10,
+        "accumulated": session.accumulated / 10_000,
+        "upgrades": [
+            {
+                "id": one.id,
+                "upgrade_type": one.upgrade_type,
+                "price": one.price,
+                "price_factor": one.price_factor,
+                "access_level": one.access_level,
+                "boost": {"boost_type": one.boost.boost_type, "value": one.boost.value_hundredths / 100},
+                "times_bought": session.bought.get(one.id, 0),
+            }
+            for one in CATALOGUE.upgrades[:13]
+        ],
+    }
+
+
+def _session(chance: random.Random) -> Session:
+    """Make a session of an ordinary player: what is bought keeps every amount below 2^53."""
+    bought = {int(one.id): chance.randint(1, 9) for one in CATALOGUE.upgrades[:13] if chance.random() < 0.6}
+    bought = {one: 1 if one in (1, 2) else times for one, times in bought.items()}
+    return Session(
+        UserId(1),
+        version=1,
+        accrued_at_ms=NOW_MS,
+        money=float(chance.choice((0, 3, 60, 10**6))),
+        dishes=float(chance.choice((0, 1, 7, 5000))),
+        rank=chance.choice((0, 1, 2, 30, 100)),
+        xp=float(chance.randint(0, 90_000)),
+        stars=float(chance.randint(0, 99_999)),
+        accumulated=float(chance.randint(10_000, 99_999)),
+        boost=float(chance.randint(0, 60)),
+        bought=bought,
+    )
+
+
+def _ask_model(live: LiveSession, request_type: str, upgrade_id: int) -> dict[str, Any]:
+    prices = [price_of(one, live.session.bought.get(one.id, 0)) for one in CATALOGUE.upgrades[:13]]
+    try:
+        if request_type == "upgrade_buy":
+            upgrade_buy(live, upgrade_id, NOW_MS * 1000, 0)
+        else:
+            {"cook": cook, "sell": sell}[request_type](live, 1, NOW_MS * 1000)
+        session = live.session
+        after = {"refused": False, "money": session.money, "dishes": session.dishes, "xp": session.xp / 100}
+    except Refusal:
+        after = {"refused": True}
+    reset = session_reset(live, NOW_MS * 1000, 0)
+    return {**after, "prices": prices, "reset": {"stars": reset.stars / 10_000, "boost": reset.boost / 10}}
+
+
+if NODE:  # the page's code runs in browsers; Node is a quick place to try its pure modules
+
+    def test_its_modules_do_what_their_own_tests_say() -> None:
+        """Conversation, game, numbers, drawings."""
+        run = [NODE, "--test", str(WEB_TESTS)]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        assert done.returncode == 0, done.stdout[-4000:]
+
+    def test_its_rules_are_the_rules_of_the_model() -> None:
+        """What a click, a purchase and a reset bring, and every price, for 500 sessions."""
+        chance = random.Random(7)
+        asked, expected = [], []
+        for _ in range(500):
+            live = LiveSession.of(_session(chance), CATALOGUE)
+            request_type = chance.choice(("cook", "sell", "upgrade_buy"))
+            upgrade_id = chance.randint(1, 13)
+            request = {"game": _game(live), "type": request_type, "data": {"id": upgrade_id}}
+            asked.append(json.dumps(request))
+            expected.append(_ask_model(live, request_type, upgrade_id))
+        run = [NODE, str(WEB_TESTS / "rules_by_line.js")]
+        answers = subprocess.run(
+            run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True
+        ).stdout
+        assert [json.loads(line) for line in answers.splitlines()] == expected

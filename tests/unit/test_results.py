@@ -1,0 +1,68 @@
+"""What the server writes of the catalogue and of what a player owns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from seeds.files import read_catalogue
+from server.game.catalogue import UpgradeId, UpgradeType
+from server.protocol.results import upgrades
+from tests.game_catalogue import CATALOGUE, CHANGED
+
+if TYPE_CHECKING:
+    from server.game.catalogue import Catalogue
+
+
+def lists(packed: bytes, catalogue: Catalogue = CATALOGUE) -> dict[str, list[dict[str, Any]]]:
+    """Read back `available` and `current`."""
+    found: dict[str, list[dict[str, Any]]] = orjson.loads(f"{{{upgrades(packed, catalogue)}}}")
+    return found
+
+
+def test_an_upgrade_is_written_with_all_its_names() -> None:
+    """The sandwich of the seeds, bought once, field by field; `name` follows the server's language."""
+    sandwich = {
+        "id": 1,
+        "name": "Sandwich",
+        "names": {"ru": "Сэндвич", "en": "Sandwich"},
+        "icon_name": "sandwich",
+        "upgrade_type": "dish",
+        "price_factor": 1,
+        "price": 0,
+        "access_level": 0,
+        "boost": {"id": 1, "boost_type": "mPc", "value": 1},
+        "times_bought": 1,
+    }
+    assert [sandwich] == lists(b"1:1", read_catalogue("en"))["current"]
+    assert [{**sandwich, "name": "Сэндвич"}] == lists(b"1:1", read_catalogue("ru"))["current"]
+
+
+@pytest.mark.parametrize("packed", [b"", b"1:1,3:12", b"2:1,16:1,999:4"])
+def test_what_is_owned_and_what_is_on_sale(packed: bytes) -> None:
+    """Owned dishes are on sale no more, all else is, in the catalogue's order; unknown ids are left out."""
+    owned = {int(one.split(b":")[0]): int(one.split(b":")[1]) for one in packed.split(b",") if one}
+    shown = lists(packed)
+    for which, expected in (
+        ("current", [one for one in CATALOGUE.upgrades if one.id in owned]),
+        (
+            "available",
+            [
+                one
+                for one in CATALOGUE.upgrades
+                if one.id not in owned or one.upgrade_type is not UpgradeType.DISH
+            ],
+        ),
+    ):
+        assert [(one.id, owned.get(one.id, 0)) for one in expected] == [
+            (one["id"], one["times_bought"]) for one in shown[which]
+        ]
+
+
+def test_a_new_catalogue_is_written_at_once() -> None:
+    """What was kept of one catalogue is never told of another, whichever was written last."""
+    for catalogue in (CATALOGUE, CHANGED, CATALOGUE):
+        fifth = next(one for one in lists(b"", catalogue)["available"] if one["id"] == 5)
+        assert catalogue.by_id[UpgradeId(5)].boost.value_hundredths / 100 == fifth["boost"]["value"]

@@ -1,0 +1,37 @@
+"""Whom a flusher passes over, and for how long."""
+
+from __future__ import annotations
+
+from persistence.set_aside import MOST_USERS, SetAside
+from server.game.session import UserId
+
+
+def test_the_wait_doubles_up_to_ten_minutes() -> None:
+    """A session that stays bad is tried after 30 s, 60 s and so on, at least every 10 minutes."""
+    aside, now_s, waits = SetAside(), 0.0, []
+    for _ in range(7):
+        aside.add(UserId(1), now_s)
+        wait_s = next(s for s in range(1000) if not aside.waits(UserId(1), now_s + s))
+        waits.append(wait_s)
+        now_s += wait_s
+    assert waits == [30, 60, 120, 240, 480, 600, 600]
+
+
+def test_a_session_saved_after_all_starts_anew() -> None:
+    """Forgotten means passed over no longer, and 30 s the next time."""
+    aside = SetAside()
+    aside.add(UserId(1), 0)
+    aside.forget(UserId(1))
+    assert not aside.waits(UserId(1), 1)
+    aside.add(UserId(1), 100)
+    assert not aside.waits(UserId(1), 130)
+
+
+def test_memory_is_bounded() -> None:
+    """Beyond the bound the one that was set aside first is tried again sooner."""
+    aside = SetAside()
+    for user in range(MOST_USERS + 1):
+        aside.add(UserId(user), 0)
+    assert len(aside) == MOST_USERS
+    assert not aside.waits(UserId(0), 1)
+    assert aside.waits(UserId(MOST_USERS), 1)

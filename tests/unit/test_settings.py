@@ -1,0 +1,244 @@
+"""What the environment may say and how nonsense is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.settings import Secret, Settings, StartupError, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXTERNAL = {
+    "DB_CONNECTION": "postgresql://cook:pepper@db/game",
+    "REDIS_CONNECTION": "redis://cache:6379/0",
+    "ACCESS_TOKEN_SECRET": "a" * 32,
+    "REFRESH_TOKEN_SECRET": "r" * 32,
+}
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read without a file."""
+    return read_settings(environ, dotenv=None)
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    """An empty environment gives exactly what the class says, with both databases embedded."""
+    settings = read({})
+
+    assert settings == Settings()
+    assert settings.embeds_postgres
+    assert settings.embeds_redis
+    assert not settings.shares_port
+    assert settings.warnings() == ()
+
+
+def test_every_setting_is_read() -> None:
+    """Each variable reaches its field."""
+    settings = read(
+        EXTERNAL
+        | {
+            "ACCESS_TOKEN_SECRET": f"{'a' * 32}, {'b' * 40}",
+            "HOST": "0.0.0.0",
+            "PORT": "8080",
+            "WORKERS": "2",
+            "DATA_DIR": "/var/lib/game",
+            "ALLOWED_ORIGINS": "https://Play.example:443/, http://localhost:5173",
+            "FLUSH_INTERVAL_MS": "500",
+            "SESSION_TTL_S": "60",
+            "PASSIVE_INTERVAL_MS": "2000",
+            "OFFLINE_CAP_S": "3600",
+            "CLICK_RATE": "0",
+            "CLICK_BURST": "1000000",
+            "AUTH_RATE": "0",
+            "BCRYPT_COST": "11",
+            "CATALOG_LANGUAGE": "EN",
+            "LOG_LEVEL": "Debug",
+            "LOG_FORMAT": "json",
+            "DRAIN_S": "5",
+            "MAX_CONNECTIONS_PER_USER": "1",
+            "MAX_CONNECTIONS_PER_IP": "2",
+            "MAX_CONNECTIONS": "1000000",
+            "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "WAIT_REPLICAS": "1",
+            "FLUSHER": "off",
+            "WORKER_INDEX": "0",
+            "WORKER_FOLDER": "/tmp/workers",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+            "TRACE_ONE_IN": "10",
+        }
+    )
+
+    assert settings == Settings(
+        db_connection=Secret("postgresql://cook:pepper@db/game"),
+        redis_connection=Secret("redis://cache:6379/0"),
+        access_token_secrets=(Secret("a" * 32), Secret("b" * 40)),
+        refresh_token_secrets=(Secret("r" * 32),),
+        host="0.0.0.0",
+        port=8080,
+        workers=2,
+        data_dir=Path("/var/lib/game"),
+        allowed_origins=frozenset({"https://play.example", "http://localhost:5173"}),
+        flush_interval_ms=500,
+        session_ttl_s=60,
+        passive_interval_ms=2000,
+        offline_cap_s=3600,
+        click_rate=0,
+        click_burst=1_000_000,
+        auth_rate=0,
+        bcrypt_cost=11,
+        catalog_language="en",
+        log_level="debug",
+        log_format="json",
+        drain_s=5,
+        max_connections_per_user=1,
+        max_connections_per_ip=2,
+        max_connections=1_000_000,
+        trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1")),
+        wait_replicas=1,
+        flusher=False,
+        worker_index=0,
+        worker_folder=Path("/tmp/workers"),
+        trace_endpoint="http://collector:4318",
+        trace_one_in=10,
+    )
+    defaults = Settings()
+    for each in dataclasses.fields(Settings):
+        assert getattr(settings, each.name) != getattr(defaults, each.name), each.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("PORT", "1_323"),
+        ("PORT", "١٣٢٣"),
+        ("WORKERS", "0"),
+        ("WORKERS", "1.5"),
+        ("FLUSH_INTERVAL_MS", "0"),
+        ("SESSION_TTL_S", "0"),
+        ("PASSIVE_INTERVAL_MS", "0"),
+        ("OFFLINE_CAP_S", "0"),
+        ("CLICK_RATE", "1000001"),
+        ("CLICK_BURST", "0"),
+        ("AUTH_RATE", "-1"),
+        ("BCRYPT_COST", "3"),
+        ("BCRYPT_COST", "17"),
+        ("CATALOG_LANGUAGE", "fr"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DRAIN_S", "0"),
+        ("MAX_CONNECTIONS", "many"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "play.example"),
+        ("ALLOWED_ORIGINS", "https://play.example/game"),
+        ("ALLOWED_ORIGINS", "https://play.example:port"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("FLUSHER", "maybe"),
+        ("WAIT_REPLICAS", "11"),
+        ("TRACE_ONE_IN", "0"),
+    ],
+)
+def test_nonsense_is_told_in_one_line_with_the_value(name: str, value: str) -> None:
+    """A value that makes no sense is refused by its variable's name, with the value itself."""
+    with pytest.raises(StartupError) as refused:
+        read({name: value})
+
+    message = str(refused.value)
+    assert message.startswith(name)
+    assert value in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DB_CONNECTION", "mysql://cook:pepper@db/game"),
+        ("REDIS_CONNECTION", "http://:pepper@cache"),
+        ("REDIS_CONNECTION", "cache:6379/pepper"),
+        ("REDIS_CONNECTION", "redis://:pepper@cache:port"),
+        ("REDIS_CONNECTION", "redis://:pepper@:6379"),
+        ("REDIS_CONNECTION", "redis+cluster://a:1,:pepper@b:x"),
+        ("REDIS_CONNECTION", "redis+sentinel://:pepper@a:26379,b:26379"),
+        ("REDIS_CONNECTION", "unix://pepper.sock"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "pepper@collector:4318"),
+        ("ACCESS_TOKEN_SECRET", "pepper,,pepper"),
+        ("ACCESS_TOKEN_SECRET", "pepper"),
+        ("REFRESH_TOKEN_SECRET", f"{'r' * 32},pepper"),
+    ],
+)
+def test_nonsense_in_a_secret_is_told_without_the_value(name: str, value: str) -> None:
+    """A secret that makes no sense is refused by its name, and the line shows nothing of it."""
+    with pytest.raises(StartupError) as refused:
+        read(EXTERNAL | {name: value})
+
+    assert str(refused.value).startswith(name)
+    assert "pepper" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache",
+        "redis://user:p%40ss@cache:6380/3",
+        "rediss://cache:6379?ssl_ca_certs=/etc/ca.pem",
+        "unix:///run/redis.sock",
+        "unix://user:pass@/run/redis.sock?db=1",
+        "redis+cluster://a:7000,b:7001,[::1]:7002",
+        "redis+cluster://user:pass@a:7000,b:7001",
+        "rediss+cluster://a:7000",
+        "redis+sentinel://user:pass@a:26379,b:26379/kitchen?sentinel_password=other",
+        "rediss+sentinel://a/kitchen?ssl_ca_certs=/etc/ca.pem",
+    ],
+)
+def test_every_kind_of_redis_address_is_taken(url: str) -> None:
+    """Each documented form of REDIS_CONNECTION is accepted as it stands."""
+    assert read(EXTERNAL | {"REDIS_CONNECTION": url}).redis_connection.reveal() == url
+
+
+@pytest.mark.parametrize("missing", ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"])
+@pytest.mark.parametrize("database", ["DB_CONNECTION", "REDIS_CONNECTION"])
+def test_external_databases_need_secrets(missing: str, database: str) -> None:
+    """With either database external, a secret that is missing or empty stops the start."""
+    environ = {name: value for name, value in EXTERNAL.items() if name == database or "SECRET" in name}
+
+    with pytest.raises(StartupError, match=f"^{missing} is missing"):
+        read(environ | {missing: ""})
+
+
+def test_embedded_databases_take_short_secrets() -> None:
+    """A secret for playing alone may be short."""
+    assert read({"ACCESS_TOKEN_SECRET": "short"}).access_token_secrets == (Secret("short"),)
+
+
+def test_cheap_passwords_are_warned_about_with_external_databases_only() -> None:
+    """A low BCRYPT_COST is worth a warning where the accounts are not for playing alone."""
+    assert len(read(EXTERNAL | {"BCRYPT_COST": "9"}).warnings()) == 1
+    assert read({"BCRYPT_COST": "9"}).warnings() == ()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """`.env` fills in what the environment does not say, and its text is taken as it stands."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("PORT=2000\nHOST=0.0.0.0\nACCESS_TOKEN_SECRET='${PORT} $x'\nEMPTY\n")
+
+    settings = read_settings({"PORT": "3000"}, dotenv)
+
+    assert (settings.port, settings.host) == (3000, "0.0.0.0")
+    assert settings.access_token_secrets[0].reveal() == "${PORT} $x"
+
+
+def test_secrets_never_show() -> None:
+    """No way of printing the settings shows a password or a key."""
+    settings = read(EXTERNAL)
+
+    for shown in (repr(settings), str(settings), f"{settings}", str(dataclasses.asdict(settings))):
+        assert "pepper" not in shown
+        assert "a" * 32 not in shown
