@@ -1,0 +1,57 @@
+"""HTTP as openapi.yaml describes it, asked hundreds of odd questions by whoever knows that file alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.doc_examples import DOCS
+from tests.players import register
+
+if TYPE_CHECKING:
+    from tests.game_server import GameServer
+
+FUZZER = Path(sys.executable).parent / "schemathesis"
+WITHIN_S = 120
+
+
+def _fuzz(game: GameServer, folder: Path, document: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    # /ws answers every plain request with 426, which is right and no success.
+    chosen = ["--seed", "1", "--max-examples", "15", "--phases", "coverage,fuzzing", "--exclude-path", "/ws"]
+    # A schema counts characters, so a password it takes may still have too many bytes.
+    chosen += ["--exclude-checks", "positive_data_acceptance"]
+    chosen += ["--continue-on-failure", "--no-color", "--request-timeout", "10", *options]
+    return subprocess.run(
+        [str(FUZZER), "run", str(document), "--url", game.url, *chosen],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("logged_in", [False, True], ids=["a stranger", "a player"])
+def test_no_request_gets_an_answer_that_is_not_described(
+    game: GameServer, tmp_path: Path, *, logged_in: bool
+) -> None:
+    """Whatever the fuzzer sends, status, type, headers and body are as described, and nothing is a 500."""
+    token = register(game)["access_token"]
+    bearer = ["--header", f"Authorization: Bearer {token}"] if logged_in else []
+    done = _fuzz(game, tmp_path, DOCS / "openapi.yaml", *bearer)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    assert "9 passed" in done.stdout
+
+
+def test_the_fuzzer_finds_a_description_that_is_wrong(game: GameServer, tmp_path: Path) -> None:
+    """A document that promises other answers than the server gives does not pass."""
+    wrong = tmp_path / "wrong.yaml"
+    text = (DOCS / "openapi.yaml").read_text(encoding="utf-8")
+    wrong.write_text(text.replace("const: ok", "const: fine"), encoding="utf-8")
+    done = _fuzz(game, tmp_path, wrong, "--include-path", "/healthz")
+    assert done.returncode == 1
+    assert "response violates schema" in done.stdout.lower()

@@ -1,0 +1,204 @@
+"""The playable page far into the game: places, stars, income while away, the board and the achievements."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, cast
+
+import pytest
+import redis
+from playwright.async_api import expect
+
+from persistence.live.keys import session_key
+from server.game.session import UserId
+from tests.browser import LAPTOP, keep_screenshot, visitor
+from tests.live_hash import with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.async_api import Page
+
+    from tests.game_server import GameServer
+
+PLACES = [
+    (0, "Street cart"),
+    (10, "Food truck"),
+    (20, "Small café"),
+    (40, "Family restaurant"),
+    (70, "Restaurant with stars"),
+]
+
+
+@pytest.fixture(scope="module")
+def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
+    """The module's Valkey, to bring a player far in no time."""
+    with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as client:
+        yield client
+
+
+async def bring_to(page: Page, live: redis.Redis, **fields: str | int) -> None:
+    """Change the live session of the tab's player, and show it.
+
+    An empty stamp makes the server derive what follows from `bought`.
+    """
+    user_id = int(
+        await page.evaluate(
+            "JSON.parse(atob(JSON.parse(localStorage['click-and-cook.tokens']).access.split('.')[1])).id"
+        )
+    )
+    key = session_key(UserId(user_id))
+    held = cast("dict[bytes, bytes]", live.hgetall(key))
+    live.hset(key, mapping=with_values(held, {"stamp": "", **fields}))  # type: ignore[arg-type] # invariant
+    await page.reload()
+    await page.wait_for_selector("#link.connected")
+
+
+async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live: redis.Redis) -> None:
+    """Each of these ranks has its place, with its name; the rank before still has the one before."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("places@example.com")
+        for index, (rank, name) in enumerate(PLACES):
+            if rank:
+                await bring_to(page, live, rank=rank - 1, money=12_345_678 * 10**index, bought="1:1,2:1,64:1")
+                await expect(page.locator("#place-name")).to_have_text(PLACES[index - 1][1])
+            await bring_to(page, live, rank=rank, xp=100 * rank * rank, money=12_345_678 * 10**index)
+            await expect(page.locator("#place-name")).to_have_text(name)
+            await expect(page.locator("#back")).to_have_attribute("href", f"#place-{index}")
+            assert await page.evaluate("document.getElementById('back').getBBox().width") > 600
+            await keep_screenshot(page, f"place-{rank}")
+        assert anna.complaints == []
+
+
+async def test_stars_say_what_a_reset_brings_and_the_reset_brings_it(
+    game: GameServer, live: redis.Redis
+) -> None:
+    """1.73 gathered on top of 2.5: the preview, the question, and the kitchen that starts anew."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("stars@example.com")
+        await page.click("[data-opens=stars]")
+        await expect(page.locator("#dialog .primary")).to_be_disabled()
+        await page.keyboard.press("Escape")
+        await bring_to(
+            page,
+            live,
+            rank=31,
+            money=5 * 10**15,
+            stars=25_000,
+            accumulated=17_300,
+            boost=11,
+            bought="1:1,45:2",
+        )
+        await page.click("[data-opens=stars]")
+        await expect(page.locator("#dialog-body")).to_contain_text("4.23")
+        await expect(page.locator("#dialog-body")).to_contain_text("×2.3")
+        await keep_screenshot(page, "stars")
+        await page.click("#dialog .primary")
+        await expect(page.locator("#rank b")).to_have_text("Rank 31")
+        await page.click("#dialog .primary")
+        await expect(page.locator("#rank b")).to_have_text("Rank 0")
+        await expect(page.locator("#star-count")).to_have_text("4")
+        await expect(page.locator("#money")).to_have_text("0")
+        assert anna.complaints == []
+
+
+async def test_income_while_away_is_told_once(game: GameServer, live: redis.Redis) -> None:
+    """Two hours of a cooking chef: a dialog on return, and none on the next."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("away@example.com")
+        seconds, _ = live.time()
+        await page.goto("about:blank")
+        page = await anna.open()
+        bought = "1:1,3:1,45:1"
+        await bring_to(page, live, rank=12, bought=bought, accrued_at=(seconds - 7200) * 1000, dishes=9000)
+        await expect(page.locator("#dialog-title")).to_have_text("While you were away")
+        await expect(page.locator("#dialog-body")).to_contain_text("2\u00a0h")
+        await keep_screenshot(page, "away")
+        await page.keyboard.press("Escape")
+        await page.reload()
+        await page.wait_for_selector("#link.connected")
+        await expect(page.locator("#dialog")).to_be_hidden()
+        assert anna.complaints == []
+
+
+async def test_the_board_shows_who_chose_a_name(game: GameServer, live: redis.Redis) -> None:
+    """A player puts up a name, is refused one that is taken, and soon finds both kitchens on the board."""
+    async with asyncio.timeout(30), visitor(game.url, **LAPTOP) as anna, visitor(game.url, **LAPTOP) as boris:
+        one, other = await anna.register("board1@example.com"), await boris.register("board2@example.com")
+        for page in (one, other):
+            await page.click("[data-opens=board]")
+            await page.fill("#dialog input", "Chez Anna")
+            await page.click("#dialog form .primary")
+        await expect(other.locator("#dialog [role=alert]")).to_contain_text("taken")
+        await other.fill("#dialog input", "У Бориса")
+        await other.click("#dialog form .primary")
+        await expect(other.locator(".row.me")).to_contain_text("У Бориса")
+        for by in itertools.cycle(("By stars", "By money")):  # the board is up to ten seconds old
+            await other.click(f"text={by}")
+            await expect(other.locator("[aria-pressed=true]")).to_have_text(by)
+            if await other.locator("#dialog li").count() == 2:
+                break
+        await keep_screenshot(other, "board")
+        assert anna.complaints == boris.complaints == []
+
+
+async def test_achievements_are_told_when_reached_and_listed(game: GameServer) -> None:
+    """The first dish is announced, and stands as done in the list, in the language of the page."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("medals@example.com")
+        await page.locator(".item button").first.click()
+        await page.click("#cook")
+        await expect(page.locator(".toast").filter(has_text="First dish")).to_be_visible()
+        await page.click("[data-opens=medals]")
+        await expect(page.locator(".row:not(.undone)").filter(has_text="First dish")).to_be_visible()
+        await keep_screenshot(page, "achievements")
+        await page.keyboard.press("Escape")
+        await page.click("#language")
+        await page.click("[data-opens=medals]")
+        await expect(page.locator(".row").filter(has_text="Первое блюдо")).to_be_visible()
+        assert anna.complaints == []
+
+
+async def test_the_switch_changes_what_dishes_are_called(game: GameServer) -> None:
+    """An English page sells a sandwich, a Russian one a сэндвич, on a server whose names are Russian."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("names@example.com")
+        first = page.locator(".item").first
+        await expect(first.locator("h3")).to_have_text("Sandwich")
+        await page.click("#language")
+        await expect(first.locator("h3")).to_have_text("Сэндвич")
+        await expect(first.locator("button")).to_have_accessible_name("Купить: Сэндвич, даром")
+        await page.reload()
+        await expect(first.locator("h3")).to_have_text("Сэндвич")
+        assert anna.complaints == []
+
+
+async def test_a_keyboard_is_enough(game: GameServer) -> None:
+    """Tabs by arrows, buying by Enter, the focus stays near what was bought and returns from a dialog."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.register("keys@example.com")
+        await page.focus("#tab-dish")
+        await page.keyboard.press("ArrowRight")
+        await expect(page.locator("#tab-equipment")).to_be_focused()
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".owned h3")).to_have_count(1)
+        assert await page.evaluate("document.activeElement.closest('.item') !== null")
+        await page.focus("[data-opens=stars]")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#dialog")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("[data-opens=stars]")).to_be_focused()
+        await page.focus("#cook")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#dishes")).to_have_text("1")
+        await page.click("[data-opens=account]")
+        await page.uncheck("#dialog input")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("c")
+        await page.focus("#sell")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#dishes")).to_have_text("0")
+        assert anna.complaints == []

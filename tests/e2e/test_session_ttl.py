@@ -1,0 +1,106 @@
+"""When a session leaves Redis: some time after its last connection, and only once PostgreSQL has it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.game_server import GameServer, running_game
+from tests.players import EXTERNAL, player
+from tests.seeding import seeded_player
+from tests.servers import PostgresServer, ValkeyServer, running_valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TTL_S = 1
+WITHIN_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    """A Valkey to look into."""
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def short_lived(valkey: ValkeyServer, module_databases: dict[str, str]) -> dict[str, str]:
+    """Settings under which sessions leave soon."""
+    return {
+        **EXTERNAL,
+        **module_databases,
+        "REDIS_CONNECTION": valkey.url,
+        "SESSION_TTL_S": str(TTL_S),
+        "FLUSH_INTERVAL_MS": "100",
+    }
+
+
+@pytest.fixture(scope="module")
+def servers(short_lived: dict[str, str]) -> Iterator[tuple[GameServer, GameServer]]:
+    """Two servers over the same databases."""
+    with running_game(short_lived) as first, running_game(short_lived) as second:
+        yield first, second
+
+
+async def until_gone(valkey: ValkeyServer, key: str) -> None:
+    """Wait until Redis has a session no more."""
+    async with asyncio.timeout(WITHIN_S):
+        while valkey.ask("EXISTS", key):  # noqa: ASYNC110 - Redis sends no event for it
+            await asyncio.sleep(0.05)
+
+
+async def test_a_session_leaves_after_its_last_connection_and_comes_back(
+    servers: tuple[GameServer, GameServer], valkey: ValkeyServer, module_databases: dict[str, str]
+) -> None:
+    """It is there while either of two servers has a connection, then gone, then back as it was."""
+    anna = await seeded_player(module_databases["DB_CONNECTION"])
+    async with player(servers[0], anna.token) as here:
+        async with player(servers[1], anna.token) as there:
+            await here.ask("cook", count=42)
+            await there.ask("session")
+        await asyncio.sleep(3 * TTL_S)  # several lives of a session that nobody touches
+        assert valkey.ask("EXISTS", anna.key) == 1
+        assert (await here.ask("level_check"))["current_rank"] == 0
+        left = await here.ask("session", client="tab")
+    await until_gone(valkey, anna.key)
+    async with player(servers[1], anna.token) as there:
+        back = await there.ask("session", client="tab")
+    assert back["session"] == left["session"]
+    assert back["version"] >= left["version"]
+    assert back["saved_version"] == left["version"]
+
+
+async def test_two_processes_that_load_at_once_make_one_session(
+    servers: tuple[GameServer, GameServer], valkey: ValkeyServer, module_databases: dict[str, str]
+) -> None:
+    """Clicks through both, the first of which find no session in Redis, all count once."""
+    for _ in range(3):
+        anna = await seeded_player(module_databases["DB_CONNECTION"], dishes=1000.0)
+        async with player(servers[0], anna.token) as here, player(servers[1], anna.token) as there:
+            answers = await asyncio.gather(*(each.ask("cook") for each in (here, there)))
+            assert sorted(answer["dishes"] for answer in answers) == [1001, 1002]
+            assert int(anna.fields(valkey, "dishes")[0]) == 1002
+
+
+async def test_what_postgresql_lacks_stays(
+    own_postgres: PostgresServer, own_valkey: ValkeyServer, short_lived: dict[str, str]
+) -> None:
+    """With PostgreSQL away a changed session outlives its time without a connection; then it goes."""
+    databases = {"DB_CONNECTION": own_postgres.dsn(), "REDIS_CONNECTION": own_valkey.url}
+    settings = {**short_lived, **databases}
+    with running_game(settings) as server:
+        anna = await seeded_player(own_postgres.dsn())
+        async with player(server, anna.token) as each:
+            await each.ask("session")
+            own_postgres.kill()
+            cooked = await each.ask("cook", count=42)
+        await asyncio.sleep(3 * TTL_S)  # several lives of a clean session
+        assert anna.fields(own_valkey, "dishes", "version") == ["42", str(cooked["version"])]
+        assert own_valkey.ask("TTL", anna.key) == -1
+        await asyncio.to_thread(own_postgres.start)
+        await until_gone(own_valkey, anna.key)
+        async with player(server, anna.token) as each:
+            assert (await each.ask("session"))["session"]["dishes"] == 42

@@ -1,0 +1,150 @@
+"""Those who send too fast or read too slowly, beside those who just play."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.players import player, register
+from tests.raw_player import raw_player
+
+if TYPE_CHECKING:
+    from tests.game_server import GameServer
+    from tests.players import Player
+    from tests.raw_player import RawPlayer
+
+PLAYERS = 50
+CONNECTIONS_EACH = 2
+IN_FLIGHT = 50
+BURST = 10_000
+CLICKS_MEANWHILE = 300
+MOST_DELAY_S = 0.05
+REQUESTS_UNREAD = 1_000
+CLICKS_UNREAD = 100
+"""While another makes so many clicks, who asks for long answers is sent more than any buffer holds."""
+SMALL_BUFFER_BYTES = 4_096
+SLOW_READERS = 6
+ROUNDS = 5
+MOST_KEPT_BYTES = 1_500_000
+"""Less than the unread answers of SLOW_READERS over the rounds after the first: 6 x 4 x 256 KiB."""
+
+
+async def test_fifty_requests_in_flight_on_a_hundred_connections(game: GameServer) -> None:
+    """Every request is answered once and in order, and each click counts."""
+    with ThreadPoolExecutor(8) as threads:
+        tokens = list(threads.map(lambda _: register(game)["access_token"], range(PLAYERS)))
+    async with contextlib.AsyncExitStack() as stack:
+        joined = [
+            await stack.enter_async_context(player(game, token))
+            for token in tokens
+            for _ in range(CONNECTIONS_EACH)
+        ]
+        for each in joined[::CONNECTIONS_EACH]:
+            await each.ask("session")
+            await each.ask("upgrade_buy", id=1)
+
+        sent = await asyncio.gather(*(each.send("session") for each in joined))
+        for each, request_id in zip(joined, sent, strict=True):
+            await each.answer(request_id)
+        answered = await asyncio.gather(*(_click_at_once(each) for each in joined))
+        for expected, heard in answered:
+            assert heard == expected
+        for each in joined[::CONNECTIONS_EACH]:
+            final = await each.ask("session")
+            assert final["session"]["dishes"] == CONNECTIONS_EACH * IN_FLIGHT
+
+
+async def _click_at_once(each: Player) -> tuple[list[str], list[str]]:
+    """Send IN_FLIGHT cooks without waiting; return the ids sent and the ids answered."""
+    ids = [await each.send("cook") for _ in range(IN_FLIGHT)]
+    heard: list[str] = []
+    while len(heard) < IN_FLIGHT:
+        message = await each.receive()
+        if message["request_id"]:
+            assert message["request_type"] == "cook"
+            heard.append(message["request_id"])
+    return ids, heard
+
+
+async def test_a_client_that_stops_reading(game: GameServer) -> None:
+    """It is closed with 4000, others play on meanwhile, and its memory comes back."""
+    tokens = [(await asyncio.to_thread(register, game))["access_token"] for _ in range(SLOW_READERS)]
+    assert game.process is not None
+    process = psutil.Process(game.process.pid)
+    async with player(game) as other:
+        await other.ask("session")
+        await other.ask("upgrade_buy", id=1)
+        resident_bytes = []
+        for _ in range(ROUNDS):
+            with contextlib.ExitStack() as stack:
+                slow = [
+                    await asyncio.to_thread(stack.enter_context, raw_player(game, token, SMALL_BUFFER_BYTES))
+                    for token in tokens
+                ]
+                await asyncio.gather(*(asyncio.to_thread(_ask_for_much, each) for each in slow))
+                for _ in range(CLICKS_UNREAD):
+                    await other.ask("cook")
+                closed = await asyncio.gather(*(asyncio.to_thread(each.close_code) for each in slow))
+                assert closed == [4000] * SLOW_READERS
+            resident_bytes.append(process.memory_info().rss)
+        assert (await other.ask("session"))["session"]["dishes"] == ROUNDS * CLICKS_UNREAD
+    assert resident_bytes[-1] - resident_bytes[0] < MOST_KEPT_BYTES
+
+
+def _ask_for_much(slow: RawPlayer) -> None:
+    """Ask for long answers and read none."""
+    slow.send(slow.request(1, "session"))
+    assert next(slow.messages())["request_type"] == "session"
+    slow.send_what_fits(slow.request(2, "upgrade_list") * REQUESTS_UNREAD)
+
+
+async def test_a_burst_delays_nobody(game: GameServer) -> None:
+    """While 10,000 clicks that came at once are worked off, in order, another's click takes no longer."""
+    tokens = await asyncio.to_thread(register, game)
+    with ThreadPoolExecutor(2) as threads, raw_player(game, tokens["access_token"]) as eager:
+        async with player(game) as other:
+            await other.ask("session")
+            await other.ask("upgrade_buy", id=1)
+            alone_s = await _click_times(other)
+            heard: list[str] = []
+            threads.submit(_burst, eager, heard)
+            while not heard:
+                await other.ask("cook")
+            meanwhile_s = await _click_times(other)
+            eager.close()
+    assert len(heard) < BURST
+    assert heard == [str(number) for number in range(3, len(heard) + 3)]
+    # One in a hundred may meet a pause of the machine; a burst that is in the way is in the way of all.
+    assert _longest_but_one_percent(meanwhile_s) - _longest_but_one_percent(alone_s) < MOST_DELAY_S
+
+
+def _burst(eager: RawPlayer, heard: list[str]) -> None:
+    """Send BURST cooks at once and note the ids of the answers until the connection is closed."""
+    answers = (message for message in eager.messages() if message["request_id"])
+    eager.send(eager.request(1, "session"), eager.request(2, "upgrade_buy", id=1))
+    assert [next(answers)["request_type"] for _ in range(2)] == ["session", "upgrade_buy"]
+    frames = b"".join(eager.request(number, "cook") for number in range(3, BURST + 3))
+    with contextlib.suppress(OSError), ThreadPoolExecutor(1) as sending:
+        # The server stops reading at its bound, so it is read while it is written to.
+        sending.submit(eager.send, frames)
+        for _ in range(BURST):
+            heard.append(next(answers)["request_id"])  # noqa: PERF401 - grows while others look
+
+
+async def _click_times(clicking: Player) -> list[float]:
+    """Click a while, one at a time; return how long each answer took."""
+    times_s = []
+    for _ in range(CLICKS_MEANWHILE):
+        began_s = time.perf_counter()
+        await clicking.ask("cook")
+        times_s.append(time.perf_counter() - began_s)
+    return times_s
+
+
+def _longest_but_one_percent(times_s: list[float]) -> float:
+    return sorted(times_s)[int(len(times_s) * 0.99) - 1]

@@ -1,0 +1,128 @@
+"""A full Redis, and one that lost its last second: seen through a whole server by a real client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+
+from scripts.clicker.accounts import PasswordAccount
+from scripts.clicker.client import Client, Habits
+from tests.game_server import GameServer, running_game
+from tests.players import EXTERNAL, PASSWORD
+from tests.servers import ValkeyServer, fresh_folder, running_valkey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HABITS = Habits(retry_first_s=0.02, retry_most_s=0.2)
+
+
+def client_of(server: GameServer, email: str) -> Client:
+    """Make a client with an account of its own."""
+    return Client(server.url, PasswordAccount(server.url, email, PASSWORD), HABITS)
+
+
+async def saved(client: Client, version: int) -> None:
+    """Wait until PostgreSQL has a version."""
+    async with asyncio.timeout(10):
+        while True:
+            if (await client.request("session"))["saved_version"] >= version:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str, str]) -> None:
+    """At maxmemory clicks are `unavailable`; with room again all that were sent count, each once."""
+    with running_valkey() as valkey:
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
+        with running_game(settings) as server:
+            async with client_of(server, "full@example.com") as client:
+                await client.request("session")
+                await client.request("upgrade_buy", id=1)
+                valkey.ask("CONFIG", "SET", "maxmemory", 1_000_000)
+                waiting = [await client.send("cook", count=2) for _ in range(8)]
+                async with asyncio.timeout(10):
+                    while client.totals.errors["unavailable"] == 0:
+                        await asyncio.wait(waiting, timeout=0.02)
+                assert not any(future.done() for future in waiting)
+                readiness = (await asyncio.to_thread(httpx.get, f"{server.url}/readyz")).json()
+                assert readiness["status"] == "degraded"
+                assert readiness["redis"].startswith("full")
+                valkey.ask("CONFIG", "SET", "maxmemory", 0)
+                async with asyncio.timeout(20):
+                    answers = await asyncio.gather(*waiting)
+                assert [answer.code for answer in answers] == [""] * 8
+                assert (await client.request("session"))["session"]["dishes"] == 16
+                assert client.totals.closes.total() == 0
+
+
+async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
+    module_databases: dict[str, str],
+) -> None:
+    """Its file is cut back to before a flush: what was saved comes from PostgreSQL, the rest is lost.
+
+    The client sees higher versions all the same, and at its next connection that numbers are missing.
+    """
+    with fresh_folder("valkey") as folder:
+        valkey = ValkeyServer(folder, options=["--appendfsync", "everysec"])
+        valkey.start()
+        try:
+            settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
+            with running_game({**settings, "FLUSH_INTERVAL_MS": "100"}) as server:
+                async with client_of(server, "fallen@example.com") as client:
+                    await client.request("session")
+                    await client.request("upgrade_buy", id=1)
+                    size = file_of(folder).stat().st_size
+                    kept = await client.request("cook", count=5)
+                    await saved(client, kept["version"])
+                    assert await asyncio.to_thread(server.stop) == 0
+                    await asyncio.to_thread(valkey.kill)
+                    cut_back(file_of(folder), size)
+                    await asyncio.to_thread(valkey.start)
+                    await asyncio.to_thread(server.start)
+                    async with asyncio.timeout(10):
+                        after = await client.request("cook")
+                    assert after["dishes"] == 6
+                    assert after["version"] > kept["version"]
+                    assert (client.totals.lost, client.totals.went_back) == (0, [])
+        finally:
+            valkey.kill()
+
+
+async def test_a_client_can_tell_that_redis_lost_its_last_second(module_databases: dict[str, str]) -> None:
+    """Neither Redis nor PostgreSQL has the last click: `last_seq` says so at the next connection."""
+    with fresh_folder("valkey") as folder:
+        valkey = ValkeyServer(folder, options=["--appendfsync", "everysec"])
+        valkey.start()
+        try:
+            settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
+            with running_game({**settings, "FLUSH_INTERVAL_MS": "600000"}) as server:
+                async with client_of(server, "robbed@example.com") as client:
+                    await client.request("session")
+                    await client.request("upgrade_buy", id=1)
+                    size = file_of(folder).stat().st_size
+                    lost = await client.request("cook", count=5)
+                    await asyncio.to_thread(valkey.kill)
+                    cut_back(file_of(folder), size)
+                    await asyncio.to_thread(valkey.start)
+                    client.drop()
+                    async with asyncio.timeout(10):
+                        after = await client.request("cook")
+                    assert after["dishes"] == 1
+                    assert after["version"] > lost["version"]
+                    assert client.totals.lost == 1
+        finally:
+            valkey.kill()
+
+
+def file_of(folder: Path) -> Path:
+    """Return the append-only file that is written to."""
+    return max((folder / "appendonlydir").glob("*.incr.aof"))
+
+
+def cut_back(file: Path, size: int) -> None:
+    """Cut a file back, as the loss of a machine does whose disk had no more than that."""
+    with file.open("r+b") as opened:
+        opened.truncate(size)

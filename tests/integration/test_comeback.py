@@ -1,0 +1,81 @@
+"""A Redis that came back as another run with older sessions than PostgreSQL has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from persistence.comeback import Comebacks
+from persistence.durable.rows import row_of_session
+from persistence.live.keys import channel, session_key
+from persistence.loading import LoadingTotals
+from tests.saving_world import TTL_S, SavingWorld, player, saving_world, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.servers import ValkeyServer
+
+
+@pytest.fixture
+async def world(own_valkey: ValkeyServer, postgres_dsn: str) -> AsyncIterator[SavingWorld]:
+    """A Redis and a database of one test's own."""
+    async with saving_world(own_valkey.url, postgres_dsn) as world:
+        yield world
+
+
+def comebacks(world: SavingWorld) -> tuple[Comebacks, LoadingTotals]:
+    """Make one with figures of its own."""
+    totals = LoadingTotals()
+    return Comebacks(world.store, world.pool, TTL_S, totals), totals
+
+
+async def test_only_older_sessions_are_replaced_and_their_connections_told(world: SavingWorld) -> None:
+    """Newer, equal and unsaved ones stay; so does a key that is no session. Everything is counted."""
+    older, same, newer, unsaved, odd = await world.accounts(5)
+    saved = [player(user, version=2000, money=7) for user in (older, same, newer, odd)]
+    await world.writer().write([row_of_session(session) for session in saved])
+    live = {older: 1999, same: 2000, newer: 2001, unsaved: 1000}
+    await world.put(player(user, version=version, money=1) for user, version in live.items())
+    await world.redis.set(session_key(odd), "text")
+    pubsub = world.redis.pubsub()
+    await pubsub.execute_command("SSUBSCRIBE", channel(older))
+    [(name, run_id)] = world.store.runs()
+    each, totals = comebacks(world)
+    assert await each.sweep(name, run_id) == 1
+    assert player(older, version=2000, money=7) == await world.live(older)
+    for user in (same, newer, unsaved):
+        assert player(user, version=live[user], money=1) == await world.live(user)
+    assert (totals.verified, totals.replaced) == (5, 1)
+    assert older not in await world.marks()
+    messages = [await pubsub.parse_response(timeout=5) for _ in range(2)]
+    assert messages[1][2] == b"test reloaded 2000"
+    await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+
+
+async def test_each_run_is_looked_through_once_by_one_process(
+    world: SavingWorld, own_valkey: ValkeyServer
+) -> None:
+    """Of two that watch only one has the claim; when Redis restarts, the next run is another matter."""
+    [user] = await world.accounts(1)
+    await world.writer().write([row_of_session(player(user, version=2000))])
+    await world.put([player(user, version=1999)])
+    (one, one_totals), (other, other_totals) = comebacks(world), comebacks(world)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each.run()) for each in (one, other)]
+        for rounds in (1, 2):
+            if rounds == 2:
+                await world.put([player(user, version=1999)])
+                await asyncio.to_thread(own_valkey.kill)
+                await asyncio.to_thread(own_valkey.start)
+
+            async def replaced(expected: int = rounds) -> bool:
+                return one_totals.replaced + other_totals.replaced == expected
+
+            await until(replaced)
+        await asyncio.sleep(1.5)
+        for task in tasks:
+            task.cancel()
+    assert one_totals.verified + other_totals.verified == 2

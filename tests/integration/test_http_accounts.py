@@ -1,0 +1,334 @@
+"""Accounts over HTTP: every row of the contract's table, on real databases."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import bcrypt
+import jwt
+import pytest
+
+from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
+from tests.integration.http_world import World, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from tests.servers import PostgresServer, ValkeyServer
+
+UNKNOWN = {"status": 1, "message": "invalid user info"}
+NOT_ENOUGH = {"status": 2, "message": "not enough data"}
+INVALID = {"status": 1, "message": "token invalid"}
+AWAY = {"status": 6, "message": "service unavailable"}
+
+
+@pytest.fixture
+async def world(postgres_dsn: str, valkey_url: str) -> AsyncIterator[World]:
+    """A server without a throttle."""
+    async with running(postgres_dsn, valkey_url) as opened:
+        yield opened
+
+
+def said(response: httpx.Response) -> tuple[int, object]:
+    """The status and the JSON of an answer."""
+    assert response.headers["content-type"].startswith("application/json")
+    return response.status_code, response.json()
+
+
+async def let_pass(world: World, seconds: int) -> None:
+    """Let time pass for tokens that were used."""
+    await world.pool.execute(
+        "UPDATE refresh_tokens SET used_at = used_at - make_interval(secs => $1)", seconds
+    )
+
+
+@pytest.mark.parametrize("kind", ["json", "data", "files"])
+async def test_register_and_log_in(world: World, kind: str) -> None:
+    """An account is made and logged into with each kind of body."""
+    fields = {"email": f"{kind}@Example.com", "password": "pässword"}
+    parts = {name: (None, text) for name, text in fields.items()}
+    for path in ("/reg", "/auth"):
+        if kind == "json":
+            response = await world.client.post(path, json=fields)
+        elif kind == "data":
+            response = await world.client.post(path, data=fields)
+        else:
+            response = await world.client.post(path, files=parts)
+        assert response.status_code == 200
+        assert response.json()["status"] == 0
+        claims = jwt.decode(response.json()["tokens"]["access_token"], options={"verify_signature": False})
+        assert claims["id"] == str(await world.pool.fetchval("SELECT id FROM accounts"))
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_registering_refusals(world: World) -> None:
+    """Each reason for which no account is made has its answer."""
+    email, _ = await world.registered()
+    for expected, fields in (
+        ((400, NOT_ENOUGH), {"email": "a@b.c"}),
+        ((400, NOT_ENOUGH), {"email": "", "password": "password"}),
+        ((400, NOT_ENOUGH), {}),
+        (
+            (400, {"status": 5, "message": "email is not an e-mail address"}),
+            {"email": "a@b", "password": "password"},
+        ),
+        (
+            (400, {"status": 5, "message": "password is shorter than 8 characters"}),
+            {"email": "a@b.c", "password": "1234567"},
+        ),
+        (
+            (400, {"status": 5, "message": "password is longer than 72 bytes"}),
+            {"email": "a@b.c", "password": "ж" * 37},
+        ),
+        (
+            (409, {"status": 3, "message": "this user already exist"}),
+            {"email": email, "password": "password"},
+        ),
+        (
+            (409, {"status": 3, "message": "this user already exist"}),
+            {"email": email.upper(), "password": "password"},
+        ),
+    ):
+        assert expected == said(await world.post("/reg", **fields))
+    assert await world.pool.fetchval("SELECT count(*) FROM accounts") == 1
+
+
+async def test_logging_in_refusals(world: World) -> None:
+    """Whatever is wrong with an e-mail or a password, the answer is the same."""
+    email, _ = await world.registered()
+    assert (await world.post("/auth", email=email.upper(), password="password")).status_code == 200
+    for fields in (
+        {"email": email, "password": "Password"},
+        {"email": email, "password": "x" * 100},
+        {"email": "nobody@example.com", "password": "password"},
+        {"email": "no address", "password": "password"},
+        {"email": "a\0@b.c", "password": "password"},
+        {"email": "a" * 5000 + "@b.c", "password": "p"},
+    ):
+        assert said(await world.post("/auth", **fields)) == (401, UNKNOWN)
+    assert said(await world.post("/auth", email=email)) == (400, NOT_ENOUGH)
+
+
+async def test_bodies_that_cannot_be_read(world: World) -> None:
+    """A malformed body is a 400, another type a 415, too long a 413, all with status 8."""
+    for status, content, kind in (
+        (400, b"{", "application/json"),
+        (415, b"{}", "text/plain"),
+        (413, b"x" * 16_385, "application/json"),
+    ):
+        response = await world.client.post("/reg", content=content, headers={"Content-Type": kind})
+        assert (status, 8) == (response.status_code, response.json()["status"])
+
+
+async def test_bearer_refusals(world: World) -> None:
+    """A token that is missing, misshaped or not valid is told apart; another kind is not valid."""
+    _, tokens = await world.registered()
+    for method, path, wrong_kind in (
+        ("POST", "/refresh", "access_token"),
+        ("POST", "/logout", "access_token"),
+        ("POST", "/password", "refresh_token"),
+        ("DELETE", "/account", "refresh_token"),
+    ):
+        for message, headers in (
+            ("missing token", {}),
+            ("invalid token format", {"Authorization": "Basic abc"}),
+            ("invalid token format", {"Authorization": "Bearer"}),
+            ("invalid token format", {"Authorization": tokens["refresh_token"]}),
+            ("invalid token format", {"Authorization": "Bearer a, Bearer b"}),
+            ("token invalid", {"Authorization": "Bearer nonsense"}),
+            ("token invalid", {"Authorization": f"Bearer {tokens[wrong_kind]}"}),
+        ):
+            fields = {"password": "password", "new_password": "new password"}
+            response = await world.client.request(method, path, json=fields, headers=headers)
+            assert (401, {"status": 1, "message": message}) == said(response)
+            assert response.headers["www-authenticate"] == "Bearer"
+    assert (await world.post("/refresh", tokens["refresh_token"])).status_code == 200
+
+
+async def test_refresh_is_single_use(world: World) -> None:
+    """A refresh token yields the next pair, the same bytes again for 30 s, and then ends its family."""
+    _, tokens = await world.registered()
+    first = await world.post("/refresh", tokens["refresh_token"])
+    assert first.status_code == 200
+    assert first.json()["tokens"] != tokens
+    await let_pass(world, 28)
+    again = await world.client.post(
+        "/refresh", content=b"any body", headers={"Authorization": f"bearer {tokens['refresh_token']}"}
+    )
+    assert first.content == again.content
+    second = await world.post("/refresh", first.json()["tokens"]["refresh_token"])
+    assert second.status_code == 200
+    await let_pass(world, 3)
+    assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+    # The thief's token and the owner's are both dead, their access tokens too.
+    newest = second.json()["tokens"]
+    assert said(await world.post("/refresh", newest["refresh_token"])) == (401, INVALID)
+    change = {"password": "password", "new_password": "new password"}
+    assert said(await world.post("/password", newest["access_token"], **change)) == (401, INVALID)
+
+
+async def test_tabs_refresh_at_the_same_moment(world: World) -> None:
+    """Many tabs that refresh one token together get one pair."""
+    _, tokens = await world.registered()
+    answers = await asyncio.gather(*(world.post("/refresh", tokens["refresh_token"]) for _ in range(12)))
+    assert len({answer.content for answer in answers}) == 1
+    assert answers[0].status_code == 200
+
+
+async def test_log_out(world: World) -> None:
+    """Logging out ends the family of the token, on each kind of token, and no other."""
+    email, tokens = await world.registered()
+    other = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+    assert said(await world.post("/logout", tokens["refresh_token"])) == (200, {"status": 0})
+    assert said(await world.post("/logout", tokens["refresh_token"])) == (401, INVALID)
+    assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+    assert said(await world.delete(tokens["access_token"], "password")) == (401, INVALID)
+    assert (await world.post("/refresh", other["refresh_token"])).status_code == 200
+
+
+async def test_change_password(world: World) -> None:
+    """A new password ends the other families, keeps the one that asked, and replaces the old password."""
+    email, tokens = await world.registered()
+    other = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+    for expected, fields in (
+        ((400, NOT_ENOUGH), {"password": "password"}),
+        (
+            (400, {"status": 5, "message": "new_password is shorter than 8 characters"}),
+            {"password": "password", "new_password": "short"},
+        ),
+        ((401, UNKNOWN), {"password": "wrong password", "new_password": "new password"}),
+    ):
+        assert expected == said(await world.post("/password", tokens["access_token"], **fields))
+    changed = await world.post(
+        "/password", tokens["access_token"], password="password", new_password="new password"
+    )
+    assert changed.status_code == 200
+    assert said(await world.post("/refresh", other["refresh_token"])) == (401, INVALID)
+    assert said(await world.delete(other["access_token"], "new password")) == (401, INVALID)
+    assert (await world.post("/refresh", changed.json()["tokens"]["refresh_token"])).status_code == 200
+    assert said(await world.post("/auth", email=email, password="password")) == (401, UNKNOWN)
+    assert (await world.post("/auth", email=email, password="new password")).status_code == 200
+
+
+async def test_delete_account(world: World) -> None:
+    """A deleted user is gone, with its tokens; the address is free again."""
+    email, tokens = await world.registered()
+    user = await world.pool.fetchval("SELECT id FROM accounts")
+    assert said(await world.delete(tokens["access_token"], "wrong password")) == (401, UNKNOWN)
+    assert said(await world.delete(tokens["access_token"], "password")) == (200, {"status": 0})
+    assert world.forgotten == [user]
+    assert said(await world.delete(tokens["access_token"], "password")) == (401, INVALID)
+    assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+    assert said(await world.post("/auth", email=email, password="password")) == (401, UNKNOWN)
+    assert (await world.post("/reg", email=email, password="password")).status_code == 200
+
+
+async def test_expired_tokens(postgres_dsn: str, valkey_url: str) -> None:
+    """An access token ends after 15 minutes, a refresh token after 7 days."""
+    ahead_s = 0.0
+    async with running(postgres_dsn, valkey_url, clock=lambda: time.time() + ahead_s) as world:
+        _, tokens = await world.registered()
+        change = {"password": "wrong password", "new_password": "new password"}
+        ahead_s = ACCESS_TTL_S - 5
+        assert said(await world.post("/password", tokens["access_token"], **change)) == (401, UNKNOWN)
+        ahead_s = ACCESS_TTL_S
+        assert said(await world.post("/password", tokens["access_token"], **change)) == (401, INVALID)
+        ahead_s = REFRESH_TTL_S - 5
+        assert (await world.post("/refresh", tokens["refresh_token"])).status_code == 200
+        ahead_s = REFRESH_TTL_S
+        assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+
+
+async def test_throttle(postgres_dsn: str, valkey_url: str) -> None:
+    """Guessing is slowed down, for each client behind the proxy by itself; the right password waits too."""
+    async with running(postgres_dsn, valkey_url, rate=3, trusted_proxies=("127.0.0.1",)) as world:
+        world.client.headers["X-Forwarded-For"] = "192.0.2.1"
+        email, tokens = await world.registered()
+        for _ in range(3):
+            assert said(await world.post("/auth", email=email, password="wrong")) == (401, UNKNOWN)
+        refused = await world.post("/auth", email=email, password="password")
+        assert said(refused) == (429, {"status": 4, "message": "too many requests"})
+        assert 0 < int(refused.headers["retry-after"]) <= 900
+        fields = {"password": "password", "new_password": "new password"}
+        assert (await world.post("/password", tokens["access_token"], **fields)).status_code == 429
+        assert (await world.delete(tokens["access_token"], "password")).status_code == 429
+        assert (await world.post("/auth", email="other@example.com", password="x")).status_code == 401
+        world.client.headers["X-Forwarded-For"] = "192.0.2.1, 192.0.2.2"
+        assert (await world.post("/auth", email=email, password="password")).status_code == 200
+
+
+async def test_throttle_counts_registrations(postgres_dsn: str, valkey_url: str) -> None:
+    """An address registers only so often, whether it succeeds or not; what was not tried does not count."""
+    async with running(postgres_dsn, valkey_url, rate=1) as world:
+        email, _ = await world.registered()
+        for _ in range(5):
+            assert (await world.post("/reg", email=email, password="password")).status_code == 409
+            assert (await world.post("/reg", email="no address", password="password")).status_code == 400
+        for number in range(4):
+            answer = await world.post("/reg", email=f"{number}@b.c", password="password")
+            assert answer.status_code == 200
+        assert (await world.post("/reg", email="last@b.c", password="password")).status_code == 429
+
+
+async def test_busy(postgres_dsn: str, valkey_url: str) -> None:
+    """Past the bound of waiting passwords a log-in is told to come back; everything else goes on."""
+    async with running(postgres_dsn, valkey_url, cost=9, max_waiting=1) as world:
+        asked = [world.post("/auth", email="a@b.c", password="password") for _ in range(8)]
+        answers = await asyncio.gather(*asked, world.client.get("/healthz"))
+        statuses = [answer.status_code for answer in answers]
+        assert set(statuses[:-1]) == {401, 503}
+        assert statuses[-1] == 200
+        refused = answers[statuses.index(503)]
+        assert refused.json() == AWAY
+        assert int(refused.headers["retry-after"]) > 0
+
+
+async def test_cost_rises(postgres_dsn: str, valkey_url: str) -> None:
+    """A log-in replaces a hash that was made when BCRYPT_COST was lower; the password stays the same."""
+    async with running(postgres_dsn, valkey_url, cost=4) as world:
+        email, _ = await world.registered()
+    async with running(postgres_dsn, valkey_url, cost=5) as world:
+        for _ in range(2):
+            assert (await world.post("/auth", email=email, password="password")).status_code == 200
+            stored: str = await world.pool.fetchval("SELECT password_hash FROM accounts")
+            assert stored.startswith("$2b$05$")
+            assert bcrypt.checkpw(b"password", stored.encode())
+
+
+async def test_databases_away(
+    postgres_dsn: str, own_postgres: PostgresServer, own_valkey: ValkeyServer, valkey_url: str
+) -> None:
+    """A database that is away is a 503 that says when to come back; what needs only the other one works."""
+    async with running(postgres_dsn, own_valkey.url, rate=5) as world:
+        email, tokens = await world.registered()
+        await asyncio.to_thread(own_valkey.kill)
+        away = await world.post("/auth", email=email, password="password")
+        assert said(away) == (503, AWAY)
+        assert int(away.headers["retry-after"]) > 0
+        assert (await world.post("/refresh", tokens["refresh_token"])).status_code == 200
+    async with running(own_postgres.dsn(), valkey_url, rate=5) as world:
+        email, tokens = await world.registered()
+        await asyncio.to_thread(own_postgres.kill)
+        assert said(await world.post("/auth", email=email, password="password")) == (503, AWAY)
+        assert said(await world.post("/refresh", tokens["refresh_token"])) == (503, AWAY)
+        assert said(await world.post("/reg", email="a@b.c", password="password")) == (503, AWAY)
+
+
+async def test_revocations_come_back(postgres_dsn: str, own_valkey: ValkeyServer) -> None:
+    """What was revoked stays revoked after Redis lost everything, deleted accounts included."""
+    async with running(postgres_dsn, own_valkey.url) as world:
+        _, logged_out = await world.registered()
+        _, deleted = await world.registered()
+        _, playing = await world.registered()
+        await world.post("/logout", logged_out["refresh_token"])
+        await world.delete(deleted["access_token"], "password")
+        own_valkey.ask("FLUSHALL")
+        assert await world.accounts.restore_revocations() == 2
+        change = {"password": "password", "new_password": "new password"}
+        assert said(await world.post("/password", logged_out["access_token"], **change)) == (401, INVALID)
+        assert said(await world.post("/password", deleted["access_token"], **change)) == (401, INVALID)
+        assert (await world.post("/password", playing["access_token"], **change)).status_code == 200

@@ -1,0 +1,344 @@
+"""The scripts beside the game: cold load, marks, release, deletion, each against a real Redis."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, cast
+
+import hiredis
+import pytest
+import redis.asyncio
+
+from persistence.live.hashes import fields_of, session_of
+from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
+from persistence.live.scripts import load_scripts
+from persistence.live.store import LiveStore, expect, open_store
+from server.game.session import Session, UserId
+from tests.live_hash import by_name
+from tests.saving_world import player
+from tests.servers import running_valkey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_users = itertools.count(7_000_001)
+
+
+@pytest.fixture
+def user() -> UserId:
+    """A player that no other test knows."""
+    return UserId(next(_users))
+
+
+@pytest.fixture
+async def store(valkey_url: str) -> AsyncIterator[LiveStore]:
+    """The door to the scripts."""
+    async with open_store(valkey_url, "test", load_scripts()) as store:
+        yield store
+
+
+@pytest.fixture
+async def client(valkey_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """A plain client, for looking."""
+    client = redis.asyncio.Redis.from_url(valkey_url, decode_responses=True, protocol=3)
+    yield client
+    await client.aclose()
+
+
+async def run(
+    store: LiveStore, script: str, user: UserId, keys: list[str], *args: str | bytes | int
+) -> list[str]:
+    """Call a script; returns its words."""
+    [reply] = await store.run([store.script(script, bucket_of(user), keys, args)])
+    return [word.decode() for word in cast("list[bytes]", expect(reply, list))]
+
+
+async def load(store: LiveStore, mode: str, session: Session, claim: str = "") -> str:
+    """Load a session as it came from PostgreSQL; returns the word."""
+    user = session.user_id
+    keys = [session_key(user), load_key(user), dirty_key(bucket_of(user))]
+    [word] = await run(store, "load", user, keys, *load_args(mode, session, claim))
+    return word
+
+
+def load_args(mode: str, session: Session, claim: str) -> list[str | bytes | int]:
+    """Write the arguments of `load` for one session."""
+    user = session.user_id
+    fields = [] if mode == "create" else fields_of(session)
+    fields += [b"email", b"a@example.org", b"stamp", b""]
+    return [mode, 100, "me", user, channel(user), claim, session.version, len(fields), *fields]
+
+
+async def clean(store: LiveStore, user: UserId, version: int, read_ms: int = 5000) -> str:
+    """Take a mark back; returns the word."""
+    keys = [session_key(user), dirty_key(bucket_of(user))]
+    [word] = await run(store, "clean", user, keys, 100, read_ms, user, version)
+    return word
+
+
+async def read(store: LiveStore, user: UserId) -> Session:
+    """Read a session."""
+    [fields] = await store.hashes([user])
+    assert isinstance(fields, dict)
+    return session_of(user, fields)
+
+
+async def values(store: LiveStore, user: UserId, *names: str) -> list[str | None]:
+    """Read numbers and texts of a session."""
+    [fields] = await store.hashes([user])
+    assert isinstance(fields, dict)
+    held = by_name(fields)
+    return [held.get(name) for name in names]
+
+
+async def mark_of(client: redis.asyncio.Redis, user: UserId) -> float | None:
+    """Read since when a user is marked."""
+    return await client.zscore(dirty_key(bucket_of(user)), str(user))
+
+
+async def put(
+    client: redis.asyncio.Redis, session: Session, *, saved: int = 1000, dirty: bool = False
+) -> None:
+    """Write a session."""
+    fields = fields_of(session, saved=saved, dirty=dirty)
+    await client.hset(session_key(session.user_id), items=fields)
+
+
+async def put_marked(
+    client: redis.asyncio.Redis, session: Session, marked_ms: int = 1000, saved: int = 0
+) -> None:
+    """Write a marked session."""
+    await put(client, session, saved=saved, dirty=True)
+    await client.zadd(dirty_key(bucket_of(session.user_id)), {str(session.user_id): marked_ms})
+
+
+class TestLoad:
+    """`load`: claimed, create, newer."""
+
+    async def test_the_holder_of_the_claim_loads(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """The session is there, clean, about to expire, to be derived anew; the claim is spent."""
+        await client.set(load_key(user), "mine")
+        assert await load(store, "claimed", player(user), "mine") == "loaded"
+        assert player(user) == await read(store, user)
+        live = await values(store, user, "saved", "stamp", "email", "dirty")
+        assert live == ["1000", "", "a@example.org", "0"]
+        assert int((await values(store, user, "saved_at"))[0] or 0) > 1_700_000_000_000
+        assert 90 < await client.ttl(session_key(user)) <= 100
+        assert not await client.exists(load_key(user))
+        assert await mark_of(client, user) is None
+
+    async def test_a_claim_that_ran_out_loads_nothing(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """A stalled loader cannot bring an old row back."""
+        assert await load(store, "claimed", player(user), "mine") == "unclaimed"
+        await client.set(load_key(user), "another's")
+        assert await load(store, "claimed", player(user), "mine") == "unclaimed"
+        assert not await client.exists(session_key(user))
+        assert await client.get(load_key(user)) == "another's"
+
+    async def test_an_existing_session_is_left_alone(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Even an older one, and even by the holder of the claim."""
+        await put_marked(client, player(user, version=900))
+        await client.set(load_key(user), "mine")
+        assert await load(store, "claimed", player(user, version=1000), "mine") == "exists"
+        assert (await read(store, user)).version == 900
+
+    async def test_a_new_player_starts_from_nothing(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Version and accrual are Redis' time; the session is marked, so that PostgreSQL gets it."""
+        await client.set(load_key(user), "mine")
+        before_ms = (await client.time())[0] * 1000
+        assert await load(store, "create", Session(user, 0, 0), "mine") == "loaded"
+        session = await read(store, user)
+        assert Session(user, session.version, session.version) == session
+        assert before_ms <= session.version
+        assert await mark_of(client, user) == session.version
+        assert await values(store, user, "dirty", "saved", "stamp") == ["1", "0", ""]
+        assert await client.ttl(session_key(user)) == -1
+
+    async def test_a_newer_row_replaces_an_older_session_as_a_whole(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Nothing of the old one stays: no client, no mark, no stamp. Who is connected is told."""
+        old = player(user, version=900)
+        old.clients["old"] = old.clients["tab-1"]
+        await put_marked(client, old)
+        pubsub = client.pubsub()
+        await pubsub.execute_command("SSUBSCRIBE", channel(user))
+        assert await load(store, "newer", player(user, version=1000)) == "loaded"
+        assert player(user, version=1000) == await read(store, user)
+        assert await mark_of(client, user) is None
+        assert await values(store, user, "dirty") == ["0"]
+        messages = [await pubsub.parse_response(timeout=5) for _ in range(2)]
+        assert messages[1][2] == "me reloaded 1000"
+        await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+
+    @pytest.mark.parametrize("version", [1000, 1001])
+    async def test_a_row_never_goes_over_a_session_as_new(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId, version: int
+    ) -> None:
+        """Neither over the same version nor over a newer one."""
+        await put_marked(client, player(user, version=version, money=5))
+        assert await load(store, "newer", player(user, version=1000)) == "exists"
+        assert player(user, version=version, money=5) == await read(store, user)
+        assert await mark_of(client, user) == 1000
+
+    async def test_a_client_with_an_odd_name_comes_back(self, store: LiveStore, user: UserId) -> None:
+        """U+0000, quotes and the rest of Unicode pass through the call."""
+        session = player(user)
+        session.clients['\x00"\\\n☃😀'] = session.clients["tab-1"]
+        assert await load(store, "newer", session) == "loaded"
+        assert session == await read(store, user)
+
+    async def test_a_full_redis_refuses_a_load(self, user: UserId) -> None:
+        """Nothing is half written; what frees memory goes on working."""
+        with running_valkey() as server:
+            server.ask("CONFIG", "SET", "maxmemory", 1)
+            async with open_store(server.url, "test", load_scripts()) as store:
+                keys = [session_key(user), load_key(user), dirty_key(bucket_of(user))]
+                args = load_args("newer", player(user), "")
+                [reply] = await store.run([store.script("load", bucket_of(user), keys, args)])
+                assert isinstance(reply, hiredis.ReplyError)
+                assert str(reply).startswith("OOM")
+                assert await run(store, "delete", user, keys, user) == ["gone"]
+                assert await clean(store, user, 1) == "gone"
+
+
+class TestClean:
+    """`clean`: marks go by version."""
+
+    async def test_the_written_version_is_clean(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """No mark, no field, what is saved noted with its moment, about to expire."""
+        await put_marked(client, player(user, version=1000))
+        assert await clean(store, user, 1000) == "clean"
+        assert await mark_of(client, user) is None
+        dirty, saved, saved_at_ms = await values(store, user, "dirty", "saved", "saved_at")
+        assert (dirty, saved) == ("0", "1000")
+        assert int(saved_at_ms or 0) > 1_700_000_000_000
+        assert 90 < await client.ttl(session_key(user)) <= 100
+
+    async def test_a_changed_session_stays_marked_from_the_read_on(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """What is unsaved now changed after the read, so the mark is that young; it never expires."""
+        await put_marked(client, player(user, version=1001), marked_ms=1000)
+        assert await clean(store, user, 1000, read_ms=5000) == "dirty"
+        assert await mark_of(client, user) == 5000
+        assert await values(store, user, "dirty", "saved") == ["1", "1000"]
+        assert await client.ttl(session_key(user)) == -1
+
+    async def test_a_stalled_flusher_takes_nothing_back(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """It wakes with an older version than was saved since: neither mark nor what is saved moves."""
+        await put_marked(client, player(user, version=1002), marked_ms=9000, saved=1001)
+        assert await clean(store, user, 1000, read_ms=20_000) == "dirty"
+        assert await mark_of(client, user) == 9000
+        assert await values(store, user, "saved") == ["1001"]
+
+    async def test_a_session_behind_the_written_version_stays_marked(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Redis fell back meanwhile: the next flush must find that out."""
+        await put_marked(client, player(user, version=900), marked_ms=1000)
+        assert await clean(store, user, 1000) == "dirty"
+        assert await mark_of(client, user) == 1000
+        assert await values(store, user, "saved") == ["0"]
+
+    async def test_a_mark_without_a_session_goes(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """There is nothing to save."""
+        await client.zadd(dirty_key(bucket_of(user)), {str(user): 1})
+        assert await clean(store, user, 0) == "gone"
+        assert await mark_of(client, user) is None
+
+
+class TestRelease:
+    """`release`: the last connection is gone."""
+
+    async def test_a_clean_session_expires(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """PostgreSQL has it."""
+        await put(client, player(user))
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        assert await run(store, "release", user, keys, user, 100) == ["clean"]
+        assert 90 < await client.ttl(session_key(user)) <= 100
+
+    async def test_a_dirty_session_never_expires(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Its mark stays as old as it is."""
+        await put_marked(client, player(user), marked_ms=1000)
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        assert await run(store, "release", user, keys, user, 100) == ["dirty"]
+        assert await client.ttl(session_key(user)) == -1
+        assert await mark_of(client, user) == 1000
+
+    async def test_what_ticks_changed_is_marked(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Unmarked, but ahead of what is saved: no later tick would mark it."""
+        await put(client, player(user, version=1001))
+        await client.expire(session_key(user), 50)
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        assert await run(store, "release", user, keys, user, 100) == ["dirty"]
+        assert await client.ttl(session_key(user)) == -1
+        assert await mark_of(client, user) is not None
+        assert await values(store, user, "dirty") == ["1"]
+
+    async def test_nothing_is_made_of_nothing(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """A session that is not there gets no mark."""
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        assert await run(store, "release", user, keys, user, 100) == ["gone"]
+        assert await mark_of(client, user) is None
+
+
+class TestDeleteAndMark:
+    """`delete` and `mark`."""
+
+    async def test_everything_of_a_deleted_player_goes(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Session, mark and a load under way, which then finds its claim gone."""
+        await put_marked(client, player(user))
+        await client.set(load_key(user), "loader")
+        keys = [session_key(user), dirty_key(bucket_of(user)), load_key(user)]
+        assert await run(store, "delete", user, keys, user) == ["deleted"]
+        assert await run(store, "delete", user, keys, user) == ["gone"]
+        assert await mark_of(client, user) is None
+        assert await load(store, "claimed", player(user), "loader") == "unclaimed"
+
+    async def test_a_marked_session_will_be_written_again(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """It no longer expires, and nothing counts as saved."""
+        await put(client, player(user))
+        await client.expire(session_key(user), 50)
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        assert await run(store, "mark", user, keys, user, 0) == ["marked"]
+        assert await client.ttl(session_key(user)) == -1
+        assert await values(store, user, "dirty", "saved", "version") == ["1", "0", "1000"]
+        assert await mark_of(client, user) is not None
+
+    async def test_the_fence_lets_a_raised_version_through(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Raised only while it is the one that was looked at."""
+        await put(client, player(user))
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        await run(store, "mark", user, keys, user, 999)
+        assert await values(store, user, "version") == ["1000"]
+        await run(store, "mark", user, keys, user, 1000)
+        assert int((await values(store, user, "version"))[0] or 0) > 1_700_000_000_000

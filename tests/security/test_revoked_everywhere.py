@@ -1,0 +1,158 @@
+"""A log-in that ended is refused at once, and its connections are closed on every process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.e2e.test_errors import close_code
+from tests.game_server import running_game
+from tests.players import EXTERNAL, PASSWORD, Player, player, register
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from websockets.asyncio.client import ClientConnection
+
+    from tests.game_server import GameServer
+
+CLOSED_WITHIN_S = 2.0
+REVOKED = 4001
+
+
+@pytest.fixture(scope="module")
+def servers(module_databases: dict[str, str]) -> Iterator[tuple[GameServer, GameServer]]:
+    """Two servers over the same databases, the second with two workers."""
+    settings = {**EXTERNAL, **module_databases}
+    with running_game(settings) as first, running_game({**settings, "WORKERS": "2"}) as second:
+        yield first, second
+
+
+class LogIns:
+    """One user with two log-ins, each playing on both servers."""
+
+    def __init__(self, ended: dict[str, str], other: dict[str, str]) -> None:
+        self.ended = ended
+        self.other = other
+        self.ended_players: list[Player] = []
+        self.other_players: list[Player] = []
+
+
+@pytest.fixture
+async def log_ins(
+    servers: tuple[GameServer, GameServer], request: pytest.FixtureRequest
+) -> AsyncIterator[LogIns]:
+    """A user who plays with two log-ins on two servers."""
+    email = f"{request.node.name.removeprefix('test_')[:50].replace('_', '.')}@example.com"
+    ended = await asyncio.to_thread(register, servers[0], email)
+    answer = await post(servers[1], "/auth", "", {"email": email, "password": PASSWORD})
+    found = LogIns(ended, answer.json()["tokens"])
+    async with (
+        player(servers[0], ended["access_token"]) as first,
+        player(servers[1], ended["access_token"]) as second,
+        player(servers[0], found.other["access_token"]) as third,
+        player(servers[1], found.other["access_token"]) as fourth,
+    ):
+        found.ended_players, found.other_players = [first, second], [third, fourth]
+        for each in (first, second, third, fourth):
+            assert "session" in await each.ask("session")
+        yield found
+
+
+async def test_a_log_out_ends_one_log_in_everywhere(
+    servers: tuple[GameServer, GameServer], log_ins: LogIns
+) -> None:
+    """Its connections close with 4001 within 2 s on both servers; the other log-in plays on."""
+    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    assert (await post(servers[1], "/logout", log_ins.ended["refresh_token"])).status_code == 200
+    assert max(await closing) < CLOSED_WITHIN_S
+    await refused_everywhere(servers, log_ins.ended)
+    await plays_on(log_ins.other_players)
+
+
+async def test_a_stolen_token_ends_its_log_in_everywhere(
+    servers: tuple[GameServer, GameServer], log_ins: LogIns, module_databases: dict[str, str]
+) -> None:
+    """A refresh token used again after 30 s closes thief and owner alike; the other log-in plays on."""
+    assert (await post(servers[0], "/refresh", log_ins.ended["refresh_token"])).status_code == 200
+    await make_refreshes_older(module_databases["DB_CONNECTION"])
+    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    assert (await post(servers[1], "/refresh", log_ins.ended["refresh_token"])).status_code == 401
+    assert max(await closing) < CLOSED_WITHIN_S
+    await refused_everywhere(servers, log_ins.ended)
+    await plays_on(log_ins.other_players)
+
+
+async def test_a_changed_password_ends_the_other_log_ins_everywhere(
+    servers: tuple[GameServer, GameServer], log_ins: LogIns
+) -> None:
+    """Whoever changed it plays on; everybody else is out within 2 s."""
+    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    body = {"password": PASSWORD, "new_password": "another horse"}
+    assert (await post(servers[0], "/password", log_ins.other["access_token"], body)).status_code == 200
+    assert max(await closing) < CLOSED_WITHIN_S
+    await refused_everywhere(servers, log_ins.ended)
+    await plays_on(log_ins.other_players)
+
+
+async def test_a_deleted_account_ends_every_log_in_everywhere(
+    servers: tuple[GameServer, GameServer], log_ins: LogIns
+) -> None:
+    """All of its connections close within 2 s, and nothing of its tokens is accepted any more."""
+    players = [*log_ins.ended_players, *log_ins.other_players]
+    closing = asyncio.gather(*(closed_after(each.socket) for each in players))
+    async with httpx.AsyncClient(base_url=servers[1].url, timeout=30) as client:
+        headers = {"Authorization": f"Bearer {log_ins.ended['access_token']}"}
+        gone = await client.request("DELETE", "/account", json={"password": PASSWORD}, headers=headers)
+        assert gone.status_code == 200
+    assert max(await closing) < CLOSED_WITHIN_S
+    await refused_everywhere(servers, log_ins.ended)
+    await refused_everywhere(servers, log_ins.other)
+
+
+async def closed_after(socket: ClientConnection) -> float:
+    """Read until the connection is closed as revoked; return how long that took."""
+    began_s = time.monotonic()
+    assert await close_code(socket) == REVOKED
+    return time.monotonic() - began_s
+
+
+async def refused_everywhere(servers: tuple[GameServer, GameServer], tokens: dict[str, str]) -> None:
+    """Check that both kinds of token are refused at once, over HTTP and on new connections."""
+    for server in servers:
+        assert (await post(server, "/refresh", tokens["refresh_token"])).status_code == 401
+        body = {"password": PASSWORD, "new_password": "a third horse"}
+        assert (await post(server, "/password", tokens["access_token"], body)).status_code == 401
+        async with player(server, tokens["access_token"]) as late:
+            assert (await late.ask("session"))["code"] == "token_invalid"
+
+
+async def plays_on(players: list[Player]) -> None:
+    """Check that a log-in was left alone."""
+    for each in players:
+        assert "current_rank" in await each.ask("level_check")
+
+
+async def post(
+    server: GameServer, path: str, bearer: str, body: dict[str, str] | None = None
+) -> httpx.Response:
+    """Ask a route, with a bearer token where there is one."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        return await client.post(path, json=body or {}, headers=headers)
+
+
+async def make_refreshes_older(dsn: str) -> None:
+    """Let a minute pass for every refresh token that was used."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "UPDATE refresh_tokens SET used_at = used_at - interval '1 minute' WHERE used_at IS NOT NULL"
+        )
+    finally:
+        await connection.close()

@@ -1,0 +1,48 @@
+/** Numbers and times as people read them. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { backOffMs } from "../../server/web/connection.js";
+import { readable, span } from "../../server/web/numbers.js";
+
+const plain = (text) => text.replace(/\s/g, " ");
+
+test("numbers are whole up to a million, then have units, then powers, and are never rounded up", () => {
+  const expected = [
+    ["0", 0],
+    ["999,999", 999_999],
+    ["1 M", 1_000_000],
+    ["1.25 M", 1_259_999],
+    ["999.99 M", 999_999_999],
+    ["1 B", 1e9],
+    ["34.5 T", 3.45e13],
+    ["999.99 T", 999_999_999_999_999],
+    ["1×10¹⁵", 1e15],
+    ["1.79×10³⁰⁰", 1.7999e300],
+  ];
+  for (const [text, value] of expected) assert.equal(text, plain(readable(value, "en")));
+});
+
+test("decimals are shown where they were asked for, and only below a thousand", () => {
+  assert.equal("11.5", readable(11.5, "en", 1));
+  assert.equal("0.29", readable(0.29, "en", 2));
+  assert.equal("1,234", readable(1234.5, "en", 1));
+  assert.equal("1,25 млн", plain(readable(1.25e6, "ru")));
+});
+
+test("times are told in their two largest units", () => {
+  assert.equal("1 s", plain(span(0.2, "en")));
+  assert.equal("1 min 5 s", plain(span(65, "en")));
+  assert.equal("2 h", plain(span(7200, "en")));
+  assert.equal("1 д 3 ч", plain(span(86400 + 3 * 3600 + 125, "ru")));
+});
+
+test("the wait before a reconnect grows to a limit, is jittered, and heeds the close code", () => {
+  assert.equal(150, backOffMs(0, 1006, 0));
+  assert.equal(500, backOffMs(0, 1006, 1));
+  assert.equal(15_000, backOffMs(20, 1006, 1));
+  assert.equal(300, backOffMs(0, 1001, 1));
+  assert.equal(2_000, backOffMs(0, 1013, 1));
+  assert.ok(backOffMs(0, 4002, 0) >= 20_000);
+});
