@@ -26,7 +26,7 @@ from persistence.live.keys import bucket_of, dirty_key, session_key
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
 from persistence.marks import EVERY_BUCKET, read_due
-from persistence.restore import restore
+from persistence.restore import RESTORE_CONNECTIONS, restore
 from persistence.saving import Saver
 from server.embedded import embedded_servers
 from server.game.session import ClientWindow, Session, UserId
@@ -115,26 +115,28 @@ async def restored(store: LiveStore, pool: Pool) -> float:
 
 async def measure(settings: Settings, count: int) -> dict[str, float]:
     """Measure all ways on the same players; returns sessions a second by name."""
-    dsn = settings.db_connection.reveal()
+    dsn, redis_url = settings.db_connection.reveal(), settings.redis_connection.reveal()
+    scripts = load_scripts()
     await migrate(dsn)
     pool = await open_pool(dsn)
+    rates: dict[str, float] = {}
     try:
-        async with open_store(settings.redis_connection.reveal(), "bench", load_scripts()) as store:
+        async with open_store(redis_url, "bench", scripts) as store:
             await pool.execute(
                 "INSERT INTO accounts (email, password_hash) "
                 "SELECT i || '@example.org', 'x' FROM generate_series(1, $1::int) AS i",
                 count,
             )
-            rates: dict[str, float] = {}
             await put(store, count, 1000)
             rates["flush, new rows"] = await flushed(store, dsn)
             await put(store, count, 2000)
             rates["flush, row by row"] = await row_by_row(store, dsn, max(200, count // 50))
             rates["flush, known rows"] = await flushed(store, dsn)
+        async with open_store(redis_url, "bench", scripts, connections=RESTORE_CONNECTIONS) as store:
             rates["restore, all there"] = await restored(store, pool)
             await store.run([call(bucket_of(UserId(0)), "FLUSHALL")])
             rates["restore, emptied Redis"] = await restored(store, pool)
-            return rates
+        return rates
     finally:
         pool.terminate()
 

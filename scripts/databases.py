@@ -89,8 +89,8 @@ def parser_for(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, epilog=_EPILOG)
 
 
-def run(work: Callable[[Databases], Awaitable[int]]) -> int:
-    """Open both databases, do the work, and return its exit code.
+def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) -> int:
+    """Open both databases, with so many connections to Redis, do the work, and return its exit code.
 
     2, with one line: a setting makes no sense or a database does not answer. 130: interrupted. What was
     done until then stays.
@@ -99,7 +99,7 @@ def run(work: Callable[[Databases], Awaitable[int]]) -> int:
         settings = read_settings(os.environ | NO_TOKENS)
         configure_logs(settings)
         with reached_servers(settings, on_loss=_end_at_once) as reached:
-            return asyncio.run(_work(reached, work))
+            return asyncio.run(_work(reached, work, connections))
     except StartupError as error:
         return fail(EXIT_UNREACHABLE, str(error))
     except DurableError as error:
@@ -116,19 +116,24 @@ def fail(code: int, line: str) -> int:
     return code
 
 
-async def _work(settings: Settings, work: Callable[[Databases], Awaitable[int]]) -> int:
-    async with open_databases(settings) as databases:
+async def _work(settings: Settings, work: Callable[[Databases], Awaitable[int]], connections: int) -> int:
+    async with open_databases(settings, connections) as databases:
         return await work(databases)
 
 
 @asynccontextmanager
-async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
-    """Open what settings name. Raises DurableUnavailable or LiveUnavailable."""
+async def open_databases(settings: Settings, connections: int = 1) -> AsyncIterator[Databases]:
+    """Open what settings name, with so many connections to Redis.
+
+    Raises DurableUnavailable or LiveUnavailable.
+    """
     dsn = settings.db_connection.reveal()
     pool = await open_pool(dsn, min_size=1, max_size=4)
     writer = SessionWriter(dsn)
     try:
-        async with open_store(settings.redis_connection.reveal(), owner_name(), load_scripts()) as store:
+        async with open_store(
+            settings.redis_connection.reveal(), owner_name(), load_scripts(), connections=connections
+        ) as store:
             yield Databases(settings, store, pool, writer)
     finally:
         writer.close()

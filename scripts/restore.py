@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from persistence.durable.sessions import count_sessions
-from persistence.restore import Restored, restore, restore_users
+from persistence.restore import RESTORE_CONNECTIONS, Restored, restore, restore_users
 from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
 from server.game.session import UserId
 
@@ -63,7 +63,8 @@ def main() -> int:
         "--active-since", type=moment, metavar="WHEN", help="only those saved since: 24h, 7d or a date"
     )
     options = parser.parse_args()
-    return run(partial(load, [UserId(user) for user in options.user], options.active_since))
+    work = partial(load, [UserId(user) for user in options.user], options.active_since)
+    return run(work, connections=RESTORE_CONNECTIONS)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ a call's keys share a slot.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -63,10 +64,16 @@ def call(bucket: Bucket, *words: bytes | str | float) -> Call:
 
 
 class LiveStore:
-    """Sends batches of commands over lanes; one connection for each master."""
+    """Sends batches of commands over lanes; one connection for each master.
 
-    def __init__(self, lanes: Lanes) -> None:
+    With `more` lanes the batches that `run` is given take turns on them. Redis reads at most 16 KB of a
+    connection before it syncs its file: several fill a sync that one leaves half empty.
+    """
+
+    def __init__(self, lanes: Lanes, more: Sequence[Lanes] = ()) -> None:
         self._lanes = lanes
+        self._turns = itertools.cycle((lanes, *more))
+        self.connections = 1 + len(more)
 
     @property
     def lanes(self) -> Lanes:
@@ -104,11 +111,12 @@ class LiveStore:
         Calls that meet a moving slot, a loading or a lost Redis are repeated for up to 2 s, so each must be
         safe to repeat. Raises LiveUnavailable when some still have no reply then.
         """
+        lanes = next(self._turns)
         replies: list[object] = [None] * len(calls)
         waiting = list(range(len(calls)))
         end_s = asyncio.get_running_loop().time() + RETRY_FOR_S
         while waiting:
-            answers = await self._exchange([calls[index] for index in waiting])
+            answers = await _exchange(lanes, [calls[index] for index in waiting])
             again = []
             for index, answer in zip(waiting, answers, strict=True):
                 if _comes_later(answer):
@@ -118,7 +126,7 @@ class LiveStore:
                 reason = replies[again[0]]
                 if asyncio.get_running_loop().time() > end_s:
                     raise LiveUnavailable(f"{type(reason).__name__}: {reason}")
-                await self._prepare_repeat(calls[again[0]].bucket, reason)
+                await _prepare_repeat(lanes, calls[again[0]].bucket, reason)
             waiting = again
         return replies
 
@@ -156,34 +164,36 @@ class LiveStore:
                 if cursor == b"0":
                     break
 
-    async def _exchange(self, calls: Sequence[Call]) -> list[object]:
-        done = asyncio.Event()
-        answers: list[object] = [None] * len(calls)
-        missing = len(calls)
 
-        def take(index: int, reply: object) -> None:
-            nonlocal missing
-            answers[index] = reply
-            missing -= 1
-            if missing == 0:
-                done.set()
+async def _exchange(lanes: Lanes, calls: Sequence[Call]) -> list[object]:
+    done = asyncio.Event()
+    answers: list[object] = [None] * len(calls)
+    missing = len(calls)
 
-        for index, call in enumerate(calls):
-            try:
-                self._lanes.lane_for(call.bucket).send(call.packed, partial(take, index))
-            except LaneError as error:
-                take(index, error)
-        await done.wait()
-        return answers
+    def take(index: int, reply: object) -> None:
+        nonlocal missing
+        answers[index] = reply
+        missing -= 1
+        if missing == 0:
+            done.set()
 
-    async def _prepare_repeat(self, bucket: Bucket, reason: object) -> None:
-        if isinstance(reason, hiredis.ReplyError) and str(reason).startswith("NOSCRIPT"):
-            await self._exchange(
-                [call(bucket, "SCRIPT", "LOAD", script.source) for script in self._lanes.scripts.values()]
-            )
-            return
-        await asyncio.sleep(_RETRY_EVERY_S)
-        await self._lanes.refreshed()
+    for index, call in enumerate(calls):
+        try:
+            lanes.lane_for(call.bucket).send(call.packed, partial(take, index))
+        except LaneError as error:
+            take(index, error)
+    await done.wait()
+    return answers
+
+
+async def _prepare_repeat(lanes: Lanes, bucket: Bucket, reason: object) -> None:
+    if isinstance(reason, hiredis.ReplyError) and str(reason).startswith("NOSCRIPT"):
+        await _exchange(
+            lanes, [call(bucket, "SCRIPT", "LOAD", script.source) for script in lanes.scripts.values()]
+        )
+        return
+    await asyncio.sleep(_RETRY_EVERY_S)
+    await lanes.refreshed()
 
 
 def _comes_later(answer: object) -> bool:
@@ -201,17 +211,23 @@ def expect(reply: object, kind: type[Item]) -> Item:
 
 @asynccontextmanager
 async def open_store(
-    url: str, origin: str, scripts: Mapping[str, Script], *, wait_s: float = 5.0
+    url: str, origin: str, scripts: Mapping[str, Script], *, wait_s: float = 5.0, connections: int = 1
 ) -> AsyncIterator[LiveStore]:
-    """Open lanes of their own to Redis; raises LiveUnavailable when it does not answer within `wait_s`."""
-    lanes = Lanes(url, origin, scripts)
+    """Open lanes of their own to Redis, so many to each master.
+
+    Raises LiveUnavailable when it does not answer within `wait_s`.
+    """
+    opened = [Lanes(url, origin, scripts) for _ in range(connections)]
     try:
-        try:
-            await lanes.start(_Deaf())
-        except LaneDown as error:
-            raise LiveUnavailable(str(error)) from error
-        if not await lanes.wait_up(wait_s):
-            raise LiveUnavailable(f"no answer within {wait_s:g} s")
-        yield LiveStore(lanes)
+        for lanes in opened:
+            try:
+                await lanes.start(_Deaf())
+            except LaneDown as error:
+                raise LiveUnavailable(str(error)) from error
+        for lanes in opened:
+            if not await lanes.wait_up(wait_s):
+                raise LiveUnavailable(f"no answer within {wait_s:g} s")
+        yield LiveStore(opened[0], opened[1:])
     finally:
-        await lanes.stop()
+        for lanes in opened:
+            await lanes.stop()

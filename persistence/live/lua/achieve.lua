@@ -16,7 +16,7 @@
 --@include clock
 --@include write
 --@include publish
---@include record
+--@include fetch
 --@include refusal
 
 local s = fetch('', { 'achieved' })

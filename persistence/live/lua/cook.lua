@@ -25,9 +25,7 @@
 --@include clock
 --@include amounts
 --@include wire
---@include bucket
---@include change
---@include publish
+--@include version
 
 local interval_us, client = tonumber(ARGV[7]), ARGV[9]
 local f
@@ -54,6 +52,7 @@ end
 if gain == 0 then return { 'no_dish' } end
 local applied = tonumber(ARGV[6])
 if interval_us > 0 then
+  --@include bucket
   applied, tat = draw(applied, tat, now_us, interval_us, tonumber(ARGV[8]))
   if applied == 0 then return { 'rate_limited', tat } end
 end
@@ -62,7 +61,10 @@ version = next_version(version, now_ms)
 dishes = saturated(dishes + applied * gain)
 xp = saturated(xp + applied * click_xp)
 cooked = saturated(cooked + applied * gain)
-if dirty == 0 then mark(KEYS[1], KEYS[2], ARGV[2], now_ms) end
+if dirty == 0 then
+  --@include mark
+  mark(KEYS[1], KEYS[2], ARGV[2], now_ms)
+end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
   if not f[4] then
@@ -73,5 +75,8 @@ if window then
 else
   redis.call('HSET', KEYS[1], 'now', packed)
 end
-publish(ARGV[3], ARGV[4], ARGV[5], 'cook', version, dishes, xp, applied)
+if redis.call('PUBSUB', 'SHARDNUMSUB', ARGV[3])[2] > tonumber(ARGV[4]) then
+  --@include tell
+  tell(ARGV[3], ARGV[5], 'cook', version, dishes, xp, applied)
+end
 return { 'ok', version, wire(dishes), wire(xp), applied }

@@ -13,20 +13,21 @@
 --          behind, stamp
 -- EFFECTS  session: stamp and every derived field; where income was paid also version, what accruing changes, dirty and the dirty
 --          mark; publishes nothing
--- COST     HMGET, TIME, HSET; O(upgrades of the catalogue + ranks)
+-- COST     HMGET, TIME, HSET; after a long gap HGET; O(upgrades of the catalogue + ranks)
 
 --@include clock
 --@include amounts
 --@include product
 --@include derive
---@include record
+--@include fetch
+--@include packed_rates
 --@include income
 --@include accrue
 --@include write
 
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
-local s = fetch('', { 'offline', 'bought' })
+local s = fetch('', { 'bought' })
 if s.version == 0 then return { 'missing' } end
 local stored, generation = string.match(s.stamp, '^%d+'), string.match(ARGV[1], '^%d+')
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end

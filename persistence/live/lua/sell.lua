@@ -26,9 +26,7 @@
 --@include amounts
 --@include product
 --@include wire
---@include bucket
---@include change
---@include publish
+--@include version
 
 local interval_us, client = tonumber(ARGV[7]), ARGV[9]
 local f
@@ -60,6 +58,7 @@ local full = floor(dishes / portion)
 local rest = max(0, dishes - full * portion)
 local applied = min(tonumber(ARGV[6]), rest > 0 and full + 1 or full)
 if interval_us > 0 then
+  --@include bucket
   applied, tat = draw(applied, tat, now_us, interval_us, tonumber(ARGV[8]))
   if applied == 0 then return { 'rate_limited', tat } end
 end
@@ -78,7 +77,10 @@ version = next_version(version, now_ms)
 money = saturated(money + gain)
 earned = saturated(earned + gain)
 xp = saturated(xp + applied * click_xp)
-if dirty == 0 then mark(KEYS[1], KEYS[2], ARGV[2], now_ms) end
+if dirty == 0 then
+  --@include mark
+  mark(KEYS[1], KEYS[2], ARGV[2], now_ms)
+end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
   if not f[5] then
@@ -89,5 +91,8 @@ if window then
 else
   redis.call('HSET', KEYS[1], 'now', packed)
 end
-publish(ARGV[3], ARGV[4], ARGV[5], 'sell', version, dishes, money, xp, applied)
+if redis.call('PUBSUB', 'SHARDNUMSUB', ARGV[3])[2] > tonumber(ARGV[4]) then
+  --@include tell
+  tell(ARGV[3], ARGV[5], 'sell', version, dishes, money, xp, applied)
+end
 return { 'ok', version, wire(dishes), wire(money), wire(xp), applied }

@@ -20,7 +20,7 @@
 --@include amounts
 --@include product
 --@include wire
---@include record
+--@include fetch
 --@include refusal
 --@include income
 --@include accrue

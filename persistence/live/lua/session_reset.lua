@@ -17,14 +17,15 @@
 --          not_enough_prestige
 -- EFFECTS  session: version, what accruing changes, rank, stars, boost, bought, resets, the derived fields, c:<client>,
 --          dirty; the dirty mark; publishes `session_reset`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; after a long gap HGET
 
 --@include clock
 --@include amounts
 --@include product
 --@include wire
 --@include derive
---@include record
+--@include fetch
+--@include packed_rates
 --@include refusal
 --@include income
 --@include accrue
@@ -34,7 +35,7 @@
 local ONE_STAR = 10000
 
 local client = ARGV[7]
-local s = fetch(client, { 'offline' })
+local s = fetch(client, {})
 local refused = refusal(s)
 if refused then return refused end
 

@@ -12,7 +12,7 @@
 --          missing
 --          stale, stamp
 -- EFFECTS  those of `passive`; replies a list for each player
--- COST     TIME; a player: HMGET, with income HSET and PUBSUB SHARDNUMSUB
+-- COST     TIME, PUBSUB SHARDNUMSUB; a player: HMGET, with income HSET, after a long gap HGET
 
 --@include clock
 --@include amounts
@@ -23,14 +23,25 @@
 --@include income
 --@include accrue
 --@include write
---@include publish
+--@include tell
 --@include pay
 
 local now_ms, cap_s, mark_after_ms = floor(now() / 1e3), tonumber(ARGV[3]), tonumber(ARGV[4])
-local texts, replies = { 'offline' }, {}
-for i = 1, #KEYS / 2 do
-  local at = 2 + 3 * i
-  local s = fetch('', texts, KEYS[2 * i - 1], KEYS[2 * i], ARGV[at])
-  replies[i] = pay(s, ARGV[at + 1], ARGV[at + 2], ARGV[2], now_ms, cap_s, mark_after_ms)
+local count, channels = #KEYS / 2, {}
+for i = 1, count do
+  channels[i] = ARGV[3 + 3 * i]
+end
+local subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', unpack(channels))
+-- One table serves all: a table of its own for each player was a third of the call.
+local s, replies = {}, {}
+for i = 1, count do
+  s.key, s.marks, s.user_id = KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 + 3 * i]
+  s.offline, s.away, s.kept, s.paid = nil, nil, nil, 0
+  local f = redis.call('HMGET', s.key, 'now', 'life', 'rates', 'stamp')
+  take(s, f[1], f[2], f[3], f[4])
+  replies[i] = pay(s, now_ms, cap_s, mark_after_ms)
+  if s.paid == 1 and subscribers[2 * i] > tonumber(ARGV[4 + 3 * i]) then
+    tell(channels[i], ARGV[2], 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
+  end
 end
 return replies

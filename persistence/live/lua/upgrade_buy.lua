@@ -26,14 +26,15 @@
 --          not_enough_money, have, need
 -- EFFECTS  session: version, what accruing changes, bought, purchases, the sum of the boost, cook_gain, c:<client>, dirty;
 --          the dirty mark; publishes `upgrade_buy`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(times_bought) for the price, at most 100,000 steps
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; after a long gap HGET; O(times_bought) for the price, at most 100,000 steps
 
 --@include clock
 --@include amounts
 --@include product
 --@include wire
 --@include derive
---@include record
+--@include fetch
+--@include packed_rates
 --@include refusal
 --@include income
 --@include accrue
@@ -58,7 +59,7 @@ local function price_of(base, factor, times_bought)
 end
 
 local client, id, boost_type = ARGV[7], ARGV[9], ARGV[14]
-local s = fetch(client, { 'offline', 'bought' })
+local s = fetch(client, { 'bought' })
 local refused = refusal(s)
 if refused then return refused end
 

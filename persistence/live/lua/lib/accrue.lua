@@ -27,6 +27,7 @@ end
 
 -- What is not yet shown: what was pending, and what this gap earned. Nil when there is neither.
 local function pending(s)
+  if not s.offline then s.offline = redis.call('HGET', s.key, 'offline') or '' end
   if s.offline == '' then return s.away end
   local sum = { string.match(s.offline, '^([^:]+):([^:]+):([^:]+):([^:]+)$') }
   for i = 1, 4 do

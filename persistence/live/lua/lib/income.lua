@@ -1,17 +1,14 @@
 -- Passive income of many seconds at once. Twin of server/game/idle.py, which says why it is exact.
 local SETTLING_RUNS, CYCLE_RUNS = 4, 3
 
--- The sum over `seconds` from `dishes` on: money, dishes left, number of sells, dishes cooked.
-local function income(seconds, dishes, s)
-  local cooked = s.dPs > 0 and ceiling(1e4, s.dPs, multiplier(s.dpM), 1, 1) or 0
-  if s.mPs == 0 then return 0, saturated(dishes + seconds * cooked), 0, cooked end
+-- At most so many runs of equal seconds (waiting, one sell of all there is, or full sells), fewer when no seconds are left or there
+-- are `stop` dishes again. Returns seconds left, dishes, money, number of sells.
+local function runs(most, stop, s, cooked, left, dishes, money, sells)
   local portion = 1 + floor(s.sPs / 100)
   local full = max(3, portion)
   local multiplied, factor = multiplier(s.mpM), s.boost > 0 and s.boost or 10
-  local money, sells, left = 0, 0, seconds
-
-  -- As many equal seconds as follow each other: waiting, one sell of all there is, or full sells.
-  local function run()
+  for _ = 1, most do
+    if left == 0 then break end
     local sold, lasts = 0, left
     if dishes >= full then
       sold = portion
@@ -27,30 +24,27 @@ local function income(seconds, dishes, s)
     end
     dishes = saturated(max(0, dishes + lasts * (cooked - sold)))
     left = left - lasts
+    if dishes == stop then break end
   end
+  return left, dishes, money, sells
+end
 
-  for _ = 1, SETTLING_RUNS do
-    if left == 0 then return money, dishes, sells, cooked end
-    run()
-  end
+-- The sum over `seconds` from `dishes` on: money, dishes left, number of sells, dishes cooked in a second.
+local function income(seconds, dishes, s)
+  local cooked = s.dPs > 0 and ceiling(1e4, s.dPs, multiplier(s.dpM), 1, 1) or 0
+  if s.mPs == 0 then return 0, saturated(dishes + seconds * cooked), 0, cooked end
+  local left, money, sells
+  left, dishes, money, sells = runs(SETTLING_RUNS, nil, s, cooked, seconds, dishes, 0, 0)
+  if left == 0 then return money, dishes, sells, cooked end
   -- A cycle's money is counted from 0: a difference of large sums has lost digits, and would be multiplied.
-  local settled, start, sells_before, left_before = money, dishes, sells, left
-  money = 0
-  for _ = 1, CYCLE_RUNS do
-    if left == 0 then break end
-    run()
-    if dishes == start then break end
-  end
+  local settled, sells_before, left_before = money, sells, left
+  left, dishes, money, sells = runs(CYCLE_RUNS, dishes, s, cooked, left, dishes, 0, sells)
   if left > 0 then
     local period = left_before - left
     local cycles = floor(left / period)
     money = saturated(money + cycles * money)
     sells = sells + cycles * (sells - sells_before)
-    left = left - cycles * period
-    for _ = 1, CYCLE_RUNS do
-      if left == 0 then break end
-      run()
-    end
+    left, dishes, money, sells = runs(CYCLE_RUNS, nil, s, cooked, left - cycles * period, dishes, money, sells)
   end
   return saturated(settled + money), dishes, sells, cooked
 end

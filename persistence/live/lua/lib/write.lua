@@ -1,9 +1,10 @@
---@include change
+--@include version
 --@include record
 
 -- Writes a changed session and marks it, once; `more` are further fields (name, value, …).
 local function write(s, now_ms, more)
   if s.dirty == 0 then
+    --@include mark
     mark(s.key, s.marks, s.user_id, now_ms)
     s.dirty = 1
   end

@@ -1,0 +1,4 @@
+-- The field `rates` of a session.
+local function packed_rates(s)
+  return struct.pack(RATES, s.cook_gain, s.click_xp, s.mPc, s.mM, s.sPs, s.dPc, s.dM, s.mPs, s.dPs, s.mpM, s.dpM, s.need, s.first_need)
+end
