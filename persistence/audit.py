@@ -15,12 +15,12 @@ from persistence.durable.rows import session_of_record
 from persistence.durable.sessions import load_records
 from persistence.live.hashes import MalformedSessionError, numbers_of, session_of
 from persistence.live.keys import bucket_of, dirty_key, session_key
-from persistence.live.store import call, expect
+from persistence.live.store import expect
 from persistence.marks import EVERY_BUCKET, read_due
 from server.game.session import Session, UserId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     import asyncpg
 
@@ -100,41 +100,60 @@ async def _confirmed(
     """Compare some sessions, those that differ again: between two reads a player may have played on."""
     differences: list[Difference] = []
     for look in range(_LOOKS):
-        # PostgreSQL first: what it has by now, Redis must have too.
-        records = {UserId(record["id"]): record for record in await load_records(pool, user_ids)}
+        # What PostgreSQL had before, Redis must have; what Redis believes it to have, it must have after.
+        before = await _saved(pool, user_ids)
         live = await _read(store, user_ids)
         if look == 0:
             totals.dirty += sum(session.mark_ms is not None for session in live.values())
-        found = (_difference(user_id, live[user_id], records.get(user_id)) for user_id in user_ids)
-        differences = [difference for difference in found if difference is not None]
-        if not differences:
+        user_ids = [suspect.user_id for suspect in _differences(user_ids, live, before, before)]
+        if user_ids:
+            differences = _differences(user_ids, live, before, await _saved(pool, user_ids))
+            user_ids = [difference.user_id for difference in differences]
+        if not user_ids:
             return []
-        user_ids = [difference.user_id for difference in differences]
         if look < _LOOKS - 1:
             await asyncio.sleep(_LOOK_AGAIN_S)
     return differences
 
 
+async def _saved(pool: Pool, user_ids: Sequence[UserId]) -> dict[UserId, asyncpg.Record]:
+    return {UserId(record["id"]): record for record in await load_records(pool, user_ids)}
+
+
 async def _read(store: LiveStore, user_ids: Sequence[UserId]) -> dict[UserId, _Live]:
-    hashes = await store.hashes(user_ids)
+    """Read each session and its mark at one moment: who plays on is never seen half way."""
     calls = []
     for user_id in user_ids:
         bucket = bucket_of(user_id)
-        calls.append(call(bucket, "ZSCORE", dirty_key(bucket), user_id))
-        calls.append(call(bucket, "PTTL", session_key(user_id)))
-    replies = await store.run(calls)
-    return {
-        user_id: _Live(
-            hashes[at],
-            None if replies[2 * at] is None else expect(replies[2 * at], float),
-            expect(replies[2 * at + 1], int),
-        )
-        for at, user_id in enumerate(user_ids)
-    }
+        calls.append(store.script("look", bucket, [session_key(user_id), dirty_key(bucket)], [user_id]))
+    found = {}
+    for user_id, reply in zip(user_ids, await store.run(calls), strict=True):
+        word, *rest = expect(reply, list)
+        if word == b"ok":
+            words, mark, ttl_ms = rest
+            fields = dict(zip(words[::2], words[1::2], strict=True))
+            found[user_id] = _Live(fields, float(mark) if mark else None, ttl_ms)
+        else:
+            found[user_id] = _Live(rest[0].decode(), None, -1)
+    return found
 
 
-def _difference(user_id: UserId, live: _Live, record: asyncpg.Record | None) -> Difference | None:
-    """Say what is wrong with a session, or None."""
+def _differences(
+    user_ids: Sequence[UserId],
+    live: Mapping[UserId, _Live],
+    before: Mapping[UserId, asyncpg.Record],
+    after: Mapping[UserId, asyncpg.Record],
+) -> list[Difference]:
+    found = (
+        _difference(user_id, live[user_id], before.get(user_id), after.get(user_id)) for user_id in user_ids
+    )
+    return [difference for difference in found if difference is not None]
+
+
+def _difference(
+    user_id: UserId, live: _Live, before: asyncpg.Record | None, record: asyncpg.Record | None
+) -> Difference | None:
+    """Say what is wrong with a session, or None; `before` and `record` were read before and after it."""
     if not live.fields:
         return None  # it left Redis meanwhile
     try:
@@ -147,10 +166,9 @@ def _difference(user_id: UserId, live: _Live, record: asyncpg.Record | None) -> 
         return Difference(user_id, f"cannot be read: {error.reason}")
     if record is None:
         return Difference(user_id, "in Redis, but there is no such account")
-    if saved is not None and saved.version > session.version:
-        return Difference(
-            user_id, f"PostgreSQL has version {saved.version}, Redis the older {session.version}"
-        )
+    newest = 0 if before is None else before["version"] or 0
+    if newest > session.version:
+        return Difference(user_id, f"PostgreSQL has version {newest}, Redis the older {session.version}")
     marked = live.mark_ms is not None
     if bool(numbers["dirty"]) != marked:
         return Difference(
@@ -166,6 +184,8 @@ def _clean_difference(session: Session, saved: Session | None, noted: int) -> Di
     user_id = session.user_id
     if saved is None:
         return Difference(user_id, "clean, but not in PostgreSQL")
+    if saved.version > session.version:
+        return None  # played on and saved since Redis was read
     if saved.version < noted:
         return Difference(user_id, f"clean, but PostgreSQL fell back from {noted} to {saved.version}")
     names = [field.name for field in dataclasses.fields(Session)]

@@ -18,7 +18,7 @@ import hiredis
 import structlog
 
 from persistence.durable.errors import DurableUnavailable
-from persistence.live.hashes import fields_of
+from persistence.live.hashes import fields_of, joined_texts
 from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
 from persistence.live.lane_contract import LaneError
 from persistence.live.sessions import Unavailable
@@ -179,7 +179,10 @@ class Loader:
     async def _write(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> bytes:
         """Call `load` for one session; returns its word."""
         user_id = ref.user_id
-        fields = [] if row.session is None else fields_of(row.session)
+        if row.session is None:
+            fields = [b"texts", joined_texts("", "", row.email)]
+        else:
+            fields = fields_of(row.session, row.email)
         fields += row.derived
         reply = await self._lanes.lane_of(user_id).call(
             "EVALSHA",
@@ -195,10 +198,8 @@ class Loader:
             ref.channel,
             claim,
             0 if row.session is None else row.session.version,
-            len(fields) + 2,
+            len(fields),
             *fields,
-            "email",
-            row.email,
         )
         return cast("list[bytes]", reply)[0]
 

@@ -71,8 +71,7 @@ async def load_newer(
                 user_id = UserId(record["user_id"])
                 keys += (session_key(user_id), load_key(user_id), dirty_key(bucket_of(user_id)))
                 fields = fields_of_record(record)
-                args += (user_id, channel(user_id), "", record["version"], len(fields) + 2, *fields)
-                args += ("email", record["email"])
+                args += (user_id, channel(user_id), "", record["version"], len(fields), *fields)
             calls.append(store.script("load", place, keys, args))
         for (_, group), reply in zip(some, await store.run(calls), strict=True):
             if isinstance(reply, list):

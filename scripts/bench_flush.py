@@ -72,9 +72,7 @@ async def put(store: LiveStore, count: int, version: int) -> None:
             words = [
                 *fields_of(player(number, version), dirty=True, saved=0),
                 b"rates",
-                rates,
-                b"stamp",
-                b"1.run",
+                rates + b"1.run",
             ]
             calls.append(call(bucket, "HSET", session_key(user_id), *words))
             calls.append(call(bucket, "ZADD", dirty_key(bucket), version, user_id))

@@ -4,32 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.live.hashes import PACKED, number_text, numbers_of, text_of_window
+from persistence.live.hashes import (
+    PACKED,
+    STAMP_AT,
+    TEXTS,
+    joined_texts,
+    number_text,
+    numbers_of,
+    text_of_window,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NUMBERS = {name: field for field, (names, _) in PACKED.items() for name in names}
+_JOINED = {*TEXTS, "stamp"}
 
 
 def by_name(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     """Read a hash: each number as text, each text as it is."""
-    texts = {
+    numbers = {name: number_text(value) for name, value in numbers_of(fields).items()}
+    plain = {
         name.decode(): text_of_window(value) if name.startswith(b"c:") else value.decode()
         for name, value in fields.items()
-        if name not in PACKED
+        if name not in PACKED and name != b"texts"
     }
-    return {name: number_text(value) for name, value in numbers_of(fields).items()} | texts
+    return numbers | _texts(fields) | plain
 
 
 def with_values(fields: Mapping[bytes, bytes], values: Mapping[str, object]) -> dict[bytes, bytes]:
-    """Set numbers and texts of a hash; a number beside which nothing is packed yet stands among zeros."""
+    """Set numbers and texts of a hash; what stands beside one and is not there yet is 0 or empty."""
     numbers = {name: float(str(value)) for name, value in values.items() if name in _NUMBERS}
-    texts = {name.encode(): str(value).encode() for name, value in values.items() if name not in _NUMBERS}
-    held = numbers_of(fields) | numbers
-    packed = {
-        field: PACKED[field][1].pack(*(held.get(name, 0.0) for name in PACKED[field][0]))
-        for field in PACKED
-        if field in fields or not numbers.keys().isdisjoint(PACKED[field][0])
+    plain = {
+        name.encode(): str(value).encode()
+        for name, value in values.items()
+        if name not in _NUMBERS and name not in _JOINED
     }
-    return {**fields, **packed, **texts}
+    held = numbers_of(fields) | numbers
+    touched = {_NUMBERS[name] for name in numbers} | ({b"rates"} if "stamp" in values else set())
+    texts = _texts(fields) | {name: str(value) for name, value in values.items() if name in _JOINED}
+    new = {
+        field: packed.pack(*(held.get(name, 0.0) for name in names))
+        for field, (names, packed) in PACKED.items()
+        if field in fields or field in touched
+    }
+    if b"rates" in new:
+        new[b"rates"] += texts.get("stamp", "").encode()
+    if b"texts" in fields or not values.keys().isdisjoint(TEXTS):
+        new[b"texts"] = joined_texts(*(texts.get(name, "") for name in TEXTS))
+    return {**fields, **new, **plain}
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    found = {}
+    if b"texts" in fields:
+        found = dict(zip(TEXTS, (text.decode() for text in texts_of(fields)), strict=True))
+    if b"rates" in fields:
+        found["stamp"] = fields[b"rates"][STAMP_AT:].decode()
+    return found

@@ -87,8 +87,8 @@ class SavingWorld:
         for session in sessions:
             key, user_id = session_key(session.user_id), session.user_id
             rates = PACKED_RATES.pack(*[123.0] * len(RATES))
-            fields = fields_of(session, dirty=marked_ms is not None, saved=saved)
-            fields += [b"email", b"x@example.org", b"stamp", b"1.run", b"rates", rates]
+            fields = fields_of(session, "x@example.org", dirty=marked_ms is not None, saved=saved)
+            fields += [b"rates", rates + b"1.run"]
             pipeline.delete(key)
             pipeline.hset(key, items=fields)
             if marked_ms is None:

@@ -6,16 +6,17 @@ the hash, the dirty mark, the expiry, and what was published.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from persistence.live.hashes import PACKED, fields_of, number_text, numbers_of
+from persistence.live.hashes import fields_of, number_text, numbers_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.sessions import packed_boosts, packed_changes, packed_levels
 from server.game import errors, rates, rules
 from server.game.catalogue import UpgradeId, UpgradeType
 from server.game.limit import UNLIMITED
-from tests.live_hash import by_name
+from tests.live_hash import by_name, with_values
 from tests.replies import published, refused, replied
 from tests.wire import CLOCK_KEY
 
@@ -67,7 +68,7 @@ class Twins:
         self._expected: list[_Expected | None] = []
         self._commands: list[tuple[Any, ...]] = []
         self._plain("DEL", self._key, self._dirty_key)
-        self._plain("HSET", self._key, *fields_of(session, saved=0), "email", EMAIL, "stamp", "")
+        self._plain("HSET", self._key, *fields_of(session, EMAIL, saved=0))
         self.refresh(catalogue)
 
     # What happens besides requests.
@@ -89,7 +90,7 @@ class Twins:
     def forget_stamp(self) -> None:
         """Do what a load from PostgreSQL does to the derived fields, then derive them again."""
         self.stamp = ""
-        self._plain("HSET", self._key, "stamp", "")
+        self._plain("HDEL", self._key, "rates")
         self.refresh(self.live.catalogue)
 
     def grant(self, name: str, amount: float) -> None:
@@ -101,9 +102,8 @@ class Twins:
 
     def _overwrite(self) -> None:
         """Put the model's numbers into the hash."""
-        held = self._numbers()
-        for field, (names, packed) in PACKED.items():
-            self._plain("HSET", self._key, field, packed.pack(*(held[name] for name in names)))
+        held = with_values({}, {**self._numbers(), "stamp": self.stamp})
+        self._plain("HSET", self._key, *itertools.chain.from_iterable(held.items()))
 
     # Requests, by both.
 

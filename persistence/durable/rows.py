@@ -17,13 +17,16 @@ from persistence.live.hashes import (
     CLIENT_PREFIX,
     PACKED_LIFE,
     PACKED_NOW,
+    STAMP_AT,
     MalformedSessionError,
     fields_of,
+    joined_texts,
     parse_achieved,
     parse_bought,
     parse_offline,
     parse_window,
     text_of_window,
+    texts_of,
     window_of_text,
 )
 from server.game.session import Session, UserId
@@ -111,11 +114,11 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
             8,
             resets,
         )
-        bought, achieved = fields[b"bought"], fields[b"achieved"]
+        bought, achieved, _ = texts_of(fields)
     except KeyError as error:
         raise MalformedSessionError(user_id, f"field {error.args[0].decode()!r} is missing") from error
     except (struct.error, ValueError, OverflowError) as error:
-        raise MalformedSessionError(user_id, f"its numbers cannot be read: {error}") from error
+        raise MalformedSessionError(user_id, f"it cannot be read: {error}") from error
     names = [name for name in fields if name.startswith(CLIENT_PREFIX)]
     line = b"".join(
         (
@@ -134,10 +137,11 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
 
 def _derived(fields: Mapping[bytes, bytes]) -> bytes:
     """Write `generation` and `rates`: what income is paid at until the catalogue changes."""
-    generation, rates = fields.get(b"stamp", b"").partition(b".")[0], fields.get(b"rates")
-    if not generation.isdigit() or rates is None:
+    rates = fields.get(b"rates", b"")
+    generation = rates[STAMP_AT:].partition(b".")[0]
+    if not generation.isdigit():
         return _NULL + _NULL
-    return _BIGINT.pack(8, int(generation)) + _text(rates)
+    return _BIGINT.pack(8, int(generation)) + _text(rates[:STAMP_AT])
 
 
 def _text(value: bytes | None) -> bytes:
@@ -189,10 +193,8 @@ def fields_of_record(record: asyncpg.Record) -> list[bytes]:
             version,
             0,
         ),
-        b"bought",
-        record["bought"].encode(),
-        b"achieved",
-        record["achieved"].encode(),
+        b"texts",
+        joined_texts(record["bought"], record["achieved"], record["email"]),
     ]
     if record["offline"] is not None:
         fields += (b"offline", record["offline"].encode())
@@ -203,10 +205,10 @@ def fields_of_record(record: asyncpg.Record) -> list[bytes]:
 
 
 def derived_fields(record: asyncpg.Record) -> list[bytes]:
-    """Write `stamp` and `rates`: with a stamp that names no run, `refresh` pays at these until they ended."""
+    """Write `rates`, if any: under a stamp that names no run, `refresh` pays at them until they ended."""
     if record["rates"] is None:
-        return [b"stamp", b""]
-    return [b"stamp", b"%d." % record["generation"], b"rates", record["rates"]]
+        return []
+    return [b"rates", b"%b%d." % (record["rates"], record["generation"])]
 
 
 def session_of_record(record: asyncpg.Record) -> Session:

@@ -1,7 +1,8 @@
 """A session as the hash in Redis: which numbers its packed fields hold, and the texts beside them.
 
 The numbers are doubles, little-endian, in three fields (twin of `lua/lib/formats.lua`), so that a script
-reads and writes what changes in one piece. `rates` is derived from the rest, by `refresh`.
+reads and writes what changes in one piece. `rates` is derived from the rest, by `refresh`; behind its numbers
+stands the stamp under which it holds. `texts` is `bought;achieved;email`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ RATES: Final = (
     "need",
     "first_need",
 )
+TEXTS: Final = ("bought", "achieved", "email")
 AMOUNTS: Final = (
     "money",
     "dishes",
@@ -61,6 +63,8 @@ PACKED_LIFE: Final = struct.Struct(f"<{len(LIFE)}d")
 PACKED_RATES: Final = struct.Struct(f"<{len(RATES)}d")
 PACKED: Final = {b"now": (NOW, PACKED_NOW), b"life": (LIFE, PACKED_LIFE), b"rates": (RATES, PACKED_RATES)}
 _WINDOW: Final = struct.Struct("<4d")
+STAMP_AT: Final = PACKED_RATES.size
+"""Where in `rates` the stamp begins."""
 
 CLIENT_PREFIX: Final = b"c:"
 _LOW_BITS: Final = 32
@@ -86,7 +90,8 @@ def numbers_of(fields: Mapping[bytes, bytes]) -> dict[str, float]:
     for name, (names, packed) in PACKED.items():
         if name in fields:
             try:
-                numbers.update(zip(names, packed.unpack(fields[name]), strict=True))
+                value = fields[name][:STAMP_AT] if name == b"rates" else fields[name]
+                numbers.update(zip(names, packed.unpack(value), strict=True))
             except struct.error as error:
                 raise ValueError(f"field {name.decode()!r}: {error}") from error
     return numbers
@@ -100,13 +105,14 @@ def session_of(user_id: UserId, fields: Mapping[bytes, bytes]) -> Session:
     try:
         numbers = numbers_of(fields)
         offline = fields.get(b"offline")
+        bought, achieved, _ = texts_of(fields)
         return Session(
             user_id=user_id,
             version=_whole(numbers, "version", "now"),
             accrued_at_ms=_whole(numbers, "accrued_at", "life"),
             rank=_whole(numbers, "rank", "life"),
-            bought=parse_bought(fields[b"bought"].decode()),
-            achieved=parse_achieved(fields[b"achieved"].decode()),
+            bought=parse_bought(bought.decode()),
+            achieved=parse_achieved(achieved.decode()),
             offline=None if offline is None else parse_offline(offline.decode()),
             clients={
                 name[len(CLIENT_PREFIX) :].decode(): unpacked_window(value)
@@ -123,6 +129,19 @@ def session_of(user_id: UserId, fields: Mapping[bytes, bytes]) -> Session:
         raise MalformedSessionError(user_id, str(error)) from error
 
 
+def texts_of(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    """Read `bought`, `achieved` and `email`; raises KeyError or ValueError."""
+    texts = fields[b"texts"].split(b";", 2)
+    if len(texts) != len(TEXTS):
+        raise ValueError("field 'texts' is not bought;achieved;email")
+    return texts
+
+
+def joined_texts(bought: str, achieved: str, email: str) -> bytes:
+    """Write `texts`."""
+    return f"{bought};{achieved};{email}".encode()
+
+
 def _whole(numbers: Mapping[str, float], name: str, field: str) -> int:
     """Read a whole number; raises KeyError with the field that would hold it, or ValueError."""
     if name not in numbers:
@@ -134,9 +153,14 @@ def _whole(numbers: Mapping[str, float], name: str, field: str) -> int:
 
 
 def fields_of(
-    session: Session, *, dirty: bool = False, saved: int | None = None, saved_at_ms: int = 0
+    session: Session,
+    email: str = "",
+    *,
+    dirty: bool = False,
+    saved: int | None = None,
+    saved_at_ms: int = 0,
 ) -> list[bytes]:
-    """Write the persistent part as `name, value, name, value, …`, as HSET takes it.
+    """Write the persistent part and the e-mail as `name, value, name, value, …`, as HSET takes it.
 
     PostgreSQL counts as having version `saved` (this one) since `saved_at_ms`; no rate limit holds.
     """
@@ -165,10 +189,8 @@ def fields_of(
             session.version if saved is None else saved,
             saved_at_ms,
         ),
-        b"bought",
-        bought_text(session.bought).encode(),
-        b"achieved",
-        ",".join(map(str, session.achieved)).encode(),
+        b"texts",
+        joined_texts(bought_text(session.bought), ",".join(map(str, session.achieved)), email),
     ]
     if session.offline is not None:
         fields += (b"offline", offline_text(session.offline).encode())

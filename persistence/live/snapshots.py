@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from persistence.live.hashes import PACKED_LIFE, PACKED_NOW, PACKED_RATES, RATES
+from persistence.live.hashes import PACKED_LIFE, PACKED_NOW, PACKED_RATES, RATES, STAMP_AT
 
-SNAPSHOT_FIELDS: Final = ("now", "life", "email", "bought", "achieved")
-PASSIVE_FIELDS: Final = ("stamp", "rates")
+SNAPSHOT_FIELDS: Final = ("now", "life", "texts")
+PASSIVE_FIELDS: Final = ("rates",)
 _MPS: Final = RATES.index("mPs")
 _DPS: Final = RATES.index("dPs")
 _EXACT_TO: Final = 2**53
@@ -21,7 +21,8 @@ def snapshot_of(reply: object) -> list[int | bytes] | None:
     """
     if not isinstance(reply, list) or reply[0] is None:
         return None
-    now, life, email, bought, achieved = reply
+    now, life, texts = reply
+    bought, achieved, email = texts.split(b";", 2)
     version, _, dishes, money, xp, _, _, _, _ = PACKED_NOW.unpack(now)
     boost, _, accumulated, rank, stars, _, _, saved, _ = PACKED_LIFE.unpack(life)
     return [
@@ -40,7 +41,7 @@ def _amount(value: float) -> int | bytes:
 
 def passive_of(reply: object, stamp: str) -> bool | None:
     """Read whether a player has passive income: None where that is not known under this stamp."""
-    if not isinstance(reply, list) or reply[0] != stamp.encode():
+    if not isinstance(reply, list) or reply[0] is None or reply[0][STAMP_AT:] != stamp.encode():
         return None
-    rates = PACKED_RATES.unpack(reply[1])
+    rates = PACKED_RATES.unpack_from(reply[0])
     return bool(rates[_MPS] or rates[_DPS])

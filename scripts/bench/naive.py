@@ -19,6 +19,7 @@ import orjson
 import redis.asyncio as redis
 from websockets.asyncio.server import ServerConnection, serve
 
+from persistence.live.hashes import STAMP_AT
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.scripts import load_scripts
 from server.game.session import UserId
@@ -45,7 +46,8 @@ class Naive:
             user_id = UserId(int(claims["id"]))
             key, name = session_key(user_id), channel(user_id)
             if stamp is None:
-                stamp = await self._redis.hget(key, "stamp")
+                rates: Any = await self._redis.hget(key, "rates")
+                stamp = rates[STAMP_AT:]
             reply: Any = await self._redis.evalsha(
                 self._sha,
                 2,

@@ -10,7 +10,7 @@ import pytest
 from persistence.audit import AuditTotals, Difference, audit, repair
 from persistence.durable.rows import row_of_session
 from persistence.live.keys import bucket_of, dirty_key, session_key
-from persistence.live.store import LiveStore
+from persistence.live.store import Call, LiveStore
 from tests.saving_world import SavingWorld, changed, player, saving_world
 
 if TYPE_CHECKING:
@@ -196,13 +196,13 @@ class _PlayedOn(LiveStore):
         self._world = world
         self._session: Session | None = session
 
-    async def hashes(self, user_ids: Sequence[UserId]) -> list[dict[bytes, bytes] | str]:
+    async def run(self, calls: Sequence[Call]) -> list[object]:
         """Read what is there by then."""
         session, self._session = self._session, None
         if session is not None:
             await self._world.writer().write([row_of_session(session)])
             await self._world.put([session], marked_ms=None, saved=session.version)
-        return await super().hashes(user_ids)
+        return await super().run(calls)
 
 
 async def test_a_change_between_the_two_reads_is_no_difference(world: SavingWorld, user: UserId) -> None:

@@ -19,7 +19,7 @@
 --@include fetch
 --@include refusal
 
-local s = fetch('', { 'achieved' })
+local s = fetch('')
 local refused = refusal(s)
 if refused then return refused end
 
@@ -42,6 +42,7 @@ table.sort(held)
 local now_ms = math.floor(now() / 1e3)
 s.version = next_version(s.version, now_ms)
 local ids = table.concat(newly, ',')
-write(s, now_ms, { 'achieved', table.concat(held, ',') })
+s.achieved = table.concat(held, ',')
+write(s, now_ms, { 'texts', joined_texts(s) })
 publish(ARGV[3], ARGV[4], ARGV[5], 'achieved', s.version, ids)
 return { 'ok', s.version, ids }

@@ -30,12 +30,13 @@
 local interval_us, client = tonumber(ARGV[7]), ARGV[9]
 local f
 if client == '' then
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'stamp')
+  f = redis.call('HMGET', KEYS[1], 'now', 'rates')
 else
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'stamp', 'c:' .. client)
+  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'c:' .. client)
 end
 if not f[1] then return { 'missing' } end
-if f[3] ~= ARGV[1] then return { 'stale', f[3] or '' } end
+local stamp = string.sub(f[2] or '', STAMP)
+if stamp ~= ARGV[1] then return { 'stale', stamp } end
 
 local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, f[1])
 local gain, click_xp = struct.unpack('<dd', f[2])
@@ -45,7 +46,7 @@ local window
 if client ~= '' then
   --@include window
   local placed
-  placed, window = place(f[4], tonumber(ARGV[10]), floor(now_us / 1e6))
+  placed, window = place(f[3], tonumber(ARGV[10]), floor(now_us / 1e6))
   if placed == 'applied' then return { 'duplicate', version, wire(dishes), wire(xp), 0 } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
@@ -67,7 +68,7 @@ if dirty == 0 then
 end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
-  if not f[4] then
+  if not f[3] then
     --@include room
     make_room(floor(now_us / 1e6))
   end

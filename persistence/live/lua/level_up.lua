@@ -18,7 +18,7 @@
 --          seq_too_old, highest
 -- EFFECTS  session: version, what accruing changes, rank, need, click_xp, c:<client>, dirty; the dirty mark; publishes
 --          `level_up`, or `passive` when only income was paid; an unchanged rank records no seq
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; after a long gap HGET; O(ranks)
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(ranks)
 
 --@include clock
 --@include amounts
@@ -44,7 +44,7 @@ local function needed(wanted)
 end
 
 local client = ARGV[7]
-local s = fetch(client, {})
+local s = fetch(client)
 local refused = refusal(s)
 if refused then return refused end
 

@@ -30,7 +30,7 @@ local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function create(session, dirty, user_id, first, last)
   redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, 1, 0, 0, 0, 0, 0, 0, 0),
-    'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), 'bought', '', 'achieved', '', unpack(ARGV, first, last))
+    'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), unpack(ARGV, first, last))
   redis.call('ZADD', dirty, 'NX', now_ms, user_id)
 end
 

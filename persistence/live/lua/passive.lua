@@ -12,7 +12,7 @@
 --          missing
 --          stale, stamp
 -- EFFECTS  session: version, what accruing changes, dirty; the dirty mark; publishes `passive`
--- COST     HMGET, TIME; with income: HSET, PUBSUB SHARDNUMSUB, after a long gap HGET; the same for any number of seconds
+-- COST     HMGET, TIME; with income: HSET, PUBSUB SHARDNUMSUB; the same for any number of seconds
 
 --@include clock
 --@include amounts
@@ -26,7 +26,7 @@
 --@include publish
 --@include pay
 
-local s = fetch('', {})
+local s = fetch('')
 local reply = pay(s, floor(now() / 1e3), tonumber(ARGV[6]), tonumber(ARGV[7]))
 if s.paid == 1 then publish(ARGV[3], ARGV[4], ARGV[5], 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated) end
 return reply

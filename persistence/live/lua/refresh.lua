@@ -13,7 +13,7 @@
 --          behind, stamp
 -- EFFECTS  session: stamp and every derived field; where income was paid also version, what accruing changes, dirty and the dirty
 --          mark; publishes nothing
--- COST     HMGET, TIME, HSET; after a long gap HGET; O(upgrades of the catalogue + ranks)
+-- COST     HMGET, TIME, HSET; O(upgrades of the catalogue + ranks)
 
 --@include clock
 --@include amounts
@@ -27,7 +27,7 @@
 
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
-local s = fetch('', { 'bought' })
+local s = fetch('')
 if s.version == 0 then return { 'missing' } end
 local stored, generation = string.match(s.stamp, '^%d+'), string.match(ARGV[1], '^%d+')
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end
@@ -71,7 +71,8 @@ s.need, s.first_need, s.click_xp = need, first_need, click_xp(s.stars, need)
 s.cook_gain = owns_dish and cook_gain(s.dPc, s.dM) or 0
 if pays then accrue(s, now_ms, max(0, cap_s - floor((s.accrued_at - since) / 1000))) end
 
-local more = { 'stamp', ARGV[1], 'rates', packed_rates(s) }
+s.stamp = ARGV[1]
+local more = { 'rates', packed_rates(s) }
 if s.accrued_at ~= since then
   s.version = next_version(s.version, now_ms)
   write(s, now_ms, with_offline(s, more))

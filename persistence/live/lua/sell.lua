@@ -31,23 +31,24 @@
 local interval_us, client = tonumber(ARGV[7]), ARGV[9]
 local f
 if client == '' then
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'stamp', 'life')
+  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'life')
 else
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'stamp', 'life', 'c:' .. client)
+  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'life', 'c:' .. client)
 end
 if not f[1] then return { 'missing' } end
-if f[3] ~= ARGV[1] then return { 'stale', f[3] or '' } end
+local stamp = string.sub(f[2] or '', STAMP)
+if stamp ~= ARGV[1] then return { 'stale', stamp } end
 
 local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, f[1])
 local _, click_xp, mPc, mM, sPs = struct.unpack('<ddddd', f[2])
-local boost = struct.unpack('<d', f[4])
+local boost = struct.unpack('<d', f[3])
 local now_us = now()
 local now_ms = floor(now_us / 1e3)
 local window
 if client ~= '' then
   --@include window
   local placed
-  placed, window = place(f[5], tonumber(ARGV[10]), floor(now_us / 1e6))
+  placed, window = place(f[4], tonumber(ARGV[10]), floor(now_us / 1e6))
   if placed == 'applied' then return { 'duplicate', version, wire(dishes), wire(money), wire(xp), 0 } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
@@ -83,7 +84,7 @@ if dirty == 0 then
 end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
-  if not f[5] then
+  if not f[4] then
     --@include room
     make_room(floor(now_us / 1e6))
   end

@@ -29,7 +29,7 @@
 --@include publish
 
 local client = ARGV[7]
-local s = fetch(client, { 'offline', 'email', 'bought' })
+local s = fetch(client)
 local refused = refusal(s)
 if refused then return refused end
 

@@ -17,7 +17,7 @@
 --          not_enough_prestige
 -- EFFECTS  session: version, what accruing changes, rank, stars, boost, bought, resets, the derived fields, c:<client>,
 --          dirty; the dirty mark; publishes `session_reset`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; after a long gap HGET
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB
 
 --@include clock
 --@include amounts
@@ -35,7 +35,7 @@
 local ONE_STAR = 10000
 
 local client = ARGV[7]
-local s = fetch(client, {})
+local s = fetch(client)
 local refused = refusal(s)
 if refused then return refused end
 
@@ -60,7 +60,8 @@ s.resets = s.resets + 1
 s.money, s.dishes, s.rank, s.xp, s.accumulated = 0, 0, 0, 0, 0
 s.dPc, s.mPc, s.sPs, s.dPs, s.mPs, s.dM, s.mM, s.dpM, s.mpM = 0, 0, 0, 0, 0, 0, 0, 0, 0
 s.cook_gain, s.click_xp, s.need = 0, click_xp(s.stars, s.first_need), s.first_need
-local more = with_offline(s, { 'bought', '', 'rates', packed_rates(s) })
+s.bought = ''
+local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 if window then
   if not s.window then
     --@include room

@@ -37,8 +37,8 @@ local s, replies = {}, {}
 for i = 1, count do
   s.key, s.marks, s.user_id = KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 + 3 * i]
   s.offline, s.away, s.kept, s.paid = nil, nil, nil, 0
-  local f = redis.call('HMGET', s.key, 'now', 'life', 'rates', 'stamp')
-  take(s, f[1], f[2], f[3], f[4])
+  local f = redis.call('HMGET', s.key, 'now', 'life', 'rates')
+  take(s, f[1], f[2], f[3])
   replies[i] = pay(s, now_ms, cap_s, mark_after_ms)
   if s.paid == 1 and subscribers[2 * i] > tonumber(ARGV[4 + 3 * i]) then
     tell(channels[i], ARGV[2], 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)

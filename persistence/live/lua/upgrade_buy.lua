@@ -26,7 +26,7 @@
 --          not_enough_money, have, need
 -- EFFECTS  session: version, what accruing changes, bought, purchases, the sum of the boost, cook_gain, c:<client>, dirty;
 --          the dirty mark; publishes `upgrade_buy`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; after a long gap HGET; O(times_bought) for the price, at most 100,000 steps
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(times_bought) for the price, at most 100,000 steps
 
 --@include clock
 --@include amounts
@@ -59,7 +59,7 @@ local function price_of(base, factor, times_bought)
 end
 
 local client, id, boost_type = ARGV[7], ARGV[9], ARGV[14]
-local s = fetch(client, { 'bought' })
+local s = fetch(client)
 local refused = refusal(s)
 if refused then return refused end
 
@@ -104,7 +104,8 @@ end
 
 s.version = next_version(s.version, now_ms)
 s.purchases = s.purchases + 1
-local more = with_offline(s, { 'bought', string.sub(owned, 2), 'rates', packed_rates(s) })
+s.bought = string.sub(owned, 2)
+local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 if window then
   if not s.window then
     --@include room

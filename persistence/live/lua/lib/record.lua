@@ -2,10 +2,10 @@
 
 --@include formats
 
--- Puts into the table what the fields now, life, rates and stamp hold: the numbers by name, `stamp` as text. Without a session
--- `version` is 0.
-local function take(s, now, life, rates, stamp)
-  s.version, s.stamp = 0, stamp or ''
+-- Puts into the table what the fields now, life and rates hold: the numbers by name, `stamp` as text ('' where nothing is derived).
+-- Without a session `version` is 0.
+local function take(s, now, life, rates)
+  s.version, s.stamp = 0, string.sub(rates or '', STAMP)
   if not now then return end
   s.version, s.dirty, s.dishes, s.money, s.xp, s.clicks, s.cooked, s.earned, s.tat = struct.unpack(NOW, now)
   s.boost, s.accrued_at, s.accumulated, s.rank, s.stars, s.purchases, s.resets, s.saved, s.saved_at = struct.unpack(LIFE, life)
