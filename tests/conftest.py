@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,7 +19,7 @@ from tests.game_server import GameServer, running_game
 from tests.players import EXTERNAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 FOLDERS = ("unit", "integration")
 
@@ -112,26 +113,43 @@ def own_postgres() -> Iterator[servers.PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def empty_databases(postgres_server: servers.PostgresServer) -> Iterator[Callable[[], str]]:
+    """Gives the name of a new, empty database each time; the next one is made while a test uses this one."""
+
+    def create() -> str:
+        name = f"test_{next(_database_numbers)}"
+        asyncio.run(_execute(postgres_server.dsn(), f"CREATE DATABASE {name} TEMPLATE template0"))
+        return name
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(create)
+
+        def take() -> str:
+            nonlocal coming
+            name, coming = coming.result(), ahead.submit(create)
+            return name
+
+        yield take
+
+
 @pytest.fixture
-async def postgres_dsn(postgres_server: servers.PostgresServer) -> AsyncIterator[str]:
+async def postgres_dsn(
+    postgres_server: servers.PostgresServer, empty_databases: Callable[[], str]
+) -> AsyncIterator[str]:
     """A new, empty database, dropped after the test."""
-    name = f"test_{next(_database_numbers)}"
-    admin = await asyncpg.connect(postgres_server.dsn())
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        yield postgres_server.dsn(name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    name = empty_databases()
+    yield postgres_server.dsn(name)
+    await _execute(postgres_server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
-def module_databases(postgres_server: servers.PostgresServer) -> Iterator[dict[str, str]]:
+def module_databases(
+    postgres_server: servers.PostgresServer, empty_databases: Callable[[], str]
+) -> Iterator[dict[str, str]]:
     """A Valkey and a database of the module's own, as settings of a server."""
-    name = f"module_{next(_database_numbers)}"
-    asyncio.run(_execute(postgres_server.dsn(), f"CREATE DATABASE {name} TEMPLATE template0"))
     with servers.running_valkey() as valkey:
-        yield {"REDIS_CONNECTION": valkey.url, "DB_CONNECTION": postgres_server.dsn(name)}
+        yield {"REDIS_CONNECTION": valkey.url, "DB_CONNECTION": postgres_server.dsn(empty_databases())}
 
 
 @pytest.fixture(scope="module")
