@@ -18,6 +18,7 @@ import structlog
 from persistence.durable.errors import DurableUnavailable, one_line
 from persistence.live.store import LiveUnavailable
 from persistence.marks import EVERY_BUCKET, Due, read_due
+from persistence.saving import FAST, GENTLE
 from persistence.set_aside import SetAside
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Pace:
     batch_s: float = 0.25
     retry_first_s: float = 0.1
     retry_most_s: float = 2.0
-    rest_share: float = 0.5
+    rest_share: float = 1.0
 
 
 @dataclass(slots=True)
@@ -99,8 +100,6 @@ class _Pass:
     until_ms: int | None = None
     undone: set[UserId] = field(default_factory=set)
     writing: set[UserId] = field(default_factory=set)
-    played: bool = False
-    """Players were served while the last batch was on its way."""
 
 
 class Flusher:
@@ -122,6 +121,8 @@ class Flusher:
         self._leases = leases
         self._pace = pace or Pace()
         self._played = played
+        self._gently = False
+        """Players were served while the last batch was on its way."""
         self._set_aside = SetAside()
         self._one_pass = asyncio.Lock()
         self._batch = _FIRST_BATCH
@@ -200,6 +201,7 @@ class Flusher:
     ) -> int:
         """Save what is dirty now in some buckets; a batch is read while PostgreSQL writes the one before."""
         async with self._one_pass:
+            self._gently &= rests
             before, began_s = self.totals.written, _now_s()
             writing: asyncio.Task[Outcome] | None = None
             present = _Pass()
@@ -213,8 +215,8 @@ class Flusher:
                         # Tried once a pass: what could not be done now waits for the next.
                         present.undone |= outcome.undone
                         on_batch(outcome.saved)
-                        present.played = self._played() != played
-                        if rests and present.played:
+                        self._gently = rests and self._played() != played
+                        if self._gently:
                             await asyncio.sleep(self._pace.rest_share * (_now_s() - batch_began_s))
                     elif not batch.users:
                         break
@@ -240,9 +242,9 @@ class Flusher:
         if not present.waiting:
             await self._look(buckets, present)
         waiting = present.waiting
-        most = min(self._batch, _MOST_WHILE_PLAYED) if present.played else self._batch
+        most = min(self._batch, _MOST_WHILE_PLAYED) if self._gently else self._batch
         users = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-        return await self._saver.collect(users, present.seen_ms)
+        return await self._saver.collect(users, present.seen_ms, GENTLE if self._gently else FAST)
 
     async def _look(self, buckets: Sequence[Bucket], present: _Pass) -> None:
         """See who waits.

@@ -15,7 +15,7 @@ from persistence.durable.sessions import SessionWriter, WriteResult
 from persistence.flusher import Flusher
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
-from persistence.saving import Batch, Outcome, Saver
+from persistence.saving import FAST, Batch, Outcome, Portions, Saver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,20 +62,20 @@ class FaultySaver(Saver):
         super().__init__(store, writer, TTL_S)
         self._fault = fault
 
-    async def collect(self, user_ids: Sequence[UserId], read_ms: int) -> Batch:
+    async def collect(self, user_ids: Sequence[UserId], read_ms: int, portions: Portions = FAST) -> Batch:
         """Read, noting before and after."""
         self._fault.at("marks read")
-        batch = await super().collect(user_ids, read_ms)
+        batch = await super().collect(user_ids, read_ms, portions)
         self._fault.at("hashes read")
         return batch
 
     async def _take_back(
-        self, versions: Sequence[tuple[UserId, int]], read_ms: int, outcome: Outcome
+        self, versions: Sequence[tuple[UserId, int]], batch: Batch, outcome: Outcome
     ) -> None:
         half = len(versions) // 2
-        await super()._take_back(versions[:half], read_ms, outcome)
+        await super()._take_back(versions[:half], batch, outcome)
         self._fault.at("some marks taken back")
-        await super()._take_back(versions[half:], read_ms, outcome)
+        await super()._take_back(versions[half:], batch, outcome)
         self._fault.at("all marks taken back")
 
 
