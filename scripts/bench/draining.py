@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import statistics
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from scripts.bench import stacks
-from scripts.bench.load import Load
+from scripts.bench.load import Load, together
 from scripts.bench.report import rows
 from scripts.bench.scaling import restore_all, rewritten
 from scripts.bench.stage import prepared, stage
@@ -81,18 +80,12 @@ async def draining(sessions: int, rate: float) -> dict[str, float]:
             "quiet p99 ms": statistics.median(quiet),
             "draining p99 ms": statistics.median(windows),
             "times the quiet one": statistics.median(windows) / statistics.median(quiet),
-            "p99 ms of the whole, quiet": _whole_p99_ms(before),
-            "p99 ms of the whole, draining": _whole_p99_ms(during),
+            "p99 ms of the whole, quiet": together(before).percentile_ms(0.99),
+            "p99 ms of the whole, draining": together(during).percentile_ms(0.99),
             "worst p99 ms, quiet": max(quiet),
             "worst p99 ms, draining": max(windows),
             "drained in s": drained_s,
         }
-
-
-def _whole_p99_ms(bursts: Sequence[Burst]) -> float:
-    """Take all the clicks of some bursts together."""
-    latencies_s = sorted(itertools.chain.from_iterable(burst.latencies_s for burst in bursts))
-    return latencies_s[int(0.99 * len(latencies_s))] * 1000
 
 
 def _make_dirty(built: Stage, players: Sequence[UserId]) -> None:

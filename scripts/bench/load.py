@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from array import array
 from collections import deque
@@ -143,6 +144,16 @@ class Burst:
     def percentile_ms(self, share: float) -> float:
         """Return the latency that `share` of the clicks stayed within."""
         return self.latencies_s[min(int(share * self.clicks), self.clicks - 1)] * 1000
+
+
+def together(bursts: Sequence[Burst]) -> Burst:
+    """Make one of several stretches."""
+    return Burst(
+        sum(burst.clicks for burst in bursts),
+        sum(burst.seconds for burst in bursts),
+        sum(burst.load_cpu_s for burst in bursts),
+        sorted(itertools.chain.from_iterable(burst.latencies_s for burst in bursts)),
+    )
 
 
 @dataclass

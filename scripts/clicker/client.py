@@ -223,7 +223,11 @@ class Client:
                 ping_interval=self._habits.ping_every_s,
                 ping_timeout=self._habits.ping_every_s,
             ) as socket:
-                code = await self._talk(socket, renewal)
+                try:
+                    code = await self._talk(socket, renewal)
+                except asyncio.CancelledError:
+                    await socket.close()  # its owner is done with it; leaving the block now would say 1011
+                    raise
         except InvalidStatus as error:
             if error.response.status_code in (400, 401, 403, 404):
                 raise MisunderstoodError(f"the server refuses the handshake: {error}") from error

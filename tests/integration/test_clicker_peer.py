@@ -98,6 +98,22 @@ def close_with(code: int) -> Act:
     return act
 
 
+async def test_a_client_that_is_done_closes_in_order() -> None:
+    """Whoever leaves the block ends the connection with 1000."""
+    closed = asyncio.get_running_loop().create_future()
+
+    async def act(socket: ServerConnection, number: int) -> None:
+        try:
+            await answer_all(socket, number)
+        finally:
+            closed.set_result(socket.close_code)
+
+    async with scripted(act) as url:
+        async with Client(url, NumberedAccount(), HABITS) as client, asyncio.timeout(10):
+            await (await client.send("cook"))
+        assert await asyncio.wait_for(closed, 10) == 1000
+
+
 @pytest.mark.parametrize("code", [1001, 1011, 1013, 4000, 4002])
 async def test_closed_for_a_reason_that_passes_the_client_comes_back(code: int) -> None:
     """Its requests are answered on the next connection, with the numbers they had."""
