@@ -41,8 +41,10 @@ def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
 async def bring_to(page: Page, live: redis.Redis, **fields: str | int) -> None:
     """Change the live session of the tab's player, and show it.
 
-    An empty stamp makes the server derive what follows from `bought`.
+    An empty stamp makes the server derive what follows from `bought`. The tab joins first: what its first
+    `session` showed would be gone with the reload.
     """
+    await page.wait_for_selector("#link.connected")
     user_id = int(
         await page.evaluate(
             "JSON.parse(atob(JSON.parse(localStorage['click-and-cook.tokens']).access.split('.')[1])).id"
