@@ -26,8 +26,9 @@ _CALLS_AT_ONCE: Final = 16
 _BATCH: Final = 1000
 # While one reads from PostgreSQL and one packs, Redis works for the third.
 _LEAST_WORKERS: Final = 3
-RESTORE_CONNECTIONS: Final = 6
-"""To Redis, for who restores all: 1.4 times the sessions a second of one connection."""
+RESTORE_CONNECTIONS: Final = 12
+"""To Redis, for who restores all: some 1.5 times the sessions a second of one connection, six some 1.3 times.
+A click behind them waits for what Redis reads of each at once: 250 sessions, 5 ms."""
 
 
 class Word(StrEnum):
