@@ -32,7 +32,7 @@ for i = 1, count do
   channels[i] = ARGV[3 + 3 * i]
 end
 local subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', unpack(channels))
--- One table serves all: a table of its own for each player was a third of the call.
+-- One table serves all: with one of its own, and a count of subscribers, for each player a tick took a fifth more instructions.
 local s, replies = {}, {}
 for i = 1, count do
   s.key, s.marks, s.user_id = KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 + 3 * i]
