@@ -87,7 +87,12 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("session_reset", version, money, dishes, rank, xp, stars, boost, accumulated)
         case outcomes.Achieved(_, newly) if newly:
             said = words("achieved", version, ",".join(map(str, newly)))
-        case outcomes.Paid(changed=True) | outcomes.Shown(paid=True) | outcomes.Unrisen(paid=True):
+        case (
+            outcomes.Paid(changed=True)
+            | outcomes.Shown(paid=True)
+            | outcomes.Unrisen(paid=True)
+            | outcomes.Refreshed(paid=True)
+        ):
             said = words(
                 "passive", version, state.money, state.dishes, state.rank, state.xp, state.accumulated
             )

@@ -186,6 +186,7 @@ class Twins:
             stamp,
             user_id,
             cap_s,
+            self._channel,
             packed_boosts(catalogue),
             packed_levels(catalogue),
             packed_changes(catalogue),
@@ -204,6 +205,8 @@ class Twins:
             refreshed = rules.refresh(self.live, catalogue, self.now_us, cap_s)
             reply = [b"ok", refreshed.version, int(refreshed.passive)]
             self.stamp = stamp
+            if said := published(refreshed, self.live.session):
+                self.published.append(f"refresh {said}")
         if self.live.session.version != before:
             self._mark()
         self._step("refresh", "refresh", args, reply)

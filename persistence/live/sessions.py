@@ -349,7 +349,7 @@ class Sessions:
 
     def _refresh_head(self, ref: SessionRef) -> bytes:
         keys = session_key(ref.user_id), dirty_key(bucket_of(ref.user_id))
-        return bulk(*keys, self.stamp(ref.lane), ref.user_id, self._offline_cap_s)
+        return bulk(*keys, self.stamp(ref.lane), ref.user_id, self._offline_cap_s, ref.channel)
 
     def _refresh_tail(self) -> bytes:
         catalogue = self._catalogues.current
@@ -361,7 +361,7 @@ class Sessions:
         return self._packed_catalogue[1]
 
 
-_REFRESH_ARGS: Final = 6
+_REFRESH_ARGS: Final = 7
 
 
 def packed_boosts(catalogue: Catalogue) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from persistence.live.hashes import PACKED_LIFE, PACKED_NOW, PACKED_RATES, RATES, STAMP_AT
 
-SNAPSHOT_FIELDS: Final = ("now", "life", "texts")
+SNAPSHOT_FIELDS: Final = ("now", "life", "texts", "rates")
 PASSIVE_FIELDS: Final = ("rates",)
 _MPS: Final = RATES.index("mPs")
 _DPS: Final = RATES.index("dPs")
@@ -21,7 +21,7 @@ def snapshot_of(reply: object) -> list[int | bytes] | None:
     """
     if not isinstance(reply, list) or reply[0] is None:
         return None
-    now, life, texts = reply
+    now, life, texts, _ = reply
     bought, achieved, email = texts.split(b";", 2)
     version, _, dishes, money, xp, _, _, _, _ = PACKED_NOW.unpack(now)
     boost, _, accumulated, rank, stars, _, _, saved, _ = PACKED_LIFE.unpack(life)
@@ -33,6 +33,19 @@ def snapshot_of(reply: object) -> list[int | bytes] | None:
         bought,
         achieved,
     ]
+
+
+def stale(reply: object, stamp: str) -> list[bytes] | None:
+    """Hold what was read for a snapshot against a stamp, as scripts do.
+
+    None where the session has this stamp, there is none, or the reply is a failure; else what a script would
+    refuse with: to be refreshed before anybody is shown it. Under another run of Redis it may lack ticks that
+    were told already.
+    """
+    if not isinstance(reply, list) or reply[0] is None:
+        return None
+    held: bytes = (reply[3] or b"")[STAMP_AT:]
+    return None if held == stamp.encode() else [b"stale", held]
 
 
 def _amount(value: float) -> int | bytes:

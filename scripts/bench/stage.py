@@ -53,6 +53,11 @@ class Stage:
         """Open a blocking client, for looking."""
         return redis.Redis.from_url(self.redis_url)
 
+    def log_bytes(self) -> int:
+        """Return how long the append-only file is; shorter than before once it was rewritten."""
+        with self.redis() as client:
+            return int(client.info("persistence")["aof_current_size"])
+
     async def players(self, count: int, bought: str = "1:1") -> list[UserId]:
         """Make accounts with a saved session each, owning `bought` (`id:n,…`): by default a sandwich."""
         connection = await asyncpg.connect(self.dsn)

@@ -19,7 +19,10 @@ _OWNED: Final = "1:1,45:3"
 
 
 async def ticks(players: int = PLAYERS) -> dict[str, float]:
-    """Measure the CPU of server and Redis for the ticks alone, then with clicks, and how fast those are."""
+    """Measure the CPU of server and Redis for the ticks alone, then with clicks, and how fast those are.
+
+    `log_mb_per_s` is what the append-only file grows by.
+    """
     with stage() as built, contextlib.ExitStack() as stopping:
         await prepared(built)
         server = stopping.enter_context(stacks.game(built, {"LOG_LEVEL": "error"}))
@@ -31,12 +34,13 @@ async def ticks(players: int = PLAYERS) -> dict[str, float]:
         found: dict[str, float] = {"players": players}
         for name, rate in (("alone", 1), ("clicks", CLICKS_A_SECOND)):
             pushes = sum(peer.pushes for peer in resting.peers)
-            server_s, redis_s = server.cpu_s(), cpu_s(built.redis_pid)
+            server_s, redis_s, log = server.cpu_s(), cpu_s(built.redis_pid), built.log_bytes()
             bursts = [await clicking.pace(rate, 1) for _ in range(_SECONDS)]
             seconds = sum(burst.seconds for burst in bursts)
             found |= {
                 f"{name}_server_core": (server.cpu_s() - server_s) / seconds,
                 f"{name}_redis_core": (cpu_s(built.redis_pid) - redis_s) / seconds,
+                f"{name}_log_mb_per_s": (built.log_bytes() - log) / seconds / 1e6,
                 f"{name}_load_core": sum(burst.load_cpu_s for burst in bursts) / seconds,
                 f"{name}_ticks_per_s": (sum(peer.pushes for peer in resting.peers) - pushes) / seconds,
             }

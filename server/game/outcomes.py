@@ -113,10 +113,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """After `refresh`."""
+    """After `refresh`. `paid`: whether income changed an amount."""
 
     version: int
     passive: bool
+    paid: bool
 
 
 @dataclass(frozen=True, slots=True)

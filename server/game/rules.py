@@ -293,22 +293,26 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
 def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) -> Refreshed:
     """Derive the rates anew from a catalogue.
 
-    What was earned under an older one is paid first: at its rates until it ended, from then on at the new
-    ones. Where it is not known when it ended, it ends now.
+    Income up to now is paid first; what was earned under an older one at its rates until it ended, from then
+    on at the new ones. Where it is not known when it ended, it ends now.
     """
     state = live.session
     now_ms = now_us // 1000
     rates = rates_of(state, catalogue)
-    if catalogue.generation != live.catalogue.generation and (live.rates.passive or rates.passive):
+    paid = False
+    if live.rates.passive or rates.passive:
         since_ms = state.accrued_at_ms
         ended_ms = catalogue.ended_ms(live.catalogue.generation)
-        accrue(state, live.rates, now_ms if ended_ms is None else min(ended_ms, now_ms), cap_s).apply(state)
+        before = accrue(state, live.rates, now_ms if ended_ms is None else min(ended_ms, now_ms), cap_s)
+        before.apply(state)
         left_s = max(0, cap_s - (state.accrued_at_ms - since_ms) // 1000)
-        accrue(state, rates, now_ms, left_s).apply(state)
+        since = accrue(state, rates, now_ms, left_s)
+        since.apply(state)
+        paid = before.paid or since.paid
         if state.accrued_at_ms != since_ms:
             _changed(state, now_ms)
     live.catalogue, live.rates = catalogue, rates
-    return Refreshed(state.version, rates.passive)
+    return Refreshed(state.version, rates.passive, paid)
 
 
 def achieve(live: LiveSession, achievements: Iterable[Achievement], now_us: int) -> Achieved:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from persistence.live.sessions import RETRY_FOR_S
-from persistence.live.snapshots import snapshot_of
+from persistence.live.snapshots import snapshot_of, stale
 from server.game.catalogue import UpgradeId, UpgradeType
 from server.game.errors import Refusal, UpgradeNotFound
 from server.protocol import results
@@ -240,15 +240,19 @@ class Handlers:
     def _read(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
         ref = cast("Player", exchange.player).ref
         packed = self._sessions.snapshot_command(ref)
-        ref.lane.send(packed, partial(self._was_read, dispatch, exchange, request))
+        stamp = self._sessions.stamp(ref.lane)
+        ref.lane.send(packed, partial(self._was_read, dispatch, exchange, request, stamp))
 
-    def _was_read(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object) -> None:
+    def _was_read(
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, stamp: str, reply: object
+    ) -> None:
         try:
-            snapshot = snapshot_of(reply)
+            refused = stale(reply, stamp)
+            snapshot = None if refused else snapshot_of(reply)
             if snapshot is not None:
                 self._answer_read(dispatch, exchange, request, snapshot)
             else:
-                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, reply))
+                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, refused or reply))
         except Exception:  # noqa: BLE001 - the top of what a lane calls
             dispatch.failed(exchange)
 

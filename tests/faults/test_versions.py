@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.game_server import running_game
 from tests.players import EXTERNAL, Player, player, register
+from tests.seeding import seeded_player
 from tests.servers import running_valkey
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 CONNECTIONS = 6
 ROUNDS = 40
 CLICKS = 8
+KILLS = 4
+TICKS = 3
+PRO_OVENS = "70:3"
+"""Three dishes and 0.6 xp a second."""
 
 
 async def test_versions_never_go_back_where_commands_are_repeated(module_databases: dict[str, str]) -> None:
@@ -58,3 +63,45 @@ async def click_and_listen(each: Player) -> list[int]:
         versions.append(message["data"]["version"])
         if message["request_id"] == last:
             return versions
+
+
+async def test_what_was_ticked_before_redis_was_killed_is_paid_before_anything_is_told(
+    module_databases: dict[str, str],
+) -> None:
+    """Ticks are not in Redis' file: after a kill nobody is told an older version or less than before.
+
+    Each connection sees versions and dishes only grow, reads included, and each second is paid once.
+    """
+    with running_valkey() as valkey:
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
+        with running_game(settings) as server:
+            anna = await seeded_player(module_databases["DB_CONNECTION"], bought=f"1:1,{PRO_OVENS}")
+            async with player(server, anna.token) as reading, player(server, anna.token) as listening:
+                for each in (reading, listening):
+                    await each.ask("session")
+                start = [int(value) for value in anna.fields(valkey, "dishes", "accrued_at")]
+                for _ in range(KILLS):
+                    ticked = [await reading.push("passive") for _ in range(TICKS)][-1]
+                    await asyncio.to_thread(valkey.kill)
+                    await asyncio.to_thread(valkey.start)
+                    read = await read_until_answered(reading)
+                    assert read["version"] >= ticked["version"]
+                    assert read["current_xp"] >= ticked["level_xp"]
+                await listening.push("passive")
+                end = [int(value) for value in anna.fields(valkey, "dishes", "accrued_at")]
+                heard = [message["data"] for message in listening.pushes]
+    assert end[0] - start[0] == 3 * (end[1] - start[1]) // 1000
+    dishes = [data["dishes"] for data in heard if "dishes" in data]
+    assert dishes == sorted(set(dishes))
+    versions = [data["version"] for data in heard]
+    assert versions == sorted(set(versions))
+
+
+async def read_until_answered(each: Player) -> dict[str, Any]:
+    """Ask for the level until it is told."""
+    while True:
+        told = await each.request("level_check")
+        if told["request_type"] == "level_check":
+            data: dict[str, Any] = told["data"]
+            return data
+        assert told["data"]["code"] == "unavailable"

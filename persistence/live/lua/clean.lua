@@ -36,7 +36,8 @@ local function clean(session, dirty, user_id, written)
   end
   -- A version below the written one is a Redis that fell back: its mark stays, and the next flush finds PostgreSQL ahead.
   if version > written and struct.unpack('<d', held[2], SAVED) < written then
-    redis.call('HSET', session, 'life', life)
+    -- With `now`, so that neither is older than the other in the append-only file.
+    redis.call('HSET', session, 'now', held[1], 'life', life)
     redis.call('ZADD', dirty, 'XX', 'GT', read_ms, user_id)
   end
   return { 'dirty' }

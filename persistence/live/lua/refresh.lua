@@ -1,19 +1,21 @@
--- Derives boosts and gains again, under a new stamp. What was earned under an older catalogue is paid first: at its rates
--- until it ended, from then on at the new ones.
+-- Derives boosts and gains again, under a new stamp. Income up to now is paid first, so that under another run of Redis nobody
+-- is shown less than the ticks of the run before told; what was earned under an older catalogue is paid at its rates until it
+-- ended, from then on at the new ones.
 --
 -- KEYS     1 session, 2 dirty:{b}
 -- ARGV     1 new stamp (text: <generation>.<run id>)
 --          2 user_id (integer)
 --          3 offline cap (integer, s)
---          4 upgrades (text: `id:boost type:value in hundredths:is_dish`, comma-separated)
---          5 xp of ranks 1, 2, … (whole numbers, comma-separated)
---          6 since when generations hold (text: `generation:ms`, comma-separated)
+--          4 channel (text)
+--          5 upgrades (text: `id:boost type:value in hundredths:is_dish`, comma-separated)
+--          6 xp of ranks 1, 2, … (whole numbers, comma-separated)
+--          7 since when generations hold (text: `generation:ms`, comma-separated)
 -- REPLY    ok, version, passive
 --          missing
 --          behind, stamp
 -- EFFECTS  session: stamp and every derived field; where income was paid also version, what accruing changes, dirty and the dirty
---          mark; publishes nothing
--- COST     HMGET, TIME, HSET; O(upgrades of the catalogue + ranks)
+--          mark; publishes `passive` then, by nobody's origin: the caller's connections are to hear of it too
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
 --@include clock
 --@include amounts
@@ -24,6 +26,7 @@
 --@include income
 --@include accrue
 --@include write
+--@include publish
 
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
@@ -33,7 +36,7 @@ local stored, generation = string.match(s.stamp, '^%d+'), string.match(ARGV[1], 
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end
 
 local catalogue, owns_dish = {}, false
-for id, boost_type, value, is_dish in string.gmatch(ARGV[4], '(%d+):(%a+):(%d+):(%d)') do
+for id, boost_type, value, is_dish in string.gmatch(ARGV[5], '(%d+):(%a+):(%d+):(%d)') do
   catalogue[id] = { boost_type, tonumber(value), is_dish == '1' }
 end
 local sums = {}
@@ -50,26 +53,31 @@ end
 local passive = sums.mPs > 0 or sums.dPs > 0
 
 local rank, need, first_need = 0, 0, 0
-for xp in string.gmatch(ARGV[5], '%d+') do
+for xp in string.gmatch(ARGV[6], '%d+') do
   rank = rank + 1
   if rank == 1 then first_need = tonumber(xp) end
   if rank == s.rank + 1 then need = tonumber(xp) end
 end
 
 -- At the old rates until their catalogue ended, from then on at the new ones.
-local pays = stored and stored ~= generation and (passive or s.mPs > 0 or s.dPs > 0)
+local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now() / 1e3), tonumber(ARGV[3])
-if pays then
-  local ended = string.match(',' .. ARGV[6], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
+local paid = 0
+if pays and stored then
+  local ended = string.match(',' .. ARGV[7], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
   accrue(s, min(tonumber(ended or now_ms), now_ms), cap_s)
   keep_away(s)
+  paid = s.paid
 end
 for _, name in ipairs(SUMS) do
   s[name] = sums[name]
 end
 s.need, s.first_need, s.click_xp = need, first_need, click_xp(s.stars, need)
 s.cook_gain = owns_dish and cook_gain(s.dPc, s.dM) or 0
-if pays then accrue(s, now_ms, max(0, cap_s - floor((s.accrued_at - since) / 1000))) end
+if pays then
+  accrue(s, now_ms, max(0, cap_s - floor((s.accrued_at - since) / 1000)))
+  paid = max(paid, s.paid)
+end
 
 s.stamp = ARGV[1]
 local more = { 'rates', packed_rates(s) }
@@ -77,6 +85,8 @@ if s.accrued_at ~= since then
   s.version = next_version(s.version, now_ms)
   write(s, now_ms, with_offline(s, more))
 else
-  redis.call('HSET', KEYS[1], unpack(more))
+  -- All of it: beside new rates the append-only file must not have an older `accrued_at`.
+  store(s, more)
 end
+if paid == 1 then publish(ARGV[4], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated) end
 return { 'ok', s.version, passive and 1 or 0 }

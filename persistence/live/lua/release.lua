@@ -23,7 +23,8 @@ end
 if dirty == 0 then
   local time = redis.call('TIME')
   redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[1])
-  redis.call('HSET', KEYS[1], 'now', struct.pack('<dd', version, 1) .. string.sub(held[1], REST))
+  -- With `life`: the append-only file and the replicas may lack what ticks changed in both.
+  redis.call('HSET', KEYS[1], 'now', struct.pack('<dd', version, 1) .. string.sub(held[1], REST), 'life', held[2])
 end
 redis.call('PERSIST', KEYS[1])
 return { 'dirty' }

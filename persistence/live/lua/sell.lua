@@ -19,7 +19,8 @@
 --          no_dishes
 --          rate_limited, retry_after_ms
 -- EFFECTS  session: now (version, dirty, dishes, money, xp, clicks, earned, tat), c:<client>; the dirty mark; publishes `sell`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; a client's first time: HGETALL
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; the first since the last save: ZADD, PERSIST, HGET, HSET; a client's first time:
+--          HGETALL
 
 --@include formats
 --@include clock
@@ -80,7 +81,9 @@ earned = saturated(earned + gain)
 xp = saturated(xp + applied * click_xp)
 if dirty == 0 then
   --@include mark
+  --@include log_life
   mark(KEYS[1], KEYS[2], ARGV[2], now_ms)
+  log_life(KEYS[1])
 end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then

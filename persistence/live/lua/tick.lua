@@ -11,7 +11,7 @@
 -- REPLY    ok, version, money, dishes, rank, xp, accumulated, changed
 --          missing
 --          stale, stamp
--- EFFECTS  those of `passive`; replies a list for each player
+-- EFFECTS  those of `passive`, also that what is left unmarked stays out of the append-only file; replies a list for each player
 -- COST     TIME, PUBSUB SHARDNUMSUB; a player: HMGET, with income HSET, after a long gap HGET
 
 --@include clock

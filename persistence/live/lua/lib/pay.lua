@@ -1,12 +1,23 @@
 -- Pays a session up to now; `paid` says whether its player's connections are to be told. What ticks alone have changed can be
--- computed again from `accrued_at`, so it stays unmarked while the last save is younger than `mark_after_ms`.
+-- computed again from `accrued_at`, so it stays unmarked while the last save is younger than `mark_after_ms`, and out of the
+-- append-only file and the replicas too: a session without a mark may be ahead of both, and whoever writes to one next writes
+-- all of `now` and `life`.
 local function pay(s, now_ms, cap_s, mark_after_ms)
   local refused = refusal(s)
   if refused then return refused end
   accrue(s, now_ms, cap_s)
   if s.moved then
     s.version = next_version(s.version, now_ms)
-    if now_ms - s.saved_at < mark_after_ms then store(s, with_offline(s, {})) else write(s, now_ms, with_offline(s, {})) end
+    local more = with_offline(s, {})
+    if now_ms - s.saved_at >= mark_after_ms then
+      write(s, now_ms, more)
+    elseif s.dirty == 0 and #more == 0 then
+      redis.set_repl(redis.REPL_NONE)
+      store(s, more)
+      redis.set_repl(redis.REPL_ALL)
+    else
+      store(s, more)
+    end
   end
   return { 'ok', s.version, wire(s.money), wire(s.dishes), s.rank, wire(s.xp), wire(s.accumulated), s.paid }
 end
