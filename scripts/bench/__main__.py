@@ -1,6 +1,6 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
-    python -m scripts.bench [--short | --profile | --idle | --sessions | --scale | --tick] [--json FILE] …
+    python -m scripts.bench [--profile | --idle | --sessions | --scale | --tick | --away] [--json FILE] …
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import idle, plots, profiling, report, scaling, ticks
+from scripts.bench import away, idle, plots, profiling, report, scaling, ticks
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -43,6 +43,7 @@ def main() -> None:
             ("sessions", _sessions),
             ("scale", _scale),
             ("tick", _tick),
+            ("away", _away),
         )
         if getattr(options, name)
     ]
@@ -62,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sessions", action="store_true", help="with 1,000 to 200,000 sessions in Redis")
     parser.add_argument("--scale", action="store_true", help="with processes, and connections of a player")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
+    parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--tagged", action="store_true", help="--profile with client and seq")
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick")
@@ -113,6 +115,12 @@ def _tick(options: argparse.Namespace) -> None:
     found = uvloop.run(ticks.ticks(options.players))
     print(report.rows([found]))
     _keep(options, "tick", found)
+
+
+def _away(options: argparse.Namespace) -> None:
+    found = away.away()
+    print(report.rows([found]))
+    _keep(options, "away", found)
 
 
 def _keep(options: argparse.Namespace, name: str, found: object) -> None:
