@@ -87,6 +87,8 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("session_reset", version, money, dishes, rank, xp, stars, boost, accumulated)
         case outcomes.Achieved(_, newly) if newly:
             said = words("achieved", version, ",".join(map(str, newly)))
+        case outcomes.Refreshed(passive=False, paid=True):
+            said = words("reloaded", version)
         case (
             outcomes.Paid(changed=True)
             | outcomes.Shown(paid=True)

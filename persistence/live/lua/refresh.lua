@@ -13,8 +13,9 @@
 -- REPLY    ok, version, passive
 --          missing
 --          behind, stamp
--- EFFECTS  session: stamp and every derived field; where income was paid also version, what accruing changes, dirty and the dirty
---          mark; publishes `passive` then, by nobody's origin: the caller's connections are to hear of it too
+-- EFFECTS  session: stamp and every derived field; where income was paid, or ticks may be missing, also version, what accruing
+--          changes, dirty and the dirty mark; of what was paid publishes `passive`, or `reloaded` where no more is to come, by
+--          nobody's origin: the caller's connections are to hear of it too
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
 --@include clock
@@ -28,6 +29,7 @@
 --@include write
 --@include publish
 
+local UNLOGGED_S = 30
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
 local s = fetch('')
@@ -62,6 +64,11 @@ end
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now() / 1e3), tonumber(ARGV[3])
+-- Under another run of Redis ticks may be missing that were told, of the 30 s after the last save: at most 30 versions, each at most
+-- one more than the one before or the time it was told at. No clock that is behind may lead back to them.
+local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(ARGV[1], '%.(.+)$')
+local lost = pays and s.dirty == 0 and run and run ~= new_run
+if lost then s.version = max(s.version + UNLOGGED_S, s.saved_at + 1000 * UNLOGGED_S) end
 local paid = 0
 if pays and stored then
   local ended = string.match(',' .. ARGV[7], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
@@ -81,12 +88,17 @@ end
 
 s.stamp = ARGV[1]
 local more = { 'rates', packed_rates(s) }
-if s.accrued_at ~= since then
+if lost or s.accrued_at ~= since then
   s.version = next_version(s.version, now_ms)
   write(s, now_ms, with_offline(s, more))
 else
   -- All of it: beside new rates the append-only file must not have an older `accrued_at`.
   store(s, more)
 end
-if paid == 1 then publish(ARGV[4], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated) end
+if paid == 1 and passive then
+  publish(ARGV[4], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
+elseif paid == 1 then
+  -- Of the last income that there was: a `passive` would say that there is more to come.
+  publish(ARGV[4], 0, 'refresh', 'reloaded', s.version)
+end
 return { 'ok', s.version, passive and 1 or 0 }

@@ -1,7 +1,7 @@
 -- Pays a session up to now; `paid` says whether its player's connections are to be told. What ticks alone have changed can be
 -- computed again from `accrued_at`, so it stays unmarked while the last save is younger than `mark_after_ms`, and out of the
 -- append-only file and the replicas too: a session without a mark may be ahead of both, and whoever writes to one next writes
--- all of `now` and `life`.
+-- all of `now` and `life`. Not where a short cap on income while away could cut off what was told: it must be ten times as long.
 local function pay(s, now_ms, cap_s, mark_after_ms)
   local refused = refusal(s)
   if refused then return refused end
@@ -9,9 +9,9 @@ local function pay(s, now_ms, cap_s, mark_after_ms)
   if s.moved then
     s.version = next_version(s.version, now_ms)
     local more = with_offline(s, {})
-    if now_ms - s.saved_at >= mark_after_ms then
+    if mark_after_ms == 0 or now_ms - s.saved_at >= mark_after_ms then
       write(s, now_ms, more)
-    elseif s.dirty == 0 and #more == 0 then
+    elseif s.dirty == 0 and #more == 0 and cap_s * 100 >= mark_after_ms then
       redis.set_repl(redis.REPL_NONE)
       store(s, more)
       redis.set_repl(redis.REPL_ALL)
