@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.game_server import REPOSITORY
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM: Final = next(filter(None, map(shutil.which, _BROWSERS)), "/usr/bin/chromium")
 LIMIT_MS: Final = 15_000
 # A browser as root has no sandbox; containers have a small /dev/shm.
 _OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -69,11 +69,22 @@ class Visitor:
         return page
 
 
+def chromium() -> str:
+    """Find the browser. Without one the test is skipped, and says so; on CI, which installs one, it fails."""
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if found is not None:
+        return found
+    reason = f"the page was not tested: none of {', '.join(_BROWSERS)} is installed"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @contextlib.asynccontextmanager
 async def visitor(url: str, **profile: Any) -> AsyncIterator[Visitor]:
     """Start a browser with one fresh profile."""
     async with async_playwright() as playwright:
-        browser: Browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)
+        browser: Browser = await playwright.chromium.launch(executable_path=chromium(), args=_OPTIONS)
         try:
             context = await browser.new_context(**(profile or LAPTOP))
             context.set_default_timeout(LIMIT_MS)

@@ -10,7 +10,7 @@ from tests.autobahn.suite import QUICK_CASES, SuiteUnavailableError, find_python
 def test_the_autobahn_suite_finds_nothing_unexplained() -> None:
     """Every case of the quick sections passes or is explained; `python -m tests.autobahn` runs them all.
 
-    The one test that may be skipped: the suite needs a Python 2.7 and, once, the package registry.
+    It may be skipped: the suite needs a Python 2.7 and, once, the package registry.
     """
     try:
         python2 = find_python2()
