@@ -45,7 +45,11 @@ def answers_in(received: bytes) -> list[int]:
 
 @contextlib.contextmanager
 def quiet_log(server: GameServer, lines: int = 1) -> Iterator[None]:
-    """Check that the block makes the server say at most so many lines, none of them of an error."""
+    """Check that the block makes the server say at most so many lines, none of them of an error.
+
+    What a server says of its databases within a second of its start is waited for: it is not the block's.
+    """
+    server.wait_for_log("comeback_looked_through")
     before = len(server.log)
     yield
     said = server.log[before:].splitlines()
