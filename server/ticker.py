@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from persistence.live.lane_contract import LaneError
-from persistence.live.sessions import NoSession, Unavailable
+from persistence.live.sessions import MARK_AFTER_MS, NoSession, Unavailable
 from persistence.live.snapshots import passive_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _MOST_SLOTS: Final = 100
 """What is sent at once makes a click wait: of 10,000 players 500 at once made a click's p99 28 ms, 100 18 ms;
 40 made it 16, but smaller batches cost Redis 3 % of a core more."""
 _WARM_STEP_S: Final = 0.05
-_MARK_AFTER_MS: Final = 30_000
-"""What ticks alone have changed is marked dirty this long after the last save: it can be computed again."""
 _MAX_RECOVERIES: Final = 500
 
 
@@ -55,7 +53,7 @@ class Ticker:
         self._sessions = sessions
         self._interval_s = interval_ms / 1000
         self._ttl_s = session_ttl_s
-        self._tick = sessions.command("passive", str(offline_cap_s), str(_MARK_AFTER_MS))
+        self._tick = sessions.command("passive", str(offline_cap_s), str(MARK_AFTER_MS))
         self._achieve = sessions.command("achieve", achievements)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
@@ -105,7 +103,7 @@ class Ticker:
                     some = together[at : at + _PLAYERS_A_CALL]
                     self.ticks += len(some)
                     refs = [player.ref for player in some]
-                    self._sessions.tick(refs, _MARK_AFTER_MS, partial(self._ticked_together, some))
+                    self._sessions.tick(refs, partial(self._ticked_together, some))
         except LaneError:
             # Redis is away: the seconds are not lost, a later tick pays them.
             return

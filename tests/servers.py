@@ -89,6 +89,11 @@ class ValkeyServer:
         """The Unix socket, where there is no port."""
         return self.folder / "v.sock"
 
+    @property
+    def log_file(self) -> Path:
+        """The append-only file that is written to."""
+        return max((self.folder / "appendonlydir").glob("*.incr.aof"))
+
     def start(self) -> None:
         """Start and wait until it answers; raises ServerDidNotStartError with the log's end."""
         self.launch()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persistence.live.hashes import fields_of, number_text, numbers_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
-from persistence.live.sessions import packed_boosts, packed_changes, packed_levels
+from persistence.live.sessions import MARK_AFTER_MS, packed_boosts, packed_changes, packed_levels
 from server.game import errors, rates, rules
 from server.game.catalogue import UpgradeId, UpgradeType
 from server.game.limit import UNLIMITED
@@ -186,6 +186,7 @@ class Twins:
             stamp,
             user_id,
             cap_s,
+            MARK_AFTER_MS,
             self._channel,
             packed_boosts(catalogue),
             packed_levels(catalogue),

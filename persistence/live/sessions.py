@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from server.game.session import UserId
 
 RETRY_FOR_S: Final = 2.0
+MARK_AFTER_MS: Final = 30_000
+"""What ticks alone have changed is marked dirty this long after the last save: it can be computed again.
+Until then it is in Redis' memory only."""
 _RETRY_EVERY_S: Final = 0.05
 _RETRIED_ERRORS: Final = ("TRYAGAIN", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "NOREPLICAS")
 
@@ -134,7 +137,7 @@ class Sessions:
         """Name where a session lies: those of one place may share a call."""
         return bucket_of(user_id) if self._lanes.cluster else 0
 
-    def tick(self, refs: Sequence[SessionRef], mark_after_ms: int, on_reply: OnReply) -> None:
+    def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
         """Pay the passive income of players of one place in one call; they are replied to in a list.
 
         LaneDown, LaneFull: nothing was sent. Each call holds up whoever comes behind it: keep it short.
@@ -145,7 +148,7 @@ class Sessions:
             self.stamp(lane),
             self._lanes.origin,
             self._offline_cap_s,
-            mark_after_ms,
+            MARK_AFTER_MS,
         ]
         for ref in refs:
             keys += (session_key(ref.user_id), dirty_key(bucket_of(ref.user_id)))
@@ -349,7 +352,7 @@ class Sessions:
 
     def _refresh_head(self, ref: SessionRef) -> bytes:
         keys = session_key(ref.user_id), dirty_key(bucket_of(ref.user_id))
-        return bulk(*keys, self.stamp(ref.lane), ref.user_id, self._offline_cap_s, ref.channel)
+        return bulk(*keys, self.stamp(ref.lane), ref.user_id, self._offline_cap_s, MARK_AFTER_MS, ref.channel)
 
     def _refresh_tail(self) -> bytes:
         catalogue = self._catalogues.current
@@ -361,7 +364,7 @@ class Sessions:
         return self._packed_catalogue[1]
 
 
-_REFRESH_ARGS: Final = 7
+_REFRESH_ARGS: Final = 8
 
 
 def packed_boosts(catalogue: Catalogue) -> str:

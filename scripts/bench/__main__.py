@@ -1,6 +1,6 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
-    python -m scripts.bench [--profile | --idle | --sessions | --scale | --tick | --away] [--json FILE] …
+    python -m scripts.bench [--short | --profile | --idle | --sessions | --scale | --tick | --away] …
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player

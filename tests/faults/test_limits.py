@@ -74,12 +74,12 @@ async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
                 async with client_of(server, "fallen@example.com") as client:
                     await client.request("session")
                     await client.request("upgrade_buy", id=1)
-                    size = file_of(folder).stat().st_size
+                    size = valkey.log_file.stat().st_size
                     kept = await client.request("cook", count=5)
                     await saved(client, kept["version"])
                     assert await asyncio.to_thread(server.stop) == 0
                     await asyncio.to_thread(valkey.kill)
-                    cut_back(file_of(folder), size)
+                    cut_back(valkey.log_file, size)
                     await asyncio.to_thread(valkey.start)
                     await asyncio.to_thread(server.start)
                     async with asyncio.timeout(10):
@@ -102,10 +102,10 @@ async def test_a_client_can_tell_that_redis_lost_its_last_second(module_database
                 async with client_of(server, "robbed@example.com") as client:
                     await client.request("session")
                     await client.request("upgrade_buy", id=1)
-                    size = file_of(folder).stat().st_size
+                    size = valkey.log_file.stat().st_size
                     lost = await client.request("cook", count=5)
                     await asyncio.to_thread(valkey.kill)
-                    cut_back(file_of(folder), size)
+                    cut_back(valkey.log_file, size)
                     await asyncio.to_thread(valkey.start)
                     client.drop()
                     async with asyncio.timeout(10):
@@ -115,11 +115,6 @@ async def test_a_client_can_tell_that_redis_lost_its_last_second(module_database
                     assert client.totals.lost == 1
         finally:
             valkey.kill()
-
-
-def file_of(folder: Path) -> Path:
-    """Return the append-only file that is written to."""
-    return max((folder / "appendonlydir").glob("*.incr.aof"))
 
 
 def cut_back(file: Path, size: int) -> None:

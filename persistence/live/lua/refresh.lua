@@ -6,10 +6,11 @@
 -- ARGV     1 new stamp (text: <generation>.<run id>)
 --          2 user_id (integer)
 --          3 offline cap (integer, s)
---          4 channel (text)
---          5 upgrades (text: `id:boost type:value in hundredths:is_dish`, comma-separated)
---          6 xp of ranks 1, 2, … (whole numbers, comma-separated)
---          7 since when generations hold (text: `generation:ms`, comma-separated)
+--          4 mark after (integer, ms: what ticks are given, for so long after the last save they are in memory only)
+--          5 channel (text)
+--          6 upgrades (text: `id:boost type:value in hundredths:is_dish`, comma-separated)
+--          7 xp of ranks 1, 2, … (whole numbers, comma-separated)
+--          8 since when generations hold (text: `generation:ms`, comma-separated)
 -- REPLY    ok, version, passive
 --          missing
 --          behind, stamp
@@ -29,7 +30,6 @@
 --@include write
 --@include publish
 
-local UNLOGGED_S = 30
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
 local s = fetch('')
@@ -38,7 +38,7 @@ local stored, generation = string.match(s.stamp, '^%d+'), string.match(ARGV[1], 
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end
 
 local catalogue, owns_dish = {}, false
-for id, boost_type, value, is_dish in string.gmatch(ARGV[5], '(%d+):(%a+):(%d+):(%d)') do
+for id, boost_type, value, is_dish in string.gmatch(ARGV[6], '(%d+):(%a+):(%d+):(%d)') do
   catalogue[id] = { boost_type, tonumber(value), is_dish == '1' }
 end
 local sums = {}
@@ -55,7 +55,7 @@ end
 local passive = sums.mPs > 0 or sums.dPs > 0
 
 local rank, need, first_need = 0, 0, 0
-for xp in string.gmatch(ARGV[6], '%d+') do
+for xp in string.gmatch(ARGV[7], '%d+') do
   rank = rank + 1
   if rank == 1 then first_need = tonumber(xp) end
   if rank == s.rank + 1 then need = tonumber(xp) end
@@ -64,14 +64,15 @@ end
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now() / 1e3), tonumber(ARGV[3])
--- Under another run of Redis ticks may be missing that were told, of the 30 s after the last save: at most 30 versions, each at most
--- one more than the one before or the time it was told at. No clock that is behind may lead back to them.
+-- Under another run of Redis ticks may be missing that were told after the last save, while they left no mark: at most one for each
+-- whole second and one more, each with a version one above the one before or the time it was told at. No clock that is behind may
+-- lead back to them.
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(ARGV[1], '%.(.+)$')
 local lost = pays and s.dirty == 0 and run and run ~= new_run
-if lost then s.version = max(s.version + UNLOGGED_S, s.saved_at + 1000 * UNLOGGED_S) end
+if lost then s.version = max(s.version + floor(ARGV[4] / 1000) + 1, s.saved_at + ARGV[4]) end
 local paid = 0
 if pays and stored then
-  local ended = string.match(',' .. ARGV[7], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
+  local ended = string.match(',' .. ARGV[8], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
   accrue(s, min(tonumber(ended or now_ms), now_ms), cap_s)
   keep_away(s)
   paid = s.paid
@@ -96,9 +97,9 @@ else
   store(s, more)
 end
 if paid == 1 and passive then
-  publish(ARGV[4], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
+  publish(ARGV[5], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
 elseif paid == 1 then
   -- Of the last income that there was: a `passive` would say that there is more to come.
-  publish(ARGV[4], 0, 'refresh', 'reloaded', s.version)
+  publish(ARGV[5], 0, 'refresh', 'reloaded', s.version)
 end
 return { 'ok', s.version, passive and 1 or 0 }
