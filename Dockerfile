@@ -13,6 +13,8 @@ FROM ${PYTHON_IMAGE}
 RUN groupadd --system --gid 10001 cook \
     && useradd --system --uid 10001 --gid cook --home-dir /app --no-create-home --shell /usr/sbin/nologin cook
 COPY --from=build /venv /venv
+COPY game /app/game
+COPY runtime /app/runtime
 COPY server /app/server
 COPY persistence /app/persistence
 COPY seeds /app/seeds

@@ -1,327 +1,96 @@
-"""Write-behind: dirty sessions from Redis to PostgreSQL, the oldest first.
-
-Runs in every server process; each holds leases on its share of the buckets. `python -m persistence.flusher`
-runs one alone, with `FLUSHER=off` at the servers in their place.
-"""
+"""A flusher alone, in a process of its own: settings, signals, a last drain."""
 
 from __future__ import annotations
 
 import asyncio
-import random
+import os
+import secrets
+import signal
+import socket
 import sys
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, one_line
-from persistence.live.store import LiveUnavailable
-from persistence.marks import EVERY_BUCKET, Due, read_due
-from persistence.saving import FAST, GENTLE
-from persistence.set_aside import SetAside
+from persistence.durable.sessions import SessionWriter
+from persistence.live.scripts import load_scripts
+from persistence.live.store import LiveUnavailable, open_store
+from persistence.writeback.batch import Saver
+from persistence.writeback.flusher import Flusher, Pace
+from persistence.writeback.leases import Leases
+from runtime.embedded.beside import reached_servers
+from runtime.logs import configure_logs
+from runtime.settings import Settings, StartupError, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from persistence.leases import Leases
-    from persistence.live.keys import Bucket
-    from persistence.saving import Batch, Outcome, Saver
-    from server.game.session import UserId
+    from collections.abc import Mapping
 
 _log = structlog.get_logger(__name__)
 
-_LEAST_BATCH: Final = 16
-_MOST_BATCH: Final = 1024
-_MOST_WHILE_PLAYED: Final = 256
-"""A large batch is faster, and takes the core from clicks for longer at a time."""
-_FIRST_BATCH: Final = 256
-_MARKS_A_LOOK: Final = 4096
-"""Looking through a thousand buckets costs Redis milliseconds: it is done once for several batches."""
-_LEAST_MARKS_A_BUCKET: Final = 4
-_MOST_PASSED_OVER: Final = 1000
-_DRAIN_LOOKS_EVERY_S: Final = 0.05
-_DRAIN_TRUSTS_OTHERS_S: Final = 1.0
+EXIT_UNREACHABLE: Final = 1
+EXIT_SETTINGS: Final = 2
+NO_TOKENS: Final[Mapping[str, str]] = {
+    # What signs no tokens needs no secrets, whatever an operator set for those who do.
+    "ACCESS_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
+    "REFRESH_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a flusher goes.
+def main() -> int:
+    """Flush until SIGTERM or SIGINT, then drain; returns the exit code.
 
-    A pass begins every `interval_s`. A batch is sized to take PostgreSQL `batch_s`. After a failure the
-    next try comes after `retry_first_s`, twice as long each time up to `retry_most_s`, jittered down to
-    half. While the game is played a batch is followed by a rest of `rest_share` of the time it took, so that
-    a backlog of 100,000 costs a click less (`scripts.bench.draining`).
+    0: stopped on request, everything saved. 1: Redis did not answer at the start, or something stayed
+    unsaved in it at the end. 2: the settings make no sense.
     """
-
-    interval_s: float = 1.0
-    batch_s: float = 0.25
-    retry_first_s: float = 0.1
-    retry_most_s: float = 2.0
-    rest_share: float = 1.0
-
-
-@dataclass(slots=True)
-class FlushTotals:
-    """What a flusher did since its start, and what it saw last; plain numbers, read by the metrics.
-
-    `written` sessions, `reloaded` ones that PostgreSQL had newer, `gone` ones of deleted accounts,
-    `vanished` marks without a session, `set_aside` refusals of single sessions, `failures` of whole
-    batches, `failing` of them in a row until now. `batches` went through, for which PostgreSQL took
-    `write_s` in all. `dirty` and `oldest_age_ms` are those of the buckets that this flusher holds,
-    `rate_per_s` that of its last pass.
-    """
-
-    written: int = 0
-    reloaded: int = 0
-    gone: int = 0
-    vanished: int = 0
-    set_aside: int = 0
-    failures: int = 0
-    failing: int = 0
-    batches: int = 0
-    write_s: float = 0.0
-    last_error: str = ""
-    dirty: int = 0
-    oldest_age_ms: int = 0
-    rate_per_s: float = 0.0
+    try:
+        settings = read_settings(os.environ | NO_TOKENS)
+        configure_logs(settings)
+        with reached_servers(settings, on_loss=_end_at_once) as reached:
+            return asyncio.run(_flush(reached))
+    except StartupError as error:
+        return _fail(EXIT_SETTINGS, str(error))
+    except LiveUnavailable as error:
+        return _fail(EXIT_UNREACHABLE, f"REDIS_CONNECTION: {error}")
 
 
-@dataclass(slots=True)
-class _Pass:
-    """What a pass has before it.
-
-    `waiting`: users whose marks were seen as of `seen_ms` and that no batch has taken yet. `passed_over`: in
-    the batch that is being written, or tried before. Marks after `until_ms` belong to the next pass.
-    """
-
-    waiting: deque[UserId] = field(default_factory=deque)
-    seen_ms: int = 0
-    until_ms: int | None = None
-    undone: set[UserId] = field(default_factory=set)
-    writing: set[UserId] = field(default_factory=set)
+def owner_name() -> str:
+    """Make a name for a flusher that no other has, and that tells an operator where it runs."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-class Flusher:
-    """Flushes the buckets it holds leases on; without `leases`, all of them.
-
-    Give `run` a task that somebody owns; at the end set its event, await it, then call `drain`. `played`
-    returns a number that grows with the requests of players whom this process serves.
-    """
-
-    def __init__(
-        self,
-        saver: Saver,
-        leases: Leases | None = None,
-        pace: Pace | None = None,
-        played: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self._saver = saver
-        self._store = saver.store
-        self._leases = leases
-        self._pace = pace or Pace()
-        self._played = played
-        self._gently = False
-        """Players were served while the last batch was on its way."""
-        self._set_aside = SetAside()
-        self._one_pass = asyncio.Lock()
-        self._batch = _FIRST_BATCH
-        self._marked_buckets = 0
-        self.totals = FlushTotals()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Flush until `stop` is set. PostgreSQL or Redis being away is waited for, as long as it takes."""
-        failures_in_a_row = 0
-        while not stop.is_set():
-            started_s = _now_s()
-            try:
-                await self.flush_once()
-            except (DurableUnavailable, LiveUnavailable) as error:
-                failures_in_a_row += 1
-                self._failed(error, failures_in_a_row)
-                limit_s = self._pace.retry_first_s * 2 ** min(failures_in_a_row - 1, 16)
-                wait_s = min(limit_s, self._pace.retry_most_s) * random.uniform(0.5, 1)  # noqa: S311 - jitter
-            else:
-                if failures_in_a_row:
-                    _log.info("flush_recovered", failures=failures_in_a_row, dirty=self.totals.dirty)
-                failures_in_a_row = self.totals.failing = 0
-                # Uneven periods: flushers that started together drift apart.
-                wait_s = self._pace.interval_s * random.uniform(0.8, 1) - (_now_s() - started_s)  # noqa: S311
-            try:
-                async with asyncio.timeout(max(0.0, wait_s)):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-
-    async def flush_once(self, on_batch: Callable[[int], None] = lambda _: None) -> int:
-        """Save every session of its buckets that is dirty now; returns how many were written.
-
-        `on_batch` hears of each batch's writes. Sessions that were set aside wait for their next try. Raises
-        DurableUnavailable or LiveUnavailable: what was not written stays marked, so call again.
-        """
-        return await self._pass(self._held_buckets, on_batch, rests=True)
-
-    async def drain(self, limit_s: float) -> int:
-        """Save what is dirty at this moment, at the end of the process, and give the leases back.
-
-        Begins with its own buckets. What others hold is left to them for a second, then saved from here
-        too: a holder may be dead. Returns 0 when all is saved, or how many marks stood when `limit_s` ran
-        out: they are safe in Redis.
-        """
-        left, until_ms, failures = 0, None, 0
-        end_s = _now_s() + limit_s
-        alone_s = _now_s() + _DRAIN_TRUSTS_OTHERS_S
-        while _now_s() < end_s:
-            try:
-                async with asyncio.timeout_at(end_s):
-                    due = await read_due(self._store, EVERY_BUCKET, self._passed_over() + 1, until_ms)
-                    until_ms = until_ms or due.now_ms
-                    left = due.dirty if any(user not in self._set_aside for user, _ in due.users) else 0
-                    if not left:
-                        break
-                    await self._pass(self._held_buckets if _now_s() < alone_s else _every_bucket)
-                    await asyncio.sleep(_DRAIN_LOOKS_EVERY_S)
-            except (DurableUnavailable, LiveUnavailable, TimeoutError) as error:
-                failures += 1
-                self._failed(error, failures)
-                await asyncio.sleep(_DRAIN_LOOKS_EVERY_S)
-        if self._leases is not None:
-            try:
-                await self._leases.give_back()
-            except LiveUnavailable as error:
-                _log.info("leases_left_to_run_out", error=one_line(error))
-        return left
-
-    async def _pass(
-        self,
-        buckets: Callable[[], Awaitable[Sequence[Bucket]]],
-        on_batch: Callable[[int], None] = lambda _: None,
-        *,
-        rests: bool = False,
-    ) -> int:
-        """Save what is dirty now in some buckets; a batch is read while PostgreSQL writes the one before."""
-        async with self._one_pass:
-            self._gently &= rests
-            before, began_s = self.totals.written, _now_s()
-            writing: asyncio.Task[Outcome] | None = None
-            present = _Pass()
-            try:
-                while True:
-                    batch_began_s, played = _now_s(), self._played()
-                    batch = await self._collect(await buckets(), present)
-                    if writing is not None:
-                        outcome = await writing
-                        self._account(present.writing, outcome)
-                        # Tried once a pass: what could not be done now waits for the next.
-                        present.undone |= outcome.undone
-                        on_batch(outcome.saved)
-                        self._gently = rests and self._played() != played
-                        if self._gently:
-                            await asyncio.sleep(self._pace.rest_share * (_now_s() - batch_began_s))
-                    elif not batch.users:
-                        break
-                    writing, present.writing = None, set(batch.users)
-                    if batch.users:
-                        writing = asyncio.create_task(self._saver.write(batch), name="flush")
-            finally:
-                if writing is not None:
-                    writing.cancel()
-                    await asyncio.gather(writing, return_exceptions=True)
-            written = self.totals.written - before
-            self.totals.rate_per_s = written / max(_now_s() - began_s, 1e-6)
-            return written
-
-    async def _held_buckets(self) -> Sequence[Bucket]:
-        if self._leases is None:
-            return EVERY_BUCKET
-        await self._leases.keep()
-        return self._leases.buckets
-
-    async def _collect(self, buckets: Sequence[Bucket], present: _Pass) -> Batch:
-        """Read the next batch of a pass, none at its end."""
-        if not present.waiting:
-            await self._look(buckets, present)
-        waiting = present.waiting
-        most = min(self._batch, _MOST_WHILE_PLAYED) if self._gently else self._batch
-        users = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-        return await self._saver.collect(users, present.seen_ms, GENTLE if self._gently else FAST)
-
-    async def _look(self, buckets: Sequence[Bucket], present: _Pass) -> None:
-        """See who waits.
-
-        Marks made after a pass's first look wait for the next pass. So do those that this pass moved to the
-        moment of that look, because their players went on.
-        """
-        passed_over = present.undone | present.writing
-        most = self._marks_a_bucket(len(passed_over))
-        due = await read_due(self._store, buckets, most, present.until_ms)
-        self._saw(due)
-        until_ms = due.now_ms if present.until_ms is None else present.until_ms
-        present.seen_ms = due.now_ms
-        present.until_ms = until_ms - (present.until_ms is None)
-        now_s = _now_s()
-        present.waiting.extend(
-            user_id
-            for user_id, since_ms in due.users
-            if since_ms <= until_ms
-            and user_id not in passed_over
-            and not self._set_aside.waits(user_id, now_s)
-        )
-
-    def _marks_a_bucket(self, passed_over: int) -> int:
-        """How many marks to read of each bucket to fill some batches, with those that will be passed over."""
-        wanted = (_MARKS_A_LOOK + passed_over) * 5 // (4 * max(1, self._marked_buckets))
-        return wanted + _LEAST_MARKS_A_BUCKET + self._passed_over()
-
-    def _passed_over(self) -> int:
-        return min(len(self._set_aside), _MOST_PASSED_OVER)
-
-    def _saw(self, due: Due) -> None:
-        self._marked_buckets = due.buckets
-        self.totals.dirty = due.dirty
-        self.totals.oldest_age_ms = due.oldest_age_ms
-
-    def _account(self, users: set[UserId], outcome: Outcome) -> None:
-        totals = self.totals
-        totals.batches += 1
-        totals.write_s += outcome.write_s
-        totals.written += outcome.saved
-        totals.reloaded += outcome.reloaded
-        totals.gone += outcome.gone
-        totals.vanished += outcome.vanished
-        now_s = _now_s()
-        for user_id in users if self._set_aside else ():
-            if user_id not in outcome.bad:
-                self._set_aside.forget(user_id)
-        for user_id, reason in outcome.bad.items():
-            totals.set_aside += 1
-            totals.last_error = reason
-            self._set_aside.add(user_id, now_s)
-            _log.error("session_set_aside", user=user_id, reason=reason)
-        if outcome.write_s > self._pace.batch_s or outcome.size * 2 > self._batch:
-            fitting = int(outcome.size * self._pace.batch_s / max(outcome.write_s, 1e-6))
-            fitting = min(max(fitting, self._batch // 2), self._batch * 2)
-            self._batch = min(max(fitting, _LEAST_BATCH), _MOST_BATCH)
-
-    def _failed(self, error: Exception, in_a_row: int) -> None:
-        self.totals.failures += 1
-        self.totals.failing = in_a_row
-        self.totals.last_error = one_line(error)
-        # What did not work at this size may work at a smaller one: PostgreSQL may be slow, not away.
-        self._batch = max(self._batch // 2, _LEAST_BATCH)
-        if in_a_row & (in_a_row - 1) == 0:  # the 1st, 2nd, 4th, 8th…: an outage may last for hours
-            _log.warning("flush_failed", error=one_line(error), in_a_row=in_a_row, dirty=self.totals.dirty)
+async def _flush(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    owner = owner_name()
+    writer = SessionWriter(settings.db_connection.reveal())
+    try:
+        async with open_store(settings.redis_connection.reveal(), owner, load_scripts()) as store:
+            flusher = Flusher(
+                Saver(store, writer, settings.session_ttl_s),
+                Leases(store, owner),
+                Pace(interval_s=settings.flush_interval_ms / 1000),
+            )
+            _log.info("flusher_ready", owner=owner)
+            await flusher.run(stop)
+            left = await flusher.drain(settings.drain_s)
+            _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
+            return EXIT_UNREACHABLE if left else 0
+    finally:
+        writer.close()
 
 
-async def _every_bucket() -> Sequence[Bucket]:
-    return EVERY_BUCKET
+def _end_at_once() -> None:
+    os._exit(
+        _fail(EXIT_UNREACHABLE, "an embedded database was lost")
+    )  # from a thread, which cannot raise here
 
 
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+def _fail(code: int, line: str) -> int:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - logs may not be set up yet
+    return code
 
 
 if __name__ == "__main__":
-    from persistence.standalone import main
-
     sys.exit(main())

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from persistence.audit import AuditTotals, audit, repair
 from persistence.durable.sessions import count_sessions
+from persistence.recovery.audit import AuditTotals, audit, repair
 from scripts.databases import EXIT_UNFINISHED, Databases, parser_for, progress, run
 
 

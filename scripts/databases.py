@@ -17,19 +17,19 @@ from rich.progress import Progress as Bar
 from persistence.durable.errors import DurableError
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter
+from persistence.flusher import NO_TOKENS, owner_name
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveUnavailable, open_store
-from persistence.standalone import NO_TOKENS, owner_name
-from server.embedded.beside import reached_servers
-from server.logs import configure_logs
-from server.settings import StartupError, read_settings
+from runtime.embedded.beside import reached_servers
+from runtime.logs import configure_logs
+from runtime.settings import StartupError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from persistence.durable.pool import Pool
     from persistence.live.store import LiveStore
-    from server.settings import Settings
+    from runtime.settings import Settings
 
 EXIT_UNFINISHED: Final = 1
 EXIT_UNREACHABLE: Final = 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from persistence.flusher import Flusher
-from persistence.marks import EVERY_BUCKET, read_due
-from persistence.saving import Saver
+from persistence.writeback.batch import Saver
+from persistence.writeback.flusher import Flusher
+from persistence.writeback.marks import EVERY_BUCKET, read_due
 from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
 
 

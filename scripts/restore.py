@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from game.session import UserId
 from persistence.durable.sessions import count_sessions
-from persistence.restore import RESTORE_CONNECTIONS, Restored, restore, restore_users
+from persistence.recovery.restore import RESTORE_CONNECTIONS, Restored, restore, restore_users
 from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
-from server.game.session import UserId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

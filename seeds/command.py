@@ -14,10 +14,10 @@ from persistence.durable.catalogue import CatalogueError
 from persistence.durable.errors import DurableError
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect
+from runtime.embedded import embedded_servers
+from runtime.logs import configure_logs
+from runtime.settings import Settings, StartupError, read_settings
 from seeds.files import SeedFileError
-from server.embedded import embedded_servers
-from server.logs import configure_logs
-from server.settings import Settings, StartupError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

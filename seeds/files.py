@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from game.catalogue import BoostType, Catalogue, UpgradeType
 from persistence.durable.catalogue import UpgradeEntry, catalogue_of_entries
-from server.game.catalogue import BoostType, Catalogue, UpgradeType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

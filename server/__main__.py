@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from server.embedded import embedded_servers
-from server.logs import configure_logs
-from server.settings import StartupError, read_settings
+from runtime.embedded import embedded_servers
+from runtime.logs import configure_logs
+from runtime.settings import StartupError, read_settings
 from server.workers import WorkersLostError, bound_to_supervisor, held_port, supervise
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from server.settings import Settings
+    from runtime.settings import Settings
 
 _log = structlog.get_logger(__name__)
 

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runtime.settings import StartupError
 from server.observability.folder import workers_folder
-from server.settings import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from server.settings import Settings
+    from runtime.settings import Settings
 
 SOCKET_VARIABLE = "WORKER_SOCKET"
 READY = b"ready"

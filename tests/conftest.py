@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests import servers
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL
+from tests.support import servers
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator

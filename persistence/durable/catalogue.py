@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
 from persistence.durable.errors import DurableError, translated
-from server.game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from game.session import Session, UserId
 from persistence.live.hashes import (
     AMOUNTS,
     CLIENT_PREFIX,
@@ -29,7 +30,6 @@ from persistence.live.hashes import (
     texts_of,
     window_of_text,
 )
-from server.game.session import Session, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 
+from game.session import Session, UserId
 from persistence.durable.errors import one_line, translated
 from persistence.durable.pool import connect
 from persistence.durable.rows import COLUMNS, COPY_HEAD, COPY_TAIL, Row, derived_fields, session_of_record
 from persistence.live.hashes import MalformedSessionError
-from server.game.session import Session, UserId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

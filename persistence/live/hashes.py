@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from server.game.session import ClientWindow, Session, UserId
+from game.session import ClientWindow, Session, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NewType
 
 if TYPE_CHECKING:
-    from server.game.session import UserId
+    from game.session import UserId
 
 Bucket = NewType("Bucket", int)
 

@@ -18,9 +18,9 @@ from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from game.session import UserId
     from persistence.live.addresses import Node, Open
     from persistence.live.scripts import Script
-    from server.game.session import UserId
 
 _log = structlog.get_logger(__name__)
 

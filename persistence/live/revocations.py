@@ -14,8 +14,8 @@ from persistence.live.store import call, expect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from game.session import UserId
     from persistence.live.store import Call, LiveStore
-    from server.game.session import UserId
 
 ORIGIN: Final = "auth"
 """Not a process' own origin, so that the process that revokes hears it too."""

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import hiredis
 
+from game.catalogue import UpgradeType
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.lane_contract import LaneDown, LaneError, LaneFull, OnReply, ReplyLost, pack
 from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
-from server.game.catalogue import UpgradeType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from game.catalogue import Catalogue
+    from game.session import UserId
     from persistence.live.lane import Lane
     from persistence.live.lanes import Lanes
     from persistence.live.scripts import Script
-    from server.game.catalogue import Catalogue
-    from server.game.session import UserId
 
 RETRY_FOR_S: Final = 2.0
 MARK_AFTER_MS: Final = 30_000

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import hiredis
 
+from game.session import UserId
 from persistence.live.keys import Bucket, bucket_of, session_key
 from persistence.live.lane_contract import LaneDown, LaneError, pack
 from persistence.live.lanes import Lanes
-from server.game.session import UserId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence

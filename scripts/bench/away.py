@@ -6,11 +6,11 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Final
 
+from game.session import Session, UserId
 from persistence.live.hashes import PACKED_RATES, RATES, fields_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.scripts import load_scripts
 from scripts.bench.stage import cpu_s, stage
-from server.game.session import Session, UserId
 
 if TYPE_CHECKING:
     import redis

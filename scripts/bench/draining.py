@@ -25,9 +25,9 @@ from scripts.bench.stage import prepared, stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from game.session import UserId
     from scripts.bench.load import Burst
     from scripts.bench.stage import Stage
-    from server.game.session import UserId
 
 _CONNECTIONS: Final = 200
 _PLAYERS_A_BATCH: Final = 20_000

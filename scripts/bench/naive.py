@@ -19,10 +19,10 @@ import orjson
 import redis.asyncio as redis
 from websockets.asyncio.server import ServerConnection, serve
 
+from game.session import UserId
 from persistence.live.hashes import STAMP_AT
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.scripts import load_scripts
-from server.game.session import UserId
 
 RATE_INTERVAL_US = "1.0"
 BURST = "1000000"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from persistence.durable.pool import open_pool
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
-from persistence.restore import restore
+from persistence.recovery.restore import restore
 from scripts.bench import stacks
 from scripts.bench.load import Load, Peer
 from scripts.bench.stage import SERVER_CORE, cpu_s, pin, prepared, stage

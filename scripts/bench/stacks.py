@@ -121,7 +121,7 @@ def _wait_until_listening(stack: Stack, log: Path) -> None:
 @contextlib.contextmanager
 def floor(stage: Stage) -> Iterator[Stack]:
     """Run a bare echo on sans-I/O `websockets`: the least that any server on this library costs."""
-    command = ["-m", "scripts.echo_server", "--variant", "floor", "--port", "{port}"]
+    command = ["-m", "scripts.bench.echo_server", "--variant", "floor", "--port", "{port}"]
     with running(stage, "floor", command) as stack:
         yield stack
 

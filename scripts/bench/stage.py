@@ -16,11 +16,11 @@ import asyncpg
 import psutil
 import redis
 
+from game.session import UserId
 from persistence.durable.migrate import migrate
+from runtime.embedded import embedded_servers
+from runtime.settings import Settings
 from server.auth.tokens import TokenSigner
-from server.embedded import embedded_servers
-from server.game.session import UserId
-from server.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,20 +13,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from game.catalogue import BoostType
+from game.session import Session, UserId
 from scripts.chaos.world import SESSION_TTL_S
 from scripts.clicker.accounts import PasswordAccount
 from scripts.clicker.client import Client, Habits
-from server.game.catalogue import BoostType
-from server.game.session import Session, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from game.catalogue import Catalogue
     from scripts.chaos.recoveries import Recoveries
     from scripts.clicker.book import Book
     from scripts.clicker.totals import Totals
     from scripts.clicker.window import Answer, Pending
-    from server.game.catalogue import Catalogue
 
 PASSWORD: Final = "correct horse"  # noqa: S105 - of players who live for minutes
 HABITS: Final = Habits(retry_most_s=1.0, answer_timeout_s=3.0, ping_every_s=5.0)

@@ -17,9 +17,9 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from server.embedded.postgres import EmbeddedPostgres
-    from server.embedded.processes import Running
-    from server.embedded.valkey import EmbeddedValkey
+    from runtime.embedded.postgres import EmbeddedPostgres
+    from runtime.embedded.processes import Running
+    from runtime.embedded.valkey import EmbeddedValkey
 
 REPOSITORY = Path(__file__).parent.parent.parent
 _LOOK_EVERY_S = 0.25

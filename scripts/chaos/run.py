@@ -15,7 +15,7 @@ from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.hashes import session_of
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
-from persistence.marks import EVERY_BUCKET, read_due
+from persistence.writeback.marks import EVERY_BUCKET, read_due
 from scripts.chaos.faults import Saboteur
 from scripts.chaos.players import Player, Stage, enroll
 from scripts.chaos.programs import REPOSITORY
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from game.session import Session, UserId
     from scripts.chaos.plan import Fault
-    from server.game.session import Session, UserId
 
 ANSWERED_WITHIN_S: Final = 60.0
 LEASE_S: Final = 5.0

@@ -6,18 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from server.game import rules
-from server.game.errors import Refusal
-from server.game.rates import rates_of
-from server.game.rules import LiveSession
+from game import rules
+from game.errors import Refusal
+from game.rates import rates_of
+from game.rules import LiveSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from game.catalogue import Catalogue
+    from game.session import Session, UserId
     from scripts.chaos.players import Player
     from scripts.clicker.book import Entry
-    from server.game.catalogue import Catalogue
-    from server.game.session import Session, UserId
 
 _REPLAYED: Final = (
     "money", "dishes", "rank", "xp", "stars", "accumulated", "boost", "bought", "clicks", "cooked", "earned",

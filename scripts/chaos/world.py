@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runtime.embedded.folder import held_folder
+from runtime.embedded.postgres import SOCKET_NAME, EmbeddedPostgres
+from runtime.embedded.valkey import EmbeddedValkey
 from scripts.chaos.links import Link
 from scripts.chaos.plan import FLUSHER, MANY_WORKERS, SERVERS
 from scripts.chaos.programs import Database, PythonProgram, signal_all, tree
-from server.embedded.folder import held_folder
-from server.embedded.postgres import SOCKET_NAME, EmbeddedPostgres
-from server.embedded.valkey import EmbeddedValkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

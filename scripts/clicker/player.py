@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from game.rules import ONE_STAR
 from scripts.clicker.failures import RefusedError
 from scripts.clicker.window import MOST_UNANSWERED
-from scripts.simulation import best_wish, cooks_among, outlook
-from server.game.rules import ONE_STAR
+from scripts.simulate.simulation import best_wish, cooks_among, outlook
 
 if TYPE_CHECKING:
     from scripts.clicker.client import Client

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
-from server.game.rates import Rates, rates_of
-from server.game.session import Session, UserId
+from game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
+from game.rates import Rates, rates_of
+from game.session import Session, UserId
 
 
 class View:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import bcrypt
 
 from server.auth.acceptable import MAX_PASSWORD_BYTES
-from server.auth.refusals import Busy
+from server.auth.errors import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from server.game.session import UserId
+    from game.session import UserId
 
 
 class Account(Protocol):
@@ -83,7 +83,7 @@ class RevokedFamily(Protocol):
 
 
 class AccountStore(Protocol):
-    """Keeps accounts; see persistence.durable.accounts for what each method promises."""
+    """Keeps accounts; see persistence.durable.account_table for what each method promises."""
 
     async def find(self, email: str) -> Account | None:
         """Look an account up by its address."""
@@ -110,7 +110,7 @@ class AccountStore(Protocol):
 
 
 class FamilyStore(Protocol):
-    """Keeps families of tokens; see persistence.durable.families."""
+    """Keeps families of tokens; see persistence.durable.token_families."""
 
     async def rotate(self, user_id: UserId, family: str, jti: str, next_jti: str) -> Rotation:
         """Use a refresh token."""

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from server.auth.refusals import TooManyAttempts
+from server.auth.errors import TooManyAttempts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from server.game.session import UserId
+from game.session import UserId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from server.http.error_answers import BearerRefused
 from server.http.forms import read_fields
 from server.http.messages import HttpRequest, HttpResponse, json_response
-from server.http.refusals import BearerRefused
 from server.http.routes import Route
 
 if TYPE_CHECKING:
-    from server.auth.accounts import Accounts
+    from server.auth.account_service import Accounts
     from server.auth.tokens import TokenPair
 
 _BEARER: Final = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)

@@ -10,7 +10,7 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
-from server.http.refusals import BodyRefused, NotEnoughData
+from server.http.error_answers import BodyRefused, NotEnoughData
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from runtime.logs import Sparingly
+from server.http.error_answers import answer_to
 from server.http.heads import WEBSOCKET_PATH
 from server.http.messages import HttpRequest, HttpResponse, internal_error, malformed, unavailable
-from server.http.refusals import answer_to
 from server.http.static import file_for
-from server.logs import Sparingly
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import ProcessCollector
 
-from server.observability.families import WORKER
+from server.observability.metric_families import WORKER
 
 if TYPE_CHECKING:
-    from server.observability.families import Families
+    from server.observability.metric_families import Families
 
 _PROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
 

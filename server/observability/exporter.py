@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from server.http.service_routes import Condition
 from server.observability.build import add_build
 from server.observability.exposition import merged
-from server.observability.families import Families
+from server.observability.metric_families import Families
 from server.observability.probes import Probes
 from server.observability.siblings import Siblings
 from server.observability.storage import add_storage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from server.health import Health
+    from server.observability.health import Health
     from server.observability.parts import Parts
 
 _log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Final
 
-from server.embedded.folder import SHORT_FOLDER
+from runtime.embedded.folder import SHORT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

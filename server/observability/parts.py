@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from persistence.durable.pool import Pool
     from persistence.live.sessions import Sessions
-    from persistence.loading import Loader
+    from persistence.recovery.cold_load import Loader
     from server.auth.passwords import PasswordHasher
-    from server.health import Health
     from server.listener import Listener
-    from server.metrics import RequestMetrics
-    from server.ticker import Ticker
+    from server.observability.health import Health
+    from server.observability.metrics import RequestMetrics
     from server.ws.dispatch import Dispatch
     from server.ws.hub import Hub
+    from server.ws.ticker import Ticker
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import structlog
 
 from persistence.durable.errors import DurableUnavailable, translated
 from persistence.live.lane_contract import LaneError
-from server.metrics import Durations
+from server.observability.metrics import Durations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -17,19 +17,19 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span, set_span_in_context, use_span
 
 from persistence.live.lane_contract import LaneError
-from server.http.refusals import answer_to
+from server.http.error_answers import answer_to
 from server.observability.build import version
-from server.tracing import Tracing
+from server.observability.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from opentelemetry.trace import Span, Tracer
 
+    from game.errors import Refusal
     from persistence.live.sessions import SessionRef
-    from persistence.loading import Loader
-    from persistence.saving import Batch, Outcome, Saver
-    from server.game.errors import Refusal
+    from persistence.recovery.cold_load import Loader
+    from persistence.writeback.batch import Batch, Outcome, Saver
     from server.http.messages import HttpRequest, HttpResponse
     from server.http.routes import Route
     from server.protocol.messages import Request

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from persistence.flusher import Flusher
     from persistence.live.lane import Lane
-    from persistence.loading import Loader
-    from server.health import Health
-    from server.observability.families import Families
+    from persistence.recovery.cold_load import Loader
+    from persistence.writeback.flusher import Flusher
+    from server.observability.health import Health
+    from server.observability.metric_families import Families
     from server.observability.parts import Parts
     from server.observability.probes import Probes
 

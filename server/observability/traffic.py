@@ -6,17 +6,17 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from server.metrics import CLOSE_CODES
+from server.observability.metrics import CLOSE_CODES
 from server.protocol.messages import REQUEST_TYPES
 
 if TYPE_CHECKING:
     from server.auth.passwords import PasswordHasher
-    from server.metrics import RequestMetrics
-    from server.observability.families import Families
+    from server.observability.metric_families import Families
+    from server.observability.metrics import RequestMetrics
     from server.observability.parts import Parts
-    from server.ticker import Ticker
     from server.ws.dispatch import Dispatch
     from server.ws.hub import Hub
+    from server.ws.ticker import Ticker
 
 _AT_ONCE: Final = 1000
 _SLOW_READER: Final = "4000"

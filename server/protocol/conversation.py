@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from server.game.session import UserId
+    from game.session import UserId
 
 MAX_INVALID_IN_A_ROW: Final = 20
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from server.game.errors import InvalidMessage, Refusal, UnknownRequest
+from game.errors import InvalidMessage, Refusal, UnknownRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from server.game.errors import (
+from game.errors import (
     NoDish,
     NoDishes,
     NotEnoughMoney,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from server.game.achievements import ACHIEVEMENTS, Achievement
-from server.game.catalogue import Catalogue, Upgrade, UpgradeType
+from game.achievements import ACHIEVEMENTS, Achievement
+from game.catalogue import Catalogue, Upgrade, UpgradeType
 from server.protocol.messages import PUSH, response
 
 Value = int | bytes

@@ -16,7 +16,7 @@ from websockets.speedups import apply_mask
 from server.protocol.close_codes import CloseCode
 from server.ws.frames import MANY_LENGTHS, PING, TEXT_FINAL, TEXT_HEADERS, frame_span, is_utf8, text_header
 from server.ws.handshake import answer_upgrade
-from server.ws.judge import Judge
+from server.ws.library_protocol import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

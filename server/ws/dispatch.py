@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from game import errors
 from persistence.live.lane_contract import LaneError
 from persistence.live.sessions import NoSession, Unavailable
+from runtime.logs import Sparingly
 from server.auth.tokens import TokenInvalid
-from server.game import errors
-from server.logs import Sparingly
 from server.protocol.close_codes import CloseCode
 from server.protocol.conversation import Verdict
 from server.protocol.messages import Refused, error, parse
@@ -28,7 +28,7 @@ from server.ws.exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from server.metrics import RequestMetrics
+    from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.connection import Connection
     from server.ws.handlers import Handlers

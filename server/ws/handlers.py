@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from game.catalogue import UpgradeId, UpgradeType
+from game.errors import Refusal, UpgradeNotFound
 from persistence.live.sessions import RETRY_FOR_S
 from persistence.live.snapshots import snapshot_of, stale
-from server.game.catalogue import UpgradeId, UpgradeType
-from server.game.errors import Refusal, UpgradeNotFound
 from server.protocol import results
 from server.protocol.messages import response
 from server.protocol.refusals import refusal_of
 
 if TYPE_CHECKING:
+    from game.session import UserId
     from persistence.live.sessions import CatalogueSource, Command, Sessions
-    from server.game.session import UserId
     from server.protocol.messages import Request
     from server.ws.dispatch import Dispatch
     from server.ws.exchange import Exchange

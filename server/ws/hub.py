@@ -16,9 +16,9 @@ from server.protocol.messages import PUSH, response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from game.session import UserId
     from persistence.live.lane import Lane
     from persistence.live.sessions import CatalogueSource, SessionRef, Sessions
-    from server.game.session import UserId
     from server.protocol.results import Values
     from server.ws.exchange import Exchange
 

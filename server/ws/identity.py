@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from game.session import UserId
     from server.auth.tokens import AccessClaims
-    from server.game.session import UserId
 
 Verify = Callable[[str], "AccessClaims"]
 IsRevoked = Callable[["UserId", str], Awaitable[bool]]

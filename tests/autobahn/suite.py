@@ -131,7 +131,7 @@ def run(python2: Path, suite: Path, cases: Sequence[str], timeout_s: float) -> l
     """Run `cases` (patterns) against an echo of our own connection; raises TimeoutError past `timeout_s`."""
     echo = subprocess.Popen(
         [
-            *(sys.executable, "-m", "scripts.echo_server", "--binary"),
+            *(sys.executable, "-m", "scripts.bench.echo_server", "--binary"),
             *("--max-message-bytes", str(2**24 + 1024), "--max-fragments", "100000"),
         ],
         stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.game_server import REPOSITORY
+from tests.support.game_server import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,10 @@ import asyncpg
 import pytest
 
 from seeds.files import UPGRADES
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player
-from tests.seeding import seeded_player
-from tests.servers import PostgresServer, ValkeyServer, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.seeding import seeded_player
+from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

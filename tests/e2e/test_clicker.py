@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import httpx
 import orjson
 
+from game.session import UserId
 from scripts.clicker.accounts import PasswordAccount, Tokens
 from scripts.clicker.book import read_book
 from scripts.clicker.client import Client, Habits
 from scripts.clicker.player import Player
 from scripts.clicker.view import View
 from server.auth.tokens import ACCESS_TTL_S, TokenSigner
-from server.game.session import UserId
-from tests.game_server import REPOSITORY, GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD, register
+from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD, register
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
+from game.errors import REFUSALS
 from scripts.top.reading import Reading, read
-from server.game.errors import REFUSALS
 from server.protocol.messages import REQUEST_TYPES
-from tests.game_server import REPOSITORY, GameServer
-from tests.players import player
+from tests.support.game_server import REPOSITORY, GameServer
+from tests.support.players import player
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,13 +15,13 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from scripts.asyncapi import title
-from tests.doc_examples import Block, blocks, difference, http_example, wire_schema
+from scripts.describe.asyncapi import title
+from tests.support.doc_examples import Block, blocks, difference, http_example, wire_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 WITHIN_S = 10.0
 

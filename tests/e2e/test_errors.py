@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, player, register
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

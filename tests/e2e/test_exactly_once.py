@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player, register
-from tests.servers import ValkeyServer, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player, register
+from tests.support.servers import ValkeyServer, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,13 @@ import jwt
 import pytest
 import redis
 
+from game.session import UserId
 from persistence.live.keys import session_key
-from server.game.session import UserId
-from tests.game_server import GameServer, running_game
-from tests.legacy_client import MAX_ERRORS, LegacyClient, LoggedOut
-from tests.live_hash import with_values
-from tests.players import EXTERNAL
-from tests.servers import ValkeyServer, fresh_folder
+from tests.support.game_server import GameServer, running_game
+from tests.support.legacy_client import MAX_ERRORS, LegacyClient, LoggedOut
+from tests.support.live_hash import with_values
+from tests.support.players import EXTERNAL
+from tests.support.servers import ValkeyServer, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

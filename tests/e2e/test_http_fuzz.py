@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.doc_examples import DOCS
-from tests.players import register
+from tests.support.doc_examples import DOCS
+from tests.support.players import register
 
 if TYPE_CHECKING:
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 FUZZER = Path(sys.executable).parent / "schemathesis"
 WITHIN_S = 120

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from seeds.files import read_catalogue
-from tests.game_server import running_game
-from tests.players import EXTERNAL, Player, player
-from tests.seeding import seeded_player
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.seeding import seeded_player
 
 if TYPE_CHECKING:
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 MOST = 1e300
 EXACT = 2**53

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import servers
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player, register
+from tests.support import servers
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

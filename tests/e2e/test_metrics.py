@@ -16,13 +16,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from scripts.top.reading import Reading, read
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD, player, register
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.servers import PostgresServer, ValkeyServer
+    from tests.support.servers import PostgresServer, ValkeyServer
 
 LIMIT_S = 20.0
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from tests.game_server import running_game
-from tests.players import EXTERNAL, player, register
-from tests.servers import POSTGRES_PROGRAMS, cluster_url, running_cluster, running_valkey
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, player, register
+from tests.support.servers import POSTGRES_PROGRAMS, cluster_url, running_cluster, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 WITHIN_S = 60
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jwt
 from playwright.async_api import expect
 
-from tests.browser import (
+from tests.support.browser import (
     LAPTOP,
     PHONE,
     amount,
@@ -19,8 +19,8 @@ from tests.browser import (
     until_more,
     visitor,
 )
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD, player
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD, player
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

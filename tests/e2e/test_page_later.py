@@ -10,17 +10,17 @@ import pytest
 import redis
 from playwright.async_api import expect
 
+from game.session import UserId
 from persistence.live.keys import session_key
-from server.game.session import UserId
-from tests.browser import LAPTOP, keep_screenshot, visitor
-from tests.live_hash import with_values
+from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.live_hash import with_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.async_api import Page
 
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 PLACES = [
     (0, "Street cart"),

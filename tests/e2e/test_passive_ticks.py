@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player
-from tests.seeding import seeded_player
-from tests.servers import ValkeyServer, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.seeding import seeded_player
+from tests.support.servers import ValkeyServer, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

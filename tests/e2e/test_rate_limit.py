@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player
-from tests.seeding import seeded_player
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.seeding import seeded_player
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.players import player
+from tests.support.players import player
 
 if TYPE_CHECKING:
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 
 async def test_a_new_player_cooks_sells_and_buys(game: GameServer) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from websockets.exceptions import ConnectionClosed
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player, register
-from tests.servers import ValkeyServer, fresh_folder, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player, register
+from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 
 PLAYERS = 5
 

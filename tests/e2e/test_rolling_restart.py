@@ -18,10 +18,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from persistence.live.scripts import load_scripts
-from tests.game_server import REPOSITORY, GameServer, running_game
-from tests.players import EXTERNAL, Player, player
-from tests.seeding import Seeded, seeded_player
-from tests.servers import ValkeyServer, fresh_folder, running_valkey
+from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.seeding import Seeded, seeded_player
+from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ def newer_release() -> Iterator[Path]:
     """A copy of the code with other scripts and one more migration."""
     with fresh_folder("release") as folder:
         folder.chmod(0o711)
-        for name in ("server", "persistence", "seeds", "scripts"):
+        for name in ("game", "runtime", "server", "persistence", "seeds", "scripts"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         lua = folder / "persistence" / "live" / "lua"
         for script in lua.glob("*.lua"):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, player
-from tests.seeding import seeded_player
-from tests.servers import PostgresServer, ValkeyServer, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, player
+from tests.support.seeding import seeded_player
+from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

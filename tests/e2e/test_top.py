@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.top.reading import Change, Reading
-from tests.game_server import REPOSITORY, GameServer
-from tests.players import player
-from tests.servers import free_port
+from tests.support.game_server import REPOSITORY, GameServer
+from tests.support.players import player
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.game_server import running_game
-from tests.players import EXTERNAL, PASSWORD, player, register
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, PASSWORD, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 class Collector(ThreadingHTTPServer):

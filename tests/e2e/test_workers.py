@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.servers import fresh_folder
+from tests.support.game_server import GameServer, running_game
+from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.players import player, register
-from tests.raw_player import raw_player
+from tests.support.players import player, register
+from tests.support.raw_player import raw_player
 
 if TYPE_CHECKING:
-    from tests.game_server import GameServer
-    from tests.players import Player
-    from tests.raw_player import RawPlayer
+    from tests.support.game_server import GameServer
+    from tests.support.players import Player
+    from tests.support.raw_player import RawPlayer
 
 PLAYERS = 50
 CONNECTIONS_EACH = 2

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from game.session import UserId
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
-from server.game.session import UserId
-from tests import servers
-from tests.game_server import running_game
-from tests.players import EXTERNAL, player, register
+from tests.support import servers
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:
-    from tests.players import Player
-    from tests.servers import ValkeyServer
+    from tests.support.players import Player
+    from tests.support.servers import ValkeyServer
 
 
 def slot_of(user_id: int) -> int:

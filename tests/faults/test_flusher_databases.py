@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from persistence.flusher import Flusher, Pace
-from persistence.leases import Leases
-from persistence.saving import Saver
-from tests.saving_world import SavingWorld, changed, player, saving_world, until
+from persistence.writeback.batch import Saver
+from persistence.writeback.flusher import Flusher, Pace
+from persistence.writeback.leases import Leases
+from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from server.game.session import Session, UserId
-    from tests.servers import PostgresServer, ValkeyServer
+    from game.session import Session, UserId
+    from tests.support.servers import PostgresServer, ValkeyServer
 
 PACE = Pace(interval_s=0.02, retry_first_s=0.02, retry_most_s=0.1)
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.faulty_flusher import STEPS
-from tests.saving_world import SavingWorld, changed, player, saving_world, until
+from tests.support.faulty_flusher import STEPS
+from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Sequence
 
-    from server.game.session import Session, UserId
-    from tests.servers import ValkeyServer
+    from game.session import Session, UserId
+    from tests.support.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30
@@ -47,7 +47,7 @@ async def start(world: SavingWorld, module: str, *arguments: str) -> Process:
 
 async def faulty(world: SavingWorld, step: str, number: signal.Signals) -> Process:
     """Start a flusher that sends itself a signal at a step."""
-    return await start(world, "tests.faults.faulty_flusher", world.url, world.dsn, step, number.name)
+    return await start(world, "tests.support.faulty_flusher", world.url, world.dsn, step, number.name)
 
 
 async def ended(process: Process) -> int:

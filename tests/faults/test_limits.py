@@ -9,9 +9,9 @@ import httpx
 
 from scripts.clicker.accounts import PasswordAccount
 from scripts.clicker.client import Client, Habits
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD
-from tests.servers import ValkeyServer, fresh_folder, running_valkey
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD
+from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 
 if TYPE_CHECKING:
     from pathlib import Path

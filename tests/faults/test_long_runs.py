@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.chaos.plan import Kind
-from tests.game_server import REPOSITORY
+from tests.support.game_server import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

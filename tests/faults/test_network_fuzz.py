@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.faults.fuzzing import CLIENTS
-from tests.game_server import REPOSITORY, GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD, Player, player
+from tests.support.fuzzing import CLIENTS
+from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD, Player, player
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ async def begin(game: GameServer, tokens: Sequence[str]) -> asyncio.subprocess.P
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.faults.fuzzing",
+        "tests.support.fuzzing",
         *(str(game.port), "1", "60", *tokens),
         cwd=REPOSITORY,
         stdout=asyncio.subprocess.PIPE,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 import orjson
 
+from game.session import UserId
 from server.auth.tokens import TokenSigner
-from server.game.session import UserId
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, Player, player
-from tests.ws_peer import text
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, Player, player
+from tests.support.ws_peer import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

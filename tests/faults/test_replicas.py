@@ -6,12 +6,12 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from tests.game_server import running_game
-from tests.players import EXTERNAL, player
-from tests.servers import free_port, running_valkey
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, player
+from tests.support.servers import free_port, running_valkey
 
 if TYPE_CHECKING:
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 def follow(replica: ValkeyServer, master: ValkeyServer) -> None:

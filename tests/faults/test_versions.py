@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tests.game_server import running_game
-from tests.players import EXTERNAL, Player, player, register
-from tests.seeding import seeded_player
-from tests.servers import running_valkey
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, Player, player, register
+from tests.support.seeding import seeded_player
+from tests.support.servers import running_valkey
 
 if TYPE_CHECKING:
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 CONNECTIONS = 6
 ROUNDS = 40

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from persistence.durable.accounts import Account, Accounts
+from game.session import UserId
+from persistence.durable.account_table import Account, Accounts
 from persistence.durable.errors import DurableUnavailable
-from persistence.durable.families import Families, Outcome, RevokedFamily, Rotation
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
-from server.game.session import UserId
+from persistence.durable.token_families import Families, Outcome, RevokedFamily, Rotation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from persistence.durable.pool import Pool
-    from tests.servers import PostgresServer
+    from tests.support.servers import PostgresServer
 
 REFRESH_TTL_S = 604_800
 LIMIT_S = 10.0

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from persistence.audit import AuditTotals, Difference, audit, repair
 from persistence.durable.rows import row_of_session
 from persistence.live.keys import bucket_of, dirty_key, session_key
 from persistence.live.store import Call, LiveStore
-from tests.saving_world import SavingWorld, changed, player, saving_world
+from persistence.recovery.audit import AuditTotals, Difference, audit, repair
+from tests.support.saving_world import SavingWorld, changed, player, saving_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from server.game.session import Session, UserId
-    from tests.servers import ValkeyServer
+    from game.session import Session, UserId
+    from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture

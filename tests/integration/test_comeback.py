@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from persistence.comeback import Comebacks
 from persistence.durable.rows import row_of_session
 from persistence.live.keys import channel, session_key
-from persistence.loading import LoadingTotals
-from tests.saving_world import TTL_S, SavingWorld, player, saving_world, until
+from persistence.recovery.cold_load import LoadingTotals
+from persistence.recovery.reconcile import Comebacks
+from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from game.session import ClientWindow, UserId
 from persistence.durable.errors import DurableUnavailable
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import count_sessions, iterate_records, load_rows
-from server.game.session import ClientWindow, UserId
-from tests.saving_world import SavingWorld, changed, player, saving_world, until
+from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

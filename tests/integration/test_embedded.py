@@ -16,9 +16,9 @@ import psutil
 import pytest
 import redis
 
-from server.embedded import embedded_servers
-from server.settings import Secret, Settings, StartupError
-from tests.servers import fresh_folder
+from runtime.embedded import embedded_servers
+from runtime.settings import Secret, Settings, StartupError
+from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from game.session import UserId
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter
-from persistence.flusher import Pace
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
-from persistence.marks import EVERY_BUCKET, read_due
-from server.game.session import UserId
-from tests.saving_world import TTL_S, SavingWorld, changed, player, saving_world, until
+from persistence.writeback.flusher import Pace
+from persistence.writeback.marks import EVERY_BUCKET, read_due
+from tests.support.saving_world import TTL_S, SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from persistence.durable.rows import Row
     from persistence.durable.sessions import WriteResult
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture

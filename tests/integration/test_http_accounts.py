@@ -11,14 +11,14 @@ import jwt
 import pytest
 
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
-from tests.integration.http_world import World, running
+from tests.support.http_world import World, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
 
-    from tests.servers import PostgresServer, ValkeyServer
+    from tests.support.servers import PostgresServer, ValkeyServer
 
 UNKNOWN = {"status": 1, "message": "invalid user info"}
 NOT_ENOUGH = {"status": 2, "message": "not enough data"}

@@ -15,13 +15,13 @@ import pytest
 from persistence.live.addresses import opener
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneFull, LaneLimits, ReplyLost, pack
-from tests.servers import free_port, running_valkey
+from tests.support.servers import free_port, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from persistence.live.lane_contract import OnReply
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 WAIT_S = 5.0
 CHANNEL = b"user:{1}:1"

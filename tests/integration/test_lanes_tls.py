@@ -16,11 +16,11 @@ from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.lane_contract import LaneDown
 from persistence.live.lanes import Lanes
 from persistence.live.scripts import load_scripts
-from tests import servers
-from tests.game_server import running_game
-from tests.players import EXTERNAL, player, register
-from tests.servers import VALKEY_PROGRAM, ValkeyServer, free_port, fresh_folder, running_valkey
-from tests.tls import Certificate, make_certificate, tls_doors
+from tests.support import servers
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, player, register
+from tests.support.servers import VALKEY_PROGRAM, ValkeyServer, free_port, fresh_folder, running_valkey
+from tests.support.tls import Certificate, make_certificate, tls_doors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from persistence.leases import RANGES, Leases, buckets_of
 from persistence.live.keys import BUCKETS, FLUSHERS_KEY
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
-from tests.saving_world import until
+from persistence.writeback.leases import RANGES, Leases, buckets_of
+from tests.support.saving_world import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 LEASE_MS = 400
 
@@ -110,7 +110,7 @@ async def test_renewing_costs_nothing_most_of_the_time(store: LiveStore, own_val
 
 async def test_a_full_redis_still_grants_leases() -> None:
     """Or nothing could be flushed, and nothing would ever be freed."""
-    from tests.servers import running_valkey  # noqa: PLC0415 - one test needs it
+    from tests.support.servers import running_valkey  # noqa: PLC0415 - one test needs it
 
     with running_valkey("--maxmemory", "1") as server:
         async with open_store(server.url, "test", load_scripts()) as store:

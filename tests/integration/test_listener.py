@@ -15,7 +15,7 @@ from server.http.connection import HttpLimits
 from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Route
 from server.listener import Listener, PortLimits
-from tests.integration.http_world import listening
+from tests.support.http_world import listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable

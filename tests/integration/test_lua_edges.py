@@ -10,25 +10,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from game.accrual import AWAY_S
+from game.achievements import ACHIEVEMENTS, packed_achievements
+from game.limit import Limit
+from game.rules import Tag
+from game.session import ClientWindow, Session, UserId
 from persistence.live.hashes import numbers_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.scripts import load_scripts
-from server.game.accrual import AWAY_S
-from server.game.achievements import ACHIEVEMENTS, packed_achievements
-from server.game.limit import Limit
-from server.game.rules import Tag
-from server.game.session import ClientWindow, Session, UserId
-from tests.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
-from tests.live_hash import with_values
-from tests.looped import Staff, jumped
-from tests.twins import Twins
-from tests.wire import CLOCK_KEY, Wire, connected, load_for_test
+from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
+from tests.support.live_hash import with_values
+from tests.support.looped import Staff, jumped
+from tests.support.twins import Twins
+from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from persistence.live.scripts import Script
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 NOW_US: Final = 1_764_000_000_123_456
 CAP_S: Final = 28_800

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from game.achievements import ACHIEVEMENTS, packed_achievements
+from game.limit import UNLIMITED, Limit
+from game.rules import Tag
+from game.session import ClientWindow, Session, UserId
 from persistence.live.keys import channel
-from server.game.achievements import ACHIEVEMENTS, packed_achievements
-from server.game.limit import UNLIMITED, Limit
-from server.game.rules import Tag
-from server.game.session import ClientWindow, Session, UserId
-from tests.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
-from tests.twins import Twins
-from tests.wire import Wire, connected, load_for_test
+from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
+from tests.support.twins import Twins
+from tests.support.wire import Wire, connected, load_for_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from persistence.live.scripts import Script
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 Item = TypeVar("Item")
 

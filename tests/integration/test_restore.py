@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from game.session import UserId
 from persistence.durable.rows import row_of_session
-from persistence.restore import restore, restore_users
-from server.game.session import UserId
-from tests.saving_world import TTL_S, SavingWorld, player, saving_world
+from persistence.recovery.restore import restore, restore_users
+from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture

@@ -11,19 +11,19 @@ import pytest
 import redis
 import redis.asyncio
 
+from game.session import UserId
 from persistence.live.keys import channel, revoked_key
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, LiveUnavailable, open_store
 from persistence.live.throttle import AttemptLog
-from server.auth.refusals import TooManyAttempts
+from server.auth.errors import TooManyAttempts
 from server.auth.throttle import WINDOW_S, Throttle
-from server.game.session import UserId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 ACCESS_TTL_S = 900
 LIMIT_S = 5.0

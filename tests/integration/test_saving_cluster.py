@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from persistence.audit import AuditTotals, audit
+from game.session import UserId
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter, load_rows
-from persistence.flusher import Flusher
-from persistence.leases import RANGES, Leases
 from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import bucket_of, dirty_key, session_key
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
-from persistence.restore import restore
-from persistence.saving import Saver
-from server.game.session import UserId
-from tests.saving_world import player
+from persistence.recovery.audit import AuditTotals, audit
+from persistence.recovery.restore import restore
+from persistence.writeback.batch import Saver
+from persistence.writeback.flusher import Flusher
+from persistence.writeback.leases import RANGES, Leases
+from tests.support.saving_world import player
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from persistence.durable.rows import row_of_session
-from tests.saving_world import SavingWorld, player, saving_world, until
+from tests.support.saving_world import SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30

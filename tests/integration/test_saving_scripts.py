@@ -9,14 +9,14 @@ import hiredis
 import pytest
 import redis.asyncio
 
+from game.session import Session, UserId
 from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, expect, open_store
-from server.game.session import Session, UserId
-from tests.live_hash import by_name
-from tests.saving_world import player
-from tests.servers import running_valkey
+from tests.support.live_hash import by_name
+from tests.support.saving_world import player
+from tests.support.servers import running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

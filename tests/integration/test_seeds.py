@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from game.catalogue import UpgradeId
 from persistence.durable import catalogue
 from persistence.durable.catalogue import CatalogueError, UpgradeEntry
 from persistence.durable.errors import DurableUnavailable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect, open_pool
+from runtime.embedded import embedded_servers
+from runtime.settings import read_settings
 from seeds.files import LEVELS, UPGRADES, read_catalogue, read_levels, read_upgrades
 from seeds.start import seed_if_empty
-from server.embedded import embedded_servers
-from server.game.catalogue import UpgradeId
-from server.settings import read_settings
-from tests.servers import fresh_folder
+from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 if TYPE_CHECKING:
-    from tests.servers import ValkeyServer
+    from tests.support.servers import ValkeyServer
 
 
 def test_valkey_keeps_what_was_written_through_a_crash(own_valkey: ValkeyServer) -> None:

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from game.achievements import ACHIEVEMENTS, packed_achievements
+from game.session import Session, UserId
 from persistence.live.hashes import fields_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
 from persistence.live.sessions import MARK_AFTER_MS, packed_boosts, packed_changes, packed_levels
-from server.game.achievements import ACHIEVEMENTS, packed_achievements
-from server.game.session import Session, UserId
-from tests.game_catalogue import CATALOGUE, CHANGED, SANDWICH
-from tests.live_hash import by_name, with_values
-from tests.servers import ValkeyServer, running_valkey
-from tests.wire import CLOCK_KEY, Wire, connected, load_for_test
+from tests.support.game_catalogue import CATALOGUE, CHANGED, SANDWICH
+from tests.support.live_hash import by_name, with_values
+from tests.support.servers import ValkeyServer, running_valkey
+from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from game.catalogue import Catalogue
     from persistence.live.scripts import Script
-    from server.game.catalogue import Catalogue
 
 CAP_S: Final = 28_800
 TTL_S: Final = 1200

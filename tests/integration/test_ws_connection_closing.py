@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 from server.protocol.close_codes import CloseCode
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
-from tests.ws_peer import WAIT_S, close_frame, connected, masked, more, raw_frame, text
+from tests.support.ws_peer import WAIT_S, close_frame, connected, masked, more, raw_frame, text
 
 
 @pytest.mark.parametrize(

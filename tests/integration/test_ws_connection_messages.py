@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from server.protocol.close_codes import CloseCode
 from server.ws.frames import is_utf8
 from server.ws.limits import ConnectionLimits
-from tests.ws_peer import close_frame, connected, masked, more, raw_frame, text
+from tests.support.ws_peer import close_frame, connected, masked, more, raw_frame, text
 
 if TYPE_CHECKING:
     from server.ws.connection import Connection

@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
-from tests.ws_peer import HEADERS, WAIT_S, Recorder, connected, upgrade_request
+from tests.support.ws_peer import HEADERS, WAIT_S, Recorder, connected, upgrade_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import httpx
 import orjson
 
-from tests.players import PASSWORD, register
-from tests.security.raw import HANDSHAKE, answers_in, everything_after, quiet_log
+from tests.support.players import PASSWORD, register
+from tests.support.raw_http import HANDSHAKE, answers_in, everything_after, quiet_log
 
 if TYPE_CHECKING:
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 HOST = b"Host: h\r\n"
 JSON = HOST + b"Content-Type: application/json\r\n"

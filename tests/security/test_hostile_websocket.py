@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.players import player, register
-from tests.security.raw import HANDSHAKE, everything_after, quiet_log
-from tests.ws_peer import masked, more, raw_frame, text
+from tests.support.players import player, register
+from tests.support.raw_http import HANDSHAKE, everything_after, quiet_log
+from tests.support.ws_peer import masked, more, raw_frame, text
 
 if TYPE_CHECKING:
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 MIB = 1024 * 1024
 DEAF = 20

@@ -11,14 +11,14 @@ import httpx
 import pytest
 import redis
 
-from tests.game_server import running_game
-from tests.players import EXTERNAL, PASSWORD, player, register
-from tests.servers import ValkeyServer, running_valkey
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, PASSWORD, player, register
+from tests.support.servers import ValkeyServer, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 NAMES = (
     "x:y",

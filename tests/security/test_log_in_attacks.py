@@ -11,8 +11,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, PASSWORD, Player, player, register
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, PASSWORD, Player, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

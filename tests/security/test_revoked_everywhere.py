@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from tests.e2e.test_errors import close_code
-from tests.game_server import running_game
-from tests.players import EXTERNAL, PASSWORD, Player, player, register
+from tests.support.game_server import running_game
+from tests.support.players import EXTERNAL, PASSWORD, Player, player, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from websockets.asyncio.client import ClientConnection
 
-    from tests.game_server import GameServer
+    from tests.support.game_server import GameServer
 
 CLOSED_WITHIN_S = 2.0
 REVOKED = 4001

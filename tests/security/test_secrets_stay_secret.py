@@ -9,9 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.game_server import GameServer, running_game
-from tests.players import EXTERNAL, player
-from tests.security.raw import HANDSHAKE, everything_after
+from tests.support.game_server import GameServer, running_game
+from tests.support.players import EXTERNAL, player
+from tests.support.raw_http import HANDSHAKE, everything_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from server.auth.acceptable import (
     require_acceptable_email,
     require_acceptable_password,
 )
-from server.auth.refusals import NotAcceptable
+from server.auth.errors import NotAcceptable
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The promises of the rules about pacing, held by a simulated player against the seeded catalogue.
 
-The player clicks 5 times a second without a break; see scripts/simulation.py and docs/balance.md. Three
-hands of different unsteadiness play.
+The player clicks 5 times a second without a break; see scripts/simulate/simulation.py and docs/balance.md.
+Three hands of different unsteadiness play.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.simulation import outlook, simulate
+from game.catalogue import BoostType, Catalogue
+from scripts.simulate.simulation import outlook, simulate
 from seeds.files import read_catalogue
-from server.game.catalogue import BoostType, Catalogue
 
 if TYPE_CHECKING:
-    from scripts.course import Course
+    from scripts.simulate.course import Course
 
 MINUTE_S = 60
 HOUR_S = 3600

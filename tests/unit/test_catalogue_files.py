@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from game.catalogue import BoostType, UpgradeType
 from seeds.files import LEVELS, UPGRADES, SeedFileError, read_catalogue, read_levels, read_upgrades
-from server.game.catalogue import BoostType, UpgradeType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from game import rules
+from game.rules import LiveSession
+from game.session import Session, UserId
 from scripts.chaos.plan import Kind, plan
 from scripts.chaos.players import Player, first_session
 from scripts.chaos.verdict import Verdict, judge
 from scripts.clicker.accounts import PasswordAccount
 from scripts.clicker.book import Entry
 from seeds.files import read_catalogue
-from server.game import rules
-from server.game.rules import LiveSession
-from server.game.session import Session, UserId
 
 CATALOGUE = read_catalogue("en")
 USER = UserId(7)

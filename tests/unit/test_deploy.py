@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
-from server.settings import Settings, read_settings
+from runtime.settings import Settings, read_settings
 
 ROOT: Final = Path(__file__).parent.parent.parent
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -150,7 +150,16 @@ def test_the_image_passes_the_linter() -> None:
 def test_the_image_holds_no_secret_and_needs_no_env_file() -> None:
     """Only named folders are copied, and nothing else even reaches the build."""
     copied = [line.split()[-2] for line in _instructions("COPY")]
-    assert copied == ["requirements.lock", "/venv", "server", "persistence", "seeds", "scripts"]
+    assert copied == [
+        "requirements.lock",
+        "/venv",
+        "game",
+        "runtime",
+        "server",
+        "persistence",
+        "seeds",
+        "scripts",
+    ]
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
     assert rules[0] == "*"

@@ -9,15 +9,15 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import validate
 
-from scripts.asyncapi import request_data, title
-from scripts.describe import stale
-from scripts.openapi import routes
-from scripts.wire_shapes import PUSHES, RESPONSES
+from scripts.describe.__main__ import stale
+from scripts.describe.asyncapi import request_data, title
+from scripts.describe.openapi import routes
+from scripts.describe.wire_shapes import PUSHES, RESPONSES
 from server.protocol import messages
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import Refused, parse
 from server.protocol.results import COPIES
-from tests.doc_examples import read_document, wire_schema
+from tests.support.doc_examples import read_document, wire_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from dotenv import dotenv_values
 
-from scripts.licences import PAGE as LICENCES
-from scripts.licences import rendered
-from server.settings import Secret, Settings
-from tests.doc_examples import DOCS
+from runtime.settings import Secret, Settings
+from scripts.describe.licences import PAGE as LICENCES
+from scripts.describe.licences import rendered
+from tests.support.doc_examples import DOCS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,8 @@ def test_the_example_of_an_env_file_has_every_setting() -> None:
 def _events() -> set[str]:
     """The events that the server and what it stands on log as a warning or worse."""
     found = set()
-    for path in [*ROOT.glob("server/**/*.py"), *ROOT.glob("persistence/**/*.py")]:
+    folders = ("server", "persistence", "runtime")
+    for path in (path for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
@@ -116,5 +117,5 @@ def _anchors(page: Path) -> set[str]:
 
 
 def test_the_licences_are_those_of_the_lock() -> None:
-    """The page is what `python -m scripts.licences` writes."""
+    """The page is what `python -m scripts.describe.licences` writes."""
     assert rendered() == LICENCES.read_text(encoding="utf-8")

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from scripts.asyncapi import title
-from server.game.errors import REFUSALS
+from game.errors import REFUSALS
+from scripts.describe.asyncapi import title
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import REQUEST_TYPES, Refused, parse
-from tests.doc_examples import DOCS, Block, blocks, difference, wire_schema
+from tests.support.doc_examples import DOCS, Block, blocks, difference, wire_schema
 
 ENGLISH = "protocol.md"
 RUSSIAN = "protocol.ru.md"

@@ -6,13 +6,13 @@ from typing import Final, cast
 
 import pytest
 
-from server.game import rules
-from server.game.catalogue import Boost, BoostType, Names, Upgrade, UpgradeId, UpgradeType
-from server.game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of
-from server.game.rules import LiveSession
-from server.game.session import Session, UserId
-from tests.doc_examples import Block, blocks
-from tests.game_catalogue import CATALOGUE
+from game import rules
+from game.catalogue import Boost, BoostType, Names, Upgrade, UpgradeId, UpgradeType
+from game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of
+from game.rules import LiveSession
+from game.session import Session, UserId
+from tests.support.doc_examples import Block, blocks
+from tests.support.game_catalogue import CATALOGUE
 
 NOW_MS: Final = 1_800_000_000_000
 OFFLINE_CAP_S: Final = 28_800

@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.http.account_routes import account_routes
-from server.metrics import LATENCY_BUCKETS_S, Durations, RequestMetrics
 from server.observability.exporter import Exporter
 from server.observability.exposition import merged
-from server.observability.families import Families
 from server.observability.folder import workers_folder
+from server.observability.metric_families import Families
+from server.observability.metrics import LATENCY_BUCKETS_S, Durations, RequestMetrics
 from server.observability.siblings import Siblings
 from server.observability.traffic import ROUTES
-from tests.servers import fresh_folder
+from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pytest
     from prometheus_client.metrics_core import Metric
 
-    from server.auth.accounts import Accounts
+    from server.auth.account_service import Accounts
 
 
 class _Made:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.http.error_answers import BodyRefused, NotEnoughData
 from server.http.forms import read_fields
 from server.http.messages import HttpRequest
-from server.http.refusals import BodyRefused, NotEnoughData
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"

@@ -9,7 +9,7 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from server.game.errors import InvalidMessage, UnknownRequest
+from game.errors import InvalidMessage, UnknownRequest
 from server.protocol.messages import (
     MAX_CLIENT_CHARS,
     MAX_COUNT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.settings import MOST, Settings, StartupError, read_settings
+from runtime.settings import MOST, Settings, StartupError, read_settings
 
 VARIABLES = (
     "DB_CONNECTION",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from game.session import ClientWindow, Session, UserId
 from persistence.durable.rows import row_of_hash, row_of_session
 from persistence.live.hashes import (
     PACKED_RATES,
@@ -24,8 +25,7 @@ from persistence.live.hashes import (
     unpacked_window,
     window_of_text,
 )
-from server.game.session import ClientWindow, Session, UserId
-from tests.live_hash import with_values
+from tests.support.live_hash import with_values
 
 NANS = struct.pack("<4d", *[float("nan")] * 4)
 AMOUNT = st.one_of(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from server.game.accrual import accrue
-from server.game.catalogue import BoostType
-from server.game.idle import Kitchen, income
-from server.game.rates import Rates
-from server.game.session import Session, UserId
-from tests.looped import Gains, Staff, jumped, looped
+from game.accrual import accrue
+from game.catalogue import BoostType
+from game.idle import Kitchen, income
+from game.rates import Rates
+from game.session import Session, UserId
+from tests.support.looped import Gains, Staff, jumped, looped
 
 EXACT: Final = 2**53
 BEYOND: Final = 1e-12

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from server.logs import Sparingly, configure_logs
-from server.settings import Settings
-from tests.game_server import REPOSITORY
+from runtime.logs import Sparingly, configure_logs
+from runtime.settings import Settings
+from tests.support.game_server import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def test_a_crowd_writes_few_lines() -> None:
 
 def _events() -> Iterator[tuple[str, str]]:
     """Find the level and the event of each line that the server can write."""
-    for folder in ("server", "persistence", "seeds"):
+    for folder in ("server", "persistence", "seeds", "runtime"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 match node:

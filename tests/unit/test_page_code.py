@@ -9,12 +9,12 @@ import shutil
 import subprocess
 from typing import Any, Final
 
-from server.game.errors import Refusal
-from server.game.rates import price_of
-from server.game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
-from server.game.session import Session, UserId
-from tests.game_catalogue import CATALOGUE, LEVEL_XP
-from tests.game_server import REPOSITORY
+from game.errors import Refusal
+from game.rates import price_of
+from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
+from game.session import Session, UserId
+from tests.support.game_catalogue import CATALOGUE, LEVEL_XP
+from tests.support.game_server import REPOSITORY
 
 WEB: Final = REPOSITORY / "server" / "web"
 WEB_TESTS: Final = REPOSITORY / "tests" / "web"

@@ -8,8 +8,8 @@ import threading
 import bcrypt
 import pytest
 
+from server.auth.errors import Busy
 from server.auth.passwords import PasswordHasher
-from server.auth.refusals import Busy
 
 COST = 5
 PASSWORD = "correct horse"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from game.catalogue import UpgradeId, UpgradeType
 from seeds.files import read_catalogue
-from server.game.catalogue import UpgradeId, UpgradeType
 from server.protocol.results import upgrades
-from tests.game_catalogue import CATALOGUE, CHANGED
+from tests.support.game_catalogue import CATALOGUE, CHANGED
 
 if TYPE_CHECKING:
-    from server.game.catalogue import Catalogue
+    from game.catalogue import Catalogue
 
 
 def lists(packed: bytes, catalogue: Catalogue = CATALOGUE) -> dict[str, list[dict[str, Any]]]:

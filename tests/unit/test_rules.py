@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.game import rules
-from server.game.arithmetic import EXACT, LIMIT, ceiling, half_up
-from server.game.catalogue import BoostType, Catalogue, UpgradeType
-from server.game.errors import (
+from game import rules
+from game.arithmetic import EXACT, LIMIT, ceiling, half_up
+from game.catalogue import BoostType, Catalogue, UpgradeType
+from game.errors import (
     NoDish,
     NoDishes,
     NotEnoughMoney,
@@ -21,11 +21,11 @@ from server.game.errors import (
     UpgradeLocked,
     UpgradeNotFound,
 )
-from server.game.outcomes import Bought, Cooked, Reset, Risen, Sold, Unrisen
-from server.game.rates import UNAFFORDABLE, price_of
-from server.game.rules import LiveSession
-from server.game.session import Session, UserId
-from tests.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH, upgrade
+from game.outcomes import Bought, Cooked, Reset, Risen, Sold, Unrisen
+from game.rates import UNAFFORDABLE, price_of
+from game.rules import LiveSession
+from game.session import Session, UserId
+from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.game import clients, errors, rules
-from server.game.achievements import ACHIEVEMENTS, Counter, packed_achievements
-from server.game.limit import Limit, draw
-from server.game.rules import LiveSession, Tag
-from server.game.session import Session, UserId
-from tests.game_catalogue import CATALOGUE, SANDWICH
+from game import clients, errors, rules
+from game.achievements import ACHIEVEMENTS, Counter, packed_achievements
+from game.limit import Limit, draw
+from game.rules import LiveSession, Tag
+from game.session import Session, UserId
+from tests.support.game_catalogue import CATALOGUE, SANDWICH
 
 NOW_US: Final = 1_764_000_000_000_000
 NOW_S: Final = NOW_US // 1_000_000

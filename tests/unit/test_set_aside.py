@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from persistence.set_aside import MOST_USERS, SetAside
-from server.game.session import UserId
+from game.session import UserId
+from persistence.writeback.quarantine import MOST_USERS, SetAside
 
 
 def test_the_wait_doubles_up_to_ten_minutes() -> None:

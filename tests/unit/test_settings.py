@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.settings import Secret, Settings, StartupError, read_settings
+from runtime.settings import Secret, Settings, StartupError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

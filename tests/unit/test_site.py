@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from server.auth.refusals import Busy
+from server.auth.errors import Busy
 from server.http.cors import Origins
 from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import FullHouse, Route, Website

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from game.session import UserId
 from server.auth.tokens import (
     ACCESS_TTL_S,
     REFRESH_TTL_S,
@@ -18,7 +19,6 @@ from server.auth.tokens import (
     TokenPair,
     TokenSigner,
 )
-from server.game.session import UserId
 
 ACCESS, REFRESH, OLD = "a" * 32, "r" * 32, "o" * 32
 NOW_S = 1_700_000_000

@@ -12,15 +12,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from server.auth.refusals import CredentialsInvalid
+from server.auth.errors import CredentialsInvalid
 from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Route
 from server.observability.spans import Spans
-from tests.game_server import REPOSITORY
+from tests.support.game_server import REPOSITORY
 
 if TYPE_CHECKING:
-    from persistence.loading import Loader
-    from persistence.saving import Saver
+    from persistence.recovery.cold_load import Loader
+    from persistence.writeback.batch import Saver
     from server.ws.handlers import Handlers
 
 SECRET = "pepper@example.com"
@@ -126,8 +126,8 @@ sys.meta_path.insert(0, Hidden())
 OPEN = """
 from contextlib import AsyncExitStack
 import server.app
-from server.settings import Settings
-from server.tracing import open_tracing
+from runtime.settings import Settings
+from server.observability.tracing import open_tracing
 tracing = open_tracing(Settings(trace_endpoint={endpoint!r}), AsyncExitStack())
 print(type(tracing).__name__, "server.observability.spans" in sys.modules)
 """

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
 from server.protocol.close_codes import CloseCode
-from server.ws.judge import Judge
+from server.ws.library_protocol import Judge
 from server.ws.limits import ConnectionLimits
 
 

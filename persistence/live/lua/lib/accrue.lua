@@ -1,5 +1,5 @@
 -- Pays passive income for the whole seconds since `accrued_at`: in the table only, whoever called decides whether to write it.
--- Twin of server/game/accrual.py.
+-- Twin of game/accrual.py.
 
 -- Adds to the session: `moved` (there was income to reckon with), `paid` (1 when it changed anything), `away` (what a gap of
 -- 10 s or more earned: seconds, money, dishes, xp).

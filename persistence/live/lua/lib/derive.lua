@@ -1,4 +1,4 @@
--- What follows from the persistent fields and the sums of boosts. Twin of server/game/rates.py; needs product.
+-- What follows from the persistent fields and the sums of boosts. Twin of game/rates.py; needs product.
 
 -- Dishes for one cook.
 local function cook_gain(dPc, dM)

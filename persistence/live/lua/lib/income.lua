@@ -1,4 +1,4 @@
--- Passive income of many seconds at once. Twin of server/game/idle.py, which says why it is exact.
+-- Passive income of many seconds at once. Twin of game/idle.py, which says why it is exact.
 local SETTLING_RUNS, CYCLE_RUNS = 4, 3
 
 -- At most so many runs of equal seconds (waiting, one sell of all there is, or full sells), fewer when no seconds are left or there

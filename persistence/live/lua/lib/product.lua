@@ -1,4 +1,4 @@
--- Products of whole factors, exact where a double can hold their quotient. Twin of server/game/arithmetic.py; needs amounts.
+-- Products of whole factors, exact where a double can hold their quotient. Twin of game/arithmetic.py; needs amounts.
 
 -- One more factor onto q * divisor + r. Once q fills a double, r is below its last digit.
 local function times(divisor, q, r, factor)

@@ -1,0 +1,99 @@
+"""Passive income since it was last paid. Twin of `persistence/live/lua/lib/accrue.lua`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from game.arithmetic import saturated
+from game.idle import income
+
+if TYPE_CHECKING:
+    from game.rates import Rates
+    from game.session import Session
+
+AWAY_S: Final = 10
+"""A gap of this length that earned something is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accrued:
+    """The amounts of a session once income is paid; `apply` writes them.
+
+    `moved`: there were seconds with income to reckon with. `paid`: it changed an amount. `away`: what a gap
+    of AWAY_S or more earned, as seconds, money, dishes, xp.
+    """
+
+    accrued_at_ms: int
+    money: float
+    dishes: float
+    xp: float
+    accumulated: float
+    cooked: float
+    earned: float
+    moved: bool
+    paid: bool
+    away: tuple[int, float, float, float] | None
+
+    def apply(self, session: Session) -> None:
+        """Pay: write the amounts, and add what a long gap earned to what is still to be shown."""
+        session.accrued_at_ms = self.accrued_at_ms
+        session.money = self.money
+        session.dishes = self.dishes
+        session.xp = self.xp
+        session.accumulated = self.accumulated
+        session.cooked = self.cooked
+        session.earned = self.earned
+        if self.away is not None:
+            seconds, money, dishes, xp = session.offline or (0, 0.0, 0.0, 0.0)
+            session.offline = (
+                seconds + self.away[0],
+                money + self.away[1],
+                dishes + self.away[2],
+                xp + self.away[3],
+            )
+
+
+def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
+    """Reckon passive income for the whole seconds since it was last paid, at most `cap_s`. Changes nothing.
+
+    The part of a second that is left over is kept for the next time; what the cap cuts off is not. Time that
+    seems to run backwards counts as none.
+    """
+    gap_ms = now_ms - session.accrued_at_ms
+    seconds = max(0, min(gap_ms // 1000, cap_s))
+    accrued_at_ms = now_ms - gap_ms % 1000 if gap_ms >= 1000 else session.accrued_at_ms  # noqa: PLR2004 - a second
+    if gap_ms < 1000 or not rates.passive:  # noqa: PLR2004 - a second
+        return Accrued(
+            accrued_at_ms=accrued_at_ms,
+            money=session.money,
+            dishes=session.dishes,
+            xp=session.xp,
+            accumulated=session.accumulated,
+            cooked=session.cooked,
+            earned=session.earned,
+            moved=False,
+            paid=False,
+            away=None,
+        )
+    earned = income(float(seconds), session.dishes, rates.kitchen(session.boost))
+    money = saturated(session.money + earned.money)
+    xp = saturated(session.xp + earned.sells * rates.xp_per_passive_sell + seconds * rates.xp_per_second)
+    accumulated = saturated(session.accumulated + seconds * rates.stars_per_second)
+    before = (session.money, session.dishes, session.xp, session.accumulated)
+    paid = (money, earned.dishes, xp, accumulated) != before
+    long = paid and seconds >= AWAY_S
+    return Accrued(
+        accrued_at_ms=accrued_at_ms,
+        money=money,
+        dishes=earned.dishes,
+        xp=xp,
+        accumulated=accumulated,
+        cooked=saturated(session.cooked + seconds * rates.dishes_per_second),
+        earned=saturated(session.earned + earned.money),
+        moved=True,
+        paid=paid,
+        away=(seconds, money - session.money, earned.dishes - session.dishes, xp - session.xp)
+        if long
+        else None,
+    )

@@ -1,0 +1,1 @@
+"""Sessions come back: cold load, restore, reconcile, and the audit that compares."""

@@ -1,0 +1,136 @@
+"""Sessions from PostgreSQL into Redis, in bulk: never over one that is as new, but over an older one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, cast
+
+from game.session import UserId
+from persistence.durable.rows import fields_of_record
+from persistence.durable.sessions import iterate_records, load_records
+from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from persistence.durable.pool import Pool
+    from persistence.live.store import LiveStore
+
+_SESSIONS_A_CALL: Final = 16
+_CALLS_AT_ONCE: Final = 16
+_BATCH: Final = 1000
+# While one reads from PostgreSQL and one packs, Redis works for the third.
+_LEAST_WORKERS: Final = 3
+RESTORE_CONNECTIONS: Final = 12
+"""To Redis, for who restores all: six make it 1.1 to 1.5 times the sessions a second of one, twelve 1.0 to
+1.2 times six. A click behind them waits for what Redis reads of each at once: 250 sessions, 5 ms."""
+
+
+class Word(StrEnum):
+    """What `load` made of a session."""
+
+    LOADED = "loaded"
+    EXISTS = "exists"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class Restored:
+    """How many sessions were `loaded`, `kept` as they were (as new or newer), or refused by a full Redis."""
+
+    loaded: int = 0
+    kept: int = 0
+    refused: int = 0
+
+    @property
+    def seen(self) -> int:
+        """How many saved sessions were read."""
+        return self.loaded + self.kept + self.refused
+
+
+async def load_newer(
+    store: LiveStore, records: Sequence[asyncpg.Record], session_ttl_s: int
+) -> dict[UserId, Word]:
+    """Load saved sessions where Redis has none or an older one; their connections elsewhere are told.
+
+    Each session is one atomic step; safe to repeat. Raises LiveUnavailable: some may be loaded, call again.
+    """
+    words: dict[UserId, Word] = {}
+    groups = store.groups(records, lambda record: bucket_of(record["user_id"]), _SESSIONS_A_CALL)
+    for at in range(0, len(groups), _CALLS_AT_ONCE):
+        some = groups[at : at + _CALLS_AT_ONCE]
+        calls = []
+        for place, group in some:
+            keys: list[str] = []
+            args: list[str | bytes | int] = ["newer", session_ttl_s, store.origin]
+            for record in group:
+                user_id = UserId(record["user_id"])
+                keys += (session_key(user_id), load_key(user_id), dirty_key(bucket_of(user_id)))
+                fields = fields_of_record(record)
+                args += (user_id, channel(user_id), "", record["version"], len(fields), *fields)
+            calls.append(store.script("load", place, keys, args))
+        for (_, group), reply in zip(some, await store.run(calls), strict=True):
+            if isinstance(reply, list):
+                outcomes = [Word(word.decode()) for word in cast("list[bytes]", reply)]
+            else:
+                # A full Redis refuses a call as a whole, before it does anything.
+                outcomes = [Word.REFUSED] * len(group)
+            words.update(zip((UserId(record["user_id"]) for record in group), outcomes, strict=True))
+    return words
+
+
+async def restore(
+    store: LiveStore,
+    pool: Pool,
+    session_ttl_s: int,
+    *,
+    active_since: datetime | None = None,
+    on_progress: Callable[[Restored], None] = lambda _: None,
+) -> Restored:
+    """Load all saved sessions, or those saved since a moment. Safe to repeat and to interrupt.
+
+    Raises LiveUnavailable or DurableUnavailable: what was loaded until then stays.
+    """
+    restored = Restored()
+    batches = iterate_records(pool, active_since=active_since, batch=_BATCH)
+    reading = asyncio.Lock()
+
+    async def work() -> None:
+        while True:
+            async with reading:
+                records = await anext(batches, None)
+            if records is None:
+                return
+            _count(restored, await load_newer(store, records, session_ttl_s))
+            on_progress(restored)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(store.connections, _LEAST_WORKERS)):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        # One is enough to say what to do, and the workers fail alike.
+        raise failures.exceptions[0] from None
+    return restored
+
+
+async def restore_users(
+    store: LiveStore, pool: Pool, session_ttl_s: int, user_ids: Sequence[UserId]
+) -> Restored:
+    """Load the saved sessions of some users; those who have none are passed over."""
+    restored = Restored()
+    records = [record for record in await load_records(pool, user_ids) if record["user_id"] is not None]
+    _count(restored, await load_newer(store, records, session_ttl_s))
+    return restored
+
+
+def _count(restored: Restored, words: dict[UserId, Word]) -> None:
+    outcomes = list(words.values())
+    restored.loaded += outcomes.count(Word.LOADED)
+    restored.kept += outcomes.count(Word.EXISTS)
+    restored.refused += outcomes.count(Word.REFUSED)

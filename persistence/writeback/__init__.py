@@ -1,0 +1,1 @@
+"""Write-behind: dirty sessions go to PostgreSQL in batches."""

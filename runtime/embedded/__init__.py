@@ -1,0 +1,64 @@
+"""Real Valkey and PostgreSQL beside the server, where no external ones are named.
+
+They run in process groups of their own, so that Ctrl-C reaches only the server, which stops them when it
+ends. Where the server was killed they play on, and the next start adopts them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from runtime.embedded.folder import held_folder
+from runtime.embedded.keeper import Keeper
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.valkey import EmbeddedValkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runtime.embedded.folder import DataFolder
+    from runtime.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def embedded_servers(settings: Settings, *, on_loss: Callable[[], None]) -> Iterator[Settings]:
+    """Run what is not external until the block ends; the settings it gives name all of it.
+
+    Raises StartupError where DATA_DIR is in use or a server does not start. One that dies later is started
+    again; where that fails for good, `on_loss` is called once, from a thread, and must end the process.
+    """
+    if not (settings.embeds_postgres or settings.embeds_redis):
+        yield settings
+        return
+    with held_folder(settings.data_dir) as folder:
+        valkey = EmbeddedValkey(folder) if settings.embeds_redis else None
+        postgres = EmbeddedPostgres(folder) if settings.embeds_postgres else None
+        keepers = [Keeper(server, on_loss) for server in (valkey, postgres) if server is not None]
+        with contextlib.ExitStack() as stopping:
+            started_s = time.monotonic()
+            for keeper in keepers:
+                stopping.callback(keeper.stop)
+                keeper.launch()
+            for keeper in keepers:
+                keeper.wait_until_ready()
+            _log.info("embedded_servers_started", ms=round(1000 * (time.monotonic() - started_s)))
+            yield _filled(settings, folder, valkey, postgres)
+
+
+def _filled(
+    settings: Settings, folder: DataFolder, valkey: EmbeddedValkey | None, postgres: EmbeddedPostgres | None
+) -> Settings:
+    return dataclasses.replace(
+        settings,
+        redis_connection=settings.redis_connection if valkey is None else valkey.connection,
+        db_connection=settings.db_connection if postgres is None else postgres.connection,
+        access_token_secrets=settings.access_token_secrets or (folder.secret("access_token_secret"),),
+        refresh_token_secrets=settings.refresh_token_secrets or (folder.secret("refresh_token_secret"),),
+    )

@@ -1,0 +1,1 @@
+"""Descriptions for machines, made from the code: OpenAPI, AsyncAPI, licences."""

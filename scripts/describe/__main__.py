@@ -1,0 +1,69 @@
+"""Write docs/openapi.yaml and docs/asyncapi.yaml: `python -m scripts.describe`; `--check` only compares.
+
+Both are made from what the code itself checks by, so nothing in them is written twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from scripts.describe import asyncapi, openapi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+_HEAD: Final = "# Made by `python -m scripts.describe` from the code; changes here are lost.\n"
+_DOCUMENTS: Final[dict[str, Callable[[], dict[str, object]]]] = {
+    "openapi.yaml": openapi.describe,
+    "asyncapi.yaml": asyncapi.describe,
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes every value where it stands: no anchors, which readers of diffs stumble over."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
+        """Never refer to an earlier value."""
+        return True
+
+
+def rendered() -> dict[str, str]:
+    """Return the text of each document by its file's name."""
+    return {
+        name: _HEAD
+        + yaml.dump(describe(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, indent=2)
+        for name, describe in _DOCUMENTS.items()
+    }
+
+
+def stale(folder: Path = DOCS) -> list[str]:
+    """Return the names of the files that are not what the code says, or missing."""
+    return [
+        name
+        for name, text in rendered().items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def main() -> int:
+    """Run the command; 1 when `--check` found a stale file."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.describe", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
+    if parser.parse_args().check:
+        names = stale()
+        for name in names:
+            print(f"docs/{name} is stale: run `python -m scripts.describe`", file=sys.stderr)
+        return 1 if names else 0
+    for name, text in rendered().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

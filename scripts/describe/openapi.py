@@ -1,0 +1,233 @@
+"""The description of HTTP as OpenAPI 3.1, made from the routes that the server serves. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from scripts.describe.wire_shapes import Schema, shape
+from server.auth.acceptable import MAX_EMAIL_CHARACTERS, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS
+from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
+from server.http.account_routes import account_routes
+from server.http.connection import HttpLimits
+from server.http.heads import WEBSOCKET_PATH
+from server.http.messages import STATUS_INTERNAL, STATUS_MALFORMED, STATUS_UNAVAILABLE
+from server.http.service_routes import Condition, Readiness, service_routes
+
+if TYPE_CHECKING:
+    from server.auth.account_service import Accounts
+    from server.http.routes import Route
+
+_BODY_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+_SOME_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
+_EMAIL: Final[Schema] = {
+    "type": "string",
+    "format": "email",
+    "maxLength": MAX_EMAIL_CHARACTERS,
+    "description": "As HTML's type=email has it, with a dot in its domain; compared without regard to case.",
+}
+_PASSWORD: Final[Schema] = {
+    "type": "string",
+    "minLength": MIN_PASSWORD_CHARACTERS,
+    "maxLength": MAX_PASSWORD_BYTES,
+    "description": f"At most {MAX_PASSWORD_BYTES} bytes in UTF-8.",
+}
+
+_FAILURES: Final = {
+    "Malformed": (STATUS_MALFORMED, "No request of this contract."),
+    "Unauthorized": (1, "The bearer token or the password is not good."),
+    "Incomplete": (
+        2,
+        "A field is missing or empty (status 2), not acceptable (5), or the body is malformed (8).",
+    ),
+    "Exists": (3, "The e-mail address has an account."),
+    "TooMany": (4, "Too many failures lately; Retry-After says for how many seconds to wait."),
+    "Unavailable": (STATUS_UNAVAILABLE, "A dependency is down or a queue is full; Retry-After."),
+    "Internal": (STATUS_INTERNAL, "A fault of the server; no detail leaks."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """What is to be said of a route: its fields, its bearer, and its answers by HTTP status."""
+
+    summary: str
+    fields: dict[str, Schema] | None
+    bearer: str
+    answers: dict[int, str]
+
+
+_ACCOUNT: Final = {413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
+_WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
+
+_OPERATIONS: Final = {
+    ("POST", "/reg"): _Operation(
+        "Open an account and log in",
+        {"email": _EMAIL, "password": _PASSWORD},
+        "",
+        {200: "Tokens", 409: "Exists", **_WITH_BODY},
+    ),
+    ("POST", "/auth"): _Operation(
+        "Log in",
+        {"email": _SOME_TEXT, "password": _SOME_TEXT},
+        "",
+        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
+    ),
+    ("POST", "/refresh"): _Operation(
+        "Exchange a refresh token for the next pair; any body",
+        None,
+        "refreshToken",
+        {200: "Tokens", 401: "Unauthorized", **_ACCOUNT},
+    ),
+    ("POST", "/logout"): _Operation(
+        "End the whole family of a refresh token; any body",
+        None,
+        "refreshToken",
+        {200: "Done", 401: "Unauthorized", **_ACCOUNT},
+    ),
+    ("POST", "/password"): _Operation(
+        "Change the password and end the user's other families",
+        {"password": _SOME_TEXT, "new_password": _PASSWORD},
+        "accessToken",
+        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
+    ),
+    ("DELETE", "/account"): _Operation(
+        "Delete the account with all that belongs to it",
+        {"password": _SOME_TEXT},
+        "accessToken",
+        {200: "Done", 401: "Unauthorized", **_WITH_BODY},
+    ),
+    ("GET", "/healthz"): _Operation("Say that the process lives", None, "", {200: "Alive"}),
+    ("GET", "/readyz"): _Operation(
+        "Say whether players should be sent here, and how each part is",
+        None,
+        "",
+        {200: "Ready", 503: "NotReady"},
+    ),
+    ("GET", "/metrics"): _Operation("Give the figures for Prometheus", None, "", {200: "Metrics"}),
+    ("GET", WEBSOCKET_PATH): _Operation(
+        "Become a WebSocket, see asyncapi.yaml",
+        None,
+        "",
+        {101: "Upgraded", 400: "Malformed", 403: "Malformed", 426: "Malformed", 503: "Unavailable"},
+    ),
+}
+
+
+def routes() -> tuple[Route, ...]:
+    """Return the server's own routes, with nothing behind them."""
+    nobody = cast("Accounts", None)  # only a handler that is called would ask it
+    return (*account_routes(nobody), *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures))
+
+
+async def _no_figures() -> bytes:
+    return b""
+
+
+def describe() -> dict[str, object]:
+    """Return the whole document. Raises KeyError for a route that is not described here."""
+    served = [(route.method, route.path) for route in routes()]
+    paths: dict[str, dict[str, object]] = {}
+    for method, path in [*served, ("GET", WEBSOCKET_PATH)]:
+        paths.setdefault(path, {})[method.lower()] = _operation(path, _OPERATIONS[method, path])
+    limits = HttpLimits()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Click & Cook: accounts and service",
+            "version": "1.0.0",
+            "description": "The words that go with this are in protocol.md. Bodies have at most "
+            f"{limits.max_body_bytes} bytes. OPTIONS answers preflights on every path, and GET also HEAD; "
+            "any other method is 405, an unknown path 404.",
+        },
+        "servers": [{"url": "http://127.0.0.1:1323"}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "accessToken": _bearer(f"An access token, good for {ACCESS_TTL_S} s."),
+                "refreshToken": _bearer(f"A refresh token, good once, for {REFRESH_TTL_S} s."),
+            },
+            "responses": {**_successes(), **_failures()},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _operation(path: str, said: _Operation) -> Schema:
+    words = path.strip("/").replace("ws", "upgrade")
+    operation: Schema = {"operationId": words, "summary": said.summary}
+    if said.bearer:
+        operation["security"] = [{said.bearer: []}]
+    if said.fields is not None:
+        content = {kind: {"schema": shape(said.fields)} for kind in _BODY_TYPES}
+        operation["requestBody"] = {"required": True, "content": content}
+    operation["responses"] = {
+        str(status): {"$ref": f"#/components/responses/{name}"}
+        for status, name in sorted(said.answers.items())
+    }
+    return operation
+
+
+def _bearer(description: str) -> Schema:
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": description}
+
+
+def _json(description: str, schema: str) -> Schema:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content}
+
+
+def _successes() -> dict[str, Schema]:
+    return {
+        "Tokens": _json("A pair of tokens.", "Tokens"),
+        "Done": _json("Done.", "Done"),
+        "Alive": _json("The process lives.", "Alive"),
+        "Ready": _json("Players may come.", "Ready"),
+        "NotReady": _json("Redis does not answer, or the process is draining.", "NotReady") | _retry_after(),
+        "Metrics": {
+            "description": "Prometheus text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        "Upgraded": {"description": "The connection is a WebSocket now."},
+    }
+
+
+def _failures() -> dict[str, Schema]:
+    found = {}
+    for name, (status, description) in _FAILURES.items():
+        found[name] = _json(description, name)
+        if name in {"TooMany", "Unavailable"}:
+            found[name] |= _retry_after()
+        if name == "Unauthorized":
+            found[name] |= {"headers": {"WWW-Authenticate": _header({"const": "Bearer"})}}
+        found[name]["description"] = f"{description} Status {status}."
+    return found
+
+
+def _retry_after() -> Schema:
+    return {"headers": {"Retry-After": _header({"type": "integer", "minimum": 1})}}
+
+
+def _header(schema: Schema) -> Schema:
+    return {"required": True, "schema": schema}
+
+
+def _schemas() -> dict[str, Schema]:
+    found: dict[str, Schema] = {
+        "Tokens": shape(
+            {
+                "status": {"const": 0},
+                "tokens": shape({"access_token": _SOME_TEXT, "refresh_token": _SOME_TEXT}),
+            }
+        ),
+        "Done": shape({"status": {"const": 0}}),
+        "Alive": shape({"status": {"const": "ok"}}),
+        "Ready": shape({"status": {"enum": [Condition.OK.value, Condition.DEGRADED.value]}})
+        | {"additionalProperties": {"type": "string"}},
+        "NotReady": shape({"status": {"const": STATUS_UNAVAILABLE}, "message": _SOME_TEXT}),
+    }
+    for name, (status, _) in _FAILURES.items():
+        statuses: Schema = {"enum": [2, 5, STATUS_MALFORMED]} if name == "Incomplete" else {"const": status}
+        found[name] = shape({"status": statuses, "message": _SOME_TEXT})
+    return found

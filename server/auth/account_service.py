@@ -1,0 +1,188 @@
+"""What an account can do: register, log in, refresh, log out, change its password, be deleted.
+
+Each method is one request. PostgreSQL is changed first; what Redis must know follows, and can be put back
+from PostgreSQL where Redis was away (`restore_revocations`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from server.auth.acceptable import is_acceptable_email, require_acceptable_email, require_acceptable_password
+from server.auth.errors import AccountExists, Busy, CredentialsInvalid
+from server.auth.tokens import ACCESS_TTL_S, AccessClaims, TokenInvalid, TokenPair
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from game.session import UserId
+    from server.auth.passwords import PasswordHasher
+    from server.auth.stores import Account, AccountStore, FamilyStore, RevocationMarks
+    from server.auth.throttle import Throttle
+    from server.auth.tokens import TokenSigner
+
+_log = structlog.get_logger(__name__)
+
+
+class Accounts:
+    """The service behind the account routes.
+
+    Methods raise an AuthRefusal or TokenInvalid as they say, and let pass what the stores raise when they are
+    away: then it may have happened. `forget` removes a deleted user's session from Redis, safe to repeat.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: AccountStore,
+        families: FamilyStore,
+        revocations: RevocationMarks,
+        hasher: PasswordHasher,
+        throttle: Throttle,
+        signer: TokenSigner,
+        forget: Callable[[UserId], Awaitable[None]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._accounts = accounts
+        self._families = families
+        self._revocations = revocations
+        self._hasher = hasher
+        self._throttle = throttle
+        self._signer = signer
+        self._forget = forget
+        self._clock = clock
+
+    async def register(self, email: str, password: str, address: str) -> TokenPair:
+        """Open an account; raises NotAcceptable, AccountExists, TooManyAttempts or Busy.
+
+        Every try counts for the address: each tells whether an e-mail is taken, or leaves an account behind.
+        """
+        require_acceptable_email(email)
+        require_acceptable_password(password)
+        email = email.lower()
+        async with self._throttle.attempt(address) as attempt:
+            if await self._accounts.find(email) is not None:
+                attempt.counts = True
+                raise AccountExists
+            password_hash = await self._hasher.hash(password)
+            attempt.counts = True
+            family, jti = _new_id(), _new_id()
+            registered = await self._accounts.register(email, password_hash, family, jti)
+            if registered is None:
+                raise AccountExists
+        return self._signer.issue_pair(registered.user_id, family, jti, registered.issued_at_s)
+
+    async def log_in(self, email: str, password: str, address: str) -> TokenPair:
+        """Begin a family of tokens; raises CredentialsInvalid, TooManyAttempts or Busy.
+
+        An unknown e-mail takes the same work as a wrong password.
+        """
+        email = email.lower()
+        async with self._throttle.attempt(address, email) as attempt:
+            account = await self._accounts.find(email) if is_acceptable_email(email) else None
+            matches = await self._hasher.verify(password, account.password_hash if account else None)
+            if account is None or not matches:
+                attempt.counts = True
+                raise CredentialsInvalid
+        password_hash = await self._renewed_hash(account, password)
+        family, jti = _new_id(), _new_id()
+        issued_at_s = await self._accounts.log_in(account.user_id, password_hash, family, jti)
+        if issued_at_s is None:
+            raise CredentialsInvalid
+        return self._signer.issue_pair(account.user_id, family, jti, issued_at_s)
+
+    async def refresh(self, refresh_token: str) -> TokenPair:
+        """Use a refresh token; the same token gives the same pair for 30 s. Raises TokenInvalid.
+
+        A token used longer ago was stolen, or its successor was: nobody can tell, so the family ends.
+        """
+        claims = self._signer.verify_refresh(refresh_token, self._clock())
+        rotation = await self._families.rotate(claims.user_id, claims.family, claims.jti, _new_id())
+        if rotation.stolen:
+            _log.warning("token_family_revoked", user=claims.user_id, why="a used refresh token came back")
+            await self._revocations.revoke(claims.user_id, (claims.family,))
+        if not rotation.issued:
+            raise TokenInvalid
+        return self._signer.issue_pair(claims.user_id, claims.family, rotation.jti, rotation.issued_at_s)
+
+    async def log_out(self, refresh_token: str) -> None:
+        """End the family of a refresh token; raises TokenInvalid, also when it has ended before."""
+        claims = self._signer.verify_refresh(refresh_token, self._clock())
+        if not await self._families.revoke(claims.user_id, claims.family):
+            raise TokenInvalid
+        await self._revocations.revoke(claims.user_id, (claims.family,))
+
+    async def change_password(
+        self, access_token: str, password: str, new_password: str, address: str
+    ) -> TokenPair:
+        """Change the password and end all other families.
+
+        Raises TokenInvalid, NotAcceptable and what `log_in` raises.
+        """
+        claims = await self._authenticate(access_token)
+        require_acceptable_password(new_password, "new_password")
+        account = await self._confirm(claims, password, address)
+        new_hash = await self._hasher.hash(new_password)
+        jti = _new_id()
+        changed = await self._accounts.change_password(
+            account.user_id, account.password_hash, new_hash=new_hash, family=claims.family, next_jti=jti
+        )
+        if changed is None:
+            raise CredentialsInvalid
+        await self._revocations.revoke(account.user_id, changed.revoked)
+        return self._signer.issue_pair(account.user_id, claims.family, jti, changed.issued_at_s)
+
+    async def delete(self, access_token: str, password: str, address: str) -> None:
+        """Delete the account, its session and its log-ins; raises TokenInvalid and what `log_in` raises."""
+        claims = await self._authenticate(access_token)
+        account = await self._confirm(claims, password, address)
+        families = await self._accounts.delete(account.user_id, account.password_hash)
+        if families is None:
+            raise CredentialsInvalid
+        await self._revocations.revoke(account.user_id, families, everything=True)
+        await self._forget(account.user_id)
+        _log.info("account_deleted", user=account.user_id)
+
+    async def restore_revocations(self) -> int:
+        """Mark again what Redis may have lost; returns how many families.
+
+        Call at the start, and whenever Redis came back as another run or after a loss of the connection.
+        """
+        revoked = await self._families.revoked_lately(ACCESS_TTL_S)
+        return await self._revocations.put_back((entry.user_id, entry.family) for entry in revoked)
+
+    async def _authenticate(self, access_token: str) -> AccessClaims:
+        claims = self._signer.verify_access(access_token, self._clock())
+        if await self._revocations.is_revoked(claims.user_id, claims.family):
+            raise TokenInvalid
+        return claims
+
+    async def _confirm(self, claims: AccessClaims, password: str, address: str) -> Account:
+        """Check the password of whoever holds a token; raises TokenInvalid when the account is gone."""
+        account = await self._accounts.get(claims.user_id)
+        if account is None:
+            raise TokenInvalid
+        async with self._throttle.attempt(address, account.email) as attempt:
+            if not await self._hasher.verify(password, account.password_hash):
+                attempt.counts = True
+                raise CredentialsInvalid
+        return account
+
+    async def _renewed_hash(self, account: Account, password: str) -> str:
+        """Hash a password anew where BCRYPT_COST rose since; returns the hash that the account has now."""
+        if not self._hasher.is_outdated(account.password_hash):
+            return account.password_hash
+        try:
+            new_hash = await self._hasher.hash(password)
+        except Busy:
+            return account.password_hash  # the next log-in will do
+        renewed = await self._accounts.rehash(account.user_id, account.password_hash, new_hash)
+        return new_hash if renewed else account.password_hash
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)

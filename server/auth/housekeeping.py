@@ -1,0 +1,42 @@
+"""What keeps the log-ins tidy, beside everything: revocations that Redis lost, families that expired."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from persistence.durable.errors import DurableUnavailable, one_line
+from persistence.live.store import LiveUnavailable
+
+if TYPE_CHECKING:
+    from persistence.durable.token_families import Families
+    from server.auth.account_service import Accounts
+
+_log = structlog.get_logger(__name__)
+
+_PRUNE_EVERY_S: Final = 3600.0
+_TRY_AGAIN_S: Final = 1.0
+
+
+async def keep_log_ins(accounts: Accounts, families: Families, redis_back: asyncio.Event) -> None:
+    """Put revocations back whenever Redis came back, and prune expired families every hour; until cancelled.
+
+    Redis may have come back without the marks of families revoked lately: PostgreSQL has them all. It begins
+    with one round. What is away is waited for.
+    """
+    while True:
+        redis_back.clear()
+        try:
+            await accounts.restore_revocations()
+            await families.prune()
+        except (DurableUnavailable, LiveUnavailable) as error:
+            _log.info("housekeeping_delayed", error=one_line(error))
+            await asyncio.sleep(_TRY_AGAIN_S)
+            continue
+        try:
+            async with asyncio.timeout(_PRUNE_EVERY_S):
+                await redis_back.wait()
+        except TimeoutError:
+            continue

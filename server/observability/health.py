@@ -1,0 +1,113 @@
+"""Is this process fit to serve, and what is wrong with each part, in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from server.http.service_routes import Condition, Readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from persistence.durable.current_catalogue import Catalogues
+    from persistence.live.lanes import Lanes
+    from persistence.writeback.flusher import Flusher
+
+_OK: Final = "ok"
+_LATE_S: Final = 30.0
+"""A dirty session waits one flush interval, or 30 s where only ticks changed it; PostgreSQL may be slow."""
+_FULL: Final = "full: it refuses changes at its maxmemory; raise that, nothing needs a restart"
+_FULL_FOR_S: Final = 10.0
+"""How long after the last refusal it counts as full: nobody asks it meanwhile."""
+_MOST_CHARS: Final = 200
+_ADDRESS: Final = re.compile(r"\b[a-z][a-z+]*://\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Looks at the parts without asking them anything: what they last saw is at most seconds old.
+
+    `lanes` carry the game, `beside` log-ins and flushes. `clock` is the loop's.
+    """
+
+    lanes: Lanes
+    beside: Lanes
+    catalogues: Catalogues
+    flusher: Flusher | None
+    is_draining: Callable[[], bool]
+    clock: Callable[[], float]
+
+    def readiness(self) -> Readiness:
+        """Say whether players should be sent here, and why not; each part is `ok…` or begins with its ill."""
+        redis = self._lanes_words(self.lanes)
+        is_full = redis == _OK and self.clock() - self.lanes.full_s < _FULL_FOR_S
+        parts = {
+            "redis": _FULL if is_full else redis,
+            "redis_beside": self._lanes_words(self.beside),
+            "postgresql": self._postgresql_words(),
+            "flusher": self._flusher_words(),
+        }
+        risks = self.risks()
+        if risks:
+            parts["redis_durability"] = "; ".join(risks)
+        return Readiness(self._condition(redis == _OK, is_full), parts)
+
+    def risks(self) -> list[str]:
+        """Say how Redis could lose answered requests; empty when it can't."""
+        found = {risk for durability in self.lanes.durability.values() for risk in durability.warnings()}
+        return sorted(found)
+
+    def _condition(self, redis_is_up: bool, redis_is_full: bool) -> Condition:
+        if self.is_draining():
+            return Condition.DRAINING
+        if not redis_is_up:
+            return Condition.UNAVAILABLE
+        flushes_fail = self.flusher is not None and self.flusher.totals.failing > 0
+        ill = redis_is_full or self.catalogues.trouble or flushes_fail
+        return Condition.DEGRADED if ill else Condition.OK
+
+    def _lanes_words(self, lanes: Lanes) -> str:
+        away = [
+            f"{lane.name} away for {self.clock() - lane.since_s:.0f} s: "
+            f"{plain(lane.totals.last_error) or 'not connected yet'}"
+            for lane in lanes.all
+            if not lane.up
+        ]
+        return "; ".join(away) or _OK
+
+    def _postgresql_words(self) -> str:
+        if not self.catalogues.trouble:
+            return _OK
+        away_s = self.clock() - self.catalogues.away_since_s
+        return (
+            f"away for {away_s:.0f} s: {plain(self.catalogues.trouble)}; play goes on, sessions wait in Redis"
+        )
+
+    def _flusher_words(self) -> str:
+        if self.flusher is None:
+            return "ok: it runs elsewhere, as FLUSHER=off says"
+        totals = self.flusher.totals
+        oldest_s = totals.oldest_age_ms / 1000
+        state = _OK
+        if totals.failing:
+            state = f"failing, {totals.failing} times in a row"
+        elif oldest_s > _LATE_S:
+            state = "late"
+        words = [
+            state,
+            f"{totals.dirty} dirty sessions here, the oldest for {oldest_s:.1f} s",
+            f"{totals.rate_per_s:.0f} sessions/s in the last pass",
+            f"{totals.failures} failures since the start",
+        ]
+        if totals.set_aside:
+            words.append(f"{totals.set_aside} refusals of single sessions, see session_set_aside in the log")
+        if totals.last_error:
+            words.append(f"last error: {plain(totals.last_error)}")
+        return "; ".join(words)
+
+
+def plain(error: str) -> str:
+    """Say an error in one short line without addresses of databases, which hold passwords."""
+    return _ADDRESS.sub("***", " ".join(error.split()))[:_MOST_CHARS]

@@ -1,0 +1,123 @@
+"""A real Chromium on the playable page, as a player has it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.support.game_server import REPOSITORY
+from tests.support.players import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import ConsoleMessage
+
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+LIMIT_MS: Final = 15_000
+# A browser as root has no sandbox; containers have a small /dev/shm.
+_OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+_READ: Final = "Number(document.getElementById(what).textContent.replace(/\\D/g, ''))"
+_SCREENSHOTS: Final = Path(os.environ.get("SCREENSHOTS", REPOSITORY / "build" / "screenshots"))
+
+LAPTOP: Final[dict[str, Any]] = {"viewport": {"width": 1366, "height": 768}, "locale": "en-GB"}
+PHONE: Final[dict[str, Any]] = {
+    "viewport": {"width": 390, "height": 844},
+    "locale": "ru-RU",
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
+
+
+@dataclass(slots=True)
+class Visitor:
+    """One browser profile; its tabs share storage. What the pages complain about is in `complaints`."""
+
+    url: str
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self) -> Page:
+        """Open one more tab on the page."""
+        page = await self.context.new_page()
+        page.on("console", lambda message: self._heard(message))  # noqa: PLW0108 - Playwright marks a method's object
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        await page.goto(self.url)
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    async def register(self, email: str) -> Page:
+        """Open a tab, register, and wait until the game is there."""
+        page = await self.open()
+        await page.fill("[name=email]", email)
+        await page.fill("[name=password]", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#link.connected")
+        await page.wait_for_selector(".item")
+        return page
+
+
+def chromium() -> str:
+    """Find the browser. Without one the test is skipped, and says so; on CI, which installs one, it fails."""
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if found is not None:
+        return found
+    reason = f"the page was not tested: none of {', '.join(_BROWSERS)} is installed"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextlib.asynccontextmanager
+async def visitor(url: str, **profile: Any) -> AsyncIterator[Visitor]:
+    """Start a browser with one fresh profile."""
+    async with async_playwright() as playwright:
+        browser: Browser = await playwright.chromium.launch(executable_path=chromium(), args=_OPTIONS)
+        try:
+            context = await browser.new_context(**(profile or LAPTOP))
+            context.set_default_timeout(LIMIT_MS)
+            yield Visitor(url, context)
+        finally:
+            await browser.close()
+
+
+async def keep_screenshot(page: Page, name: str) -> None:
+    """Keep a picture of the tab for people to look at."""
+    _SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=_SCREENSHOTS / f"{name}.png")
+
+
+async def tokens_of(page: Page) -> dict[str, Any]:
+    """Return the tokens that the tabs share."""
+    text = await page.evaluate("localStorage.getItem('click-and-cook.tokens')")
+    tokens: dict[str, Any] = json.loads(text)
+    return tokens
+
+
+async def amount(page: Page, what: str) -> int:
+    """Return the `money` or the `dishes` that the page shows."""
+    text = await page.locator(f"#{what}").inner_text()
+    return int("".join(filter(str.isdigit, text)))
+
+
+async def until_amount(page: Page, what: str, expected: int) -> None:
+    """Wait until the page shows so much."""
+    await page.wait_for_function(f"([what, expected]) => {_READ} === expected", arg=[what, expected])
+
+
+async def until_more(page: Page, what: str, least: int) -> None:
+    """Wait until the page shows at least so much, or nothing is left to sell."""
+    sold_out = "what === 'money' && document.getElementById('dishes').textContent === '0'"
+    await page.wait_for_function(f"([what, least]) => {_READ} >= least || {sold_out}", arg=[what, least])

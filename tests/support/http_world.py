@@ -1,0 +1,209 @@
+"""The HTTP side of a server, whole and in this process, on real databases and a real port."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from persistence.durable.account_table import Accounts as AccountStore
+from persistence.durable.migrate import migrate
+from persistence.durable.pool import open_pool
+from persistence.durable.token_families import Families
+from persistence.live.revocations import Revocations
+from persistence.live.scripts import load_scripts
+from persistence.live.store import open_store
+from persistence.live.throttle import AttemptLog
+from server.auth.account_service import Accounts
+from server.auth.passwords import PasswordHasher
+from server.auth.throttle import WINDOW_S, Throttle
+from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
+from server.http.account_routes import account_routes
+from server.http.cors import Origins
+from server.http.routes import Website
+from server.http.service_routes import Condition, Readiness, service_routes
+from server.listener import Listener, PortLimits
+from server.ws.connection import Connection
+from server.ws.limits import ConnectionLimits
+from server.ws.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator, Callable
+
+    from websockets.http11 import Request
+
+    from game.session import UserId
+    from persistence.durable.pool import Pool
+    from persistence.live.store import LiveStore
+    from server.http.connection import HttpLimits
+    from server.http.routes import Route
+
+ACCESS, REFRESH = "a" * 32, "r" * 32
+COST = 4
+
+
+@dataclass(slots=True)
+class EchoSockets:
+    """WebSockets that send back what they receive; those turned away are closed with 1013."""
+
+    addresses: list[str] = field(default_factory=list)
+    open_now: int = 0
+    sweeper: Sweeper = field(default_factory=Sweeper)
+
+    def open(
+        self,
+        transport: asyncio.Transport,
+        request: Request,
+        trailing: bytes,
+        *,
+        address: str,
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Echo."""
+        self.addresses.append(address)
+        self._accept(transport, request, trailing, on_lost)
+
+    def turn_away(
+        self, transport: asyncio.Transport, request: Request, trailing: bytes, *, on_lost: Callable[[], None]
+    ) -> None:
+        """Close with 1013."""
+        connection = self._accept(transport, request, trailing, on_lost)
+        if connection is not None:
+            connection.close(1013)
+
+    def _accept(
+        self, transport: asyncio.Transport, request: Request, trailing: bytes, on_lost: Callable[[], None]
+    ) -> Connection | None:
+        connection = Connection.accept(
+            transport,
+            request,
+            trailing,
+            origins=None,
+            receiver=_Echo(on_lost),
+            limits=ConnectionLimits(),
+            sweeper=self.sweeper,
+        )
+        if connection is None:
+            on_lost()
+        return connection
+
+
+@dataclass(slots=True)
+class _Echo:
+    on_lost: Callable[[], None]
+
+    def message_received(self, connection: Connection, payload: bytes) -> None:
+        connection.send(payload)
+
+    def connection_closed(self, _connection: Connection) -> None:
+        self.on_lost()
+
+
+async def _no_figures() -> bytes:
+    return b""
+
+
+@asynccontextmanager
+async def listening(
+    *routes: Route,
+    limits: PortLimits | None = None,
+    http_limits: HttpLimits | None = None,
+    allowed_origins: tuple[str, ...] = (),
+) -> AsyncIterator[tuple[Listener, EchoSockets]]:
+    """Listen on a free port with these routes; closed after the block."""
+    sockets = EchoSockets()
+    sockets.sweeper.start()
+    site = Website(
+        (*routes, *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures)),
+        {},
+        Origins(allowed_origins),
+    )
+    listener = Listener(site, sockets, limits, http_limits)
+    await listener.start("127.0.0.1", 0)
+    try:
+        yield listener, sockets
+    finally:
+        await listener.close(2.0)
+        sockets.sweeper.stop()
+
+
+@dataclass(slots=True)
+class World:
+    """A running server with its client and its parts."""
+
+    client: httpx.AsyncClient
+    listener: Listener
+    pool: Pool
+    store: LiveStore
+    hasher: PasswordHasher
+    accounts: Accounts
+    forgotten: list[UserId]
+
+    async def post(self, path: str, bearer: str | None = None, **fields: str) -> httpx.Response:
+        """Send fields as the existing browser client does: multipart."""
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        files = {name: (None, text) for name, text in fields.items()} or None
+        return await self.client.post(path, files=files, headers=headers)
+
+    async def delete(self, bearer: str, password: str) -> httpx.Response:
+        """Ask for the account to be deleted."""
+        headers = {"Authorization": f"Bearer {bearer}"}
+        return await self.client.request("DELETE", "/account", json={"password": password}, headers=headers)
+
+    async def registered(self) -> tuple[str, dict[str, str]]:
+        """Register somebody new with the password "password"; returns the e-mail and the tokens."""
+        email = f"{secrets.token_hex(6)}@example.com"
+        response = await self.post("/reg", email=email, password="password")
+        tokens: dict[str, str] = response.json()["tokens"]
+        return email, tokens
+
+
+@asynccontextmanager
+async def running(
+    dsn: str,
+    redis_url: str,
+    *,
+    rate: int = 0,
+    cost: int = COST,
+    max_waiting: int = 32,
+    trusted_proxies: tuple[str, ...] = (),
+    clock: Callable[[], float] | None = None,
+) -> AsyncIterator[World]:
+    """Run accounts over HTTP on these databases."""
+    async with AsyncExitStack() as stack:
+        await migrate(dsn)
+        pool = await open_pool(dsn)
+        stack.callback(pool.terminate)
+        store = await stack.enter_async_context(open_store(redis_url, secrets.token_hex(4), load_scripts()))
+        hasher = PasswordHasher(cost, max_waiting=max_waiting)
+        stack.callback(hasher.close)
+        forgotten: list[UserId] = []
+
+        async def forget(user_id: UserId) -> None:
+            forgotten.append(user_id)
+
+        accounts = Accounts(
+            accounts=AccountStore(pool, REFRESH_TTL_S),
+            families=Families(pool, REFRESH_TTL_S),
+            revocations=Revocations(store, ACCESS_TTL_S),
+            hasher=hasher,
+            # A key of its own, so that tests that share a Redis don't share counts.
+            throttle=Throttle(AttemptLog(store, WINDOW_S), rate, secrets.token_bytes(16)),
+            signer=TokenSigner([ACCESS], [REFRESH]),
+            forget=forget,
+            clock=clock or time.time,
+        )
+        networks = tuple(ipaddress.ip_network(network) for network in trusted_proxies)
+        listener, _ = await stack.enter_async_context(
+            listening(*account_routes(accounts), limits=PortLimits(0, 0, networks))
+        )
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=10, trust_env=False)
+        )
+        yield World(client, listener, pool, store, hasher, accounts, forgotten)

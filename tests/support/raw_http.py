@@ -1,0 +1,57 @@
+"""Bytes on the port of a server, as no decent client sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.game_server import GameServer
+
+ANSWER_LIMIT_S = 15.0
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def everything_after(server: GameServer, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Send pieces on a new connection, then read until the server closes it; raises TimeoutError."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    received = b""
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT_S):
+            with contextlib.suppress(ConnectionError):
+                for piece in pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(pause_s)
+            with contextlib.suppress(ConnectionError):
+                while chunk := await reader.read(65536):
+                    received += chunk
+    finally:
+        writer.transport.abort()
+    return received
+
+
+def answers_in(received: bytes) -> list[int]:
+    """Return the status of each HTTP answer in what was received."""
+    return [int(line.split()[1]) for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
+
+@contextlib.contextmanager
+def quiet_log(server: GameServer, lines: int = 1) -> Iterator[None]:
+    """Check that the block makes the server say at most so many lines, none of them of an error.
+
+    What a server says of its databases within a second of its start is waited for: it is not the block's.
+    """
+    server.wait_for_log("comeback_looked_through")
+    before = len(server.log)
+    yield
+    said = server.log[before:].splitlines()
+    assert len(said) <= lines, said
+    assert not [line for line in said if '"error"' in line or "Traceback" in line], said
