@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Final
 from game.errors import REFUSALS
 from scripts.describe.wire_shapes import NAMED, PUSHES, RESPONSES, Schema, named, shape
 from server.http.heads import WEBSOCKET_PATH
-from server.protocol import messages
 from server.protocol.close_codes import CloseCode
+from server.protocol.fields import (
+    MAX_REQUEST_ID_CHARS,
+    REQUEST_SHAPES,
+    REQUEST_TYPES,
+    Choice,
+    Text,
+    WholeNumber,
+)
 from server.ws.limits import ConnectionLimits
 
 if TYPE_CHECKING:
     from game.errors import Refusal
+    from server.protocol.fields import Field
 
 _NEVER_SEEN: Final = {CloseCode.ABNORMAL}
 _MEANINGS: Final = {
@@ -32,46 +40,39 @@ _MEANINGS: Final = {
     CloseCode.TOO_MANY_CONNECTIONS: "the user has too many connections; the newest is closed",
 }
 _WITHOUT_NUL: Final = r"^[^\u0000]*$"
-_CLIENT: Final[Schema] = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": messages.MAX_CLIENT_CHARS,
-    "pattern": _WITHOUT_NUL,
-    "description": "Made by the client at its start, kept across reconnects, one for each tab.",
-}
-_SEQ: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": messages.MAX_SEQ}
-_COUNT: Final[Schema] = {
-    "type": "integer",
-    "minimum": 1,
-    "maximum": messages.MAX_COUNT,
-    "description": "How many single requests in one; no more than CLICK_BURST.",
-}
 
-_TAG: Final[dict[str, Schema]] = {"client": _CLIENT, "seq": _SEQ}
-_FIELDS: Final[dict[str, tuple[dict[str, Schema], dict[str, Schema]]]] = {
-    "_read_client": ({}, {"client": _CLIENT}),
-    "_read_tag": ({}, _TAG),
-    "_read_click": ({}, {**_TAG, "count": _COUNT}),
-    "_read_id": ({"id": {"type": "integer"}}, _TAG),
-    "_read_by": ({}, {"by": {"type": "string", "enum": ["money", "stars"], "default": "money"}}),
-    "_read_name": ({"name": {"type": "string", "maxLength": messages.MAX_NAME_CHARS}}, {}),
-}
-"""The required and the optional properties that each reader of `server.protocol.messages` checks."""
+
+def field_schema(field: Field) -> Schema:
+    """Describe a field of a request as the parser checks it."""
+    match field:
+        case WholeNumber():
+            schema: Schema = {"type": "integer"}
+            if field.bounds is not None:
+                schema["minimum"], schema["maximum"] = field.bounds
+        case Text():
+            schema = {"type": "string"}
+            if field.min_chars:
+                schema["minLength"] = field.min_chars
+            schema["maxLength"] = field.max_chars
+            if field.without_nul:
+                schema["pattern"] = _WITHOUT_NUL
+        case Choice():
+            schema = {"type": "string", "enum": list(field.choices), "default": field.default}
+    if field.description:
+        schema["description"] = field.description
+    return schema
 
 
 def request_data(request_type: str) -> Schema:
-    """Describe the data of a request by the readers that check it.
-
-    Raises KeyError for a reader that is not described.
-    """
+    """Describe the data of a request by the fields that the parser reads; KeyError for an unknown type."""
+    declared = REQUEST_SHAPES[request_type]
     required: dict[str, Schema] = {}
     optional: dict[str, Schema] = {"token": {"type": "string"}}
-    reader = messages._DETAILS.get(request_type)  # noqa: SLF001 - the definition itself
-    if reader is not None:
-        required |= _FIELDS[reader.__name__][0]
-        optional |= _FIELDS[reader.__name__][1]
+    for field in declared.fields:
+        has_default = field.default is not None
+        (required if field.required and not has_default else optional)[field.name] = field_schema(field)
     data = shape(required, optional)
-    if "seq" in optional:
+    if declared.tagged:
         data["dependentRequired"] = {"client": ["seq"], "seq": ["client"]}
     return data
 
@@ -111,7 +112,7 @@ def _envelope(message_type: str, request_type: Schema, request_id: Schema, data:
 _REQUEST_ID: Final[Schema] = {
     "type": "string",
     "minLength": 1,
-    "maxLength": messages.MAX_REQUEST_ID_CHARS,
+    "maxLength": MAX_REQUEST_ID_CHARS,
     "pattern": _WITHOUT_NUL,
 }
 _ANSWERED_ID: Final[Schema] = {
@@ -123,7 +124,7 @@ _ANSWERED_ID: Final[Schema] = {
 def schemas() -> dict[str, Schema]:
     """Return every schema by its name: `CookRequest`, `CookResponse`, `CookPush`, `Error` and their parts."""
     found = dict(NAMED)
-    for kind in sorted(messages.REQUEST_TYPES):
+    for kind in sorted(REQUEST_TYPES):
         request = _envelope("request", {"const": kind}, _REQUEST_ID, request_data(kind))
         found[f"{title(kind)}Request"] = request
         found[f"{title(kind)}Response"] = _envelope(
@@ -148,7 +149,7 @@ def describe() -> dict[str, object]:
     shown = [name for name in found if name.endswith(("Request", "Response", "Push")) or name == "Error"]
     channel = {"$ref": "#/channels/game"}
     operations: dict[str, object] = {}
-    for kind in sorted(messages.REQUEST_TYPES):
+    for kind in sorted(REQUEST_TYPES):
         answers = [_message(f"{title(kind)}Response"), _message("Error")]
         operations[kind] = {
             "action": "receive",

@@ -6,33 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from scripts.describe.wire_shapes import Schema, shape
-from server.auth.acceptable import MAX_EMAIL_CHARACTERS, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARACTERS
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 from server.http.account_routes import account_routes
 from server.http.connection import HttpLimits
 from server.http.heads import WEBSOCKET_PATH
-from server.http.messages import STATUS_INTERNAL, STATUS_MALFORMED, STATUS_UNAVAILABLE
+from server.http.messages import STATUS_INTERNAL, STATUS_MALFORMED, STATUS_UNAVAILABLE, HttpResponse
+from server.http.routes import Bearer, Route
 from server.http.service_routes import Condition, Readiness, service_routes
 
 if TYPE_CHECKING:
     from server.auth.account_service import Accounts
-    from server.http.routes import Route
+    from server.http.messages import HttpRequest
 
 _BODY_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 
 _SOME_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
-_EMAIL: Final[Schema] = {
-    "type": "string",
-    "format": "email",
-    "maxLength": MAX_EMAIL_CHARACTERS,
-    "description": "As HTML's type=email has it, with a dot in its domain; compared without regard to case.",
-}
-_PASSWORD: Final[Schema] = {
-    "type": "string",
-    "minLength": MIN_PASSWORD_CHARACTERS,
-    "maxLength": MAX_PASSWORD_BYTES,
-    "description": f"At most {MAX_PASSWORD_BYTES} bytes in UTF-8.",
-}
 
 _FAILURES: Final = {
     "Malformed": (STATUS_MALFORMED, "No request of this contract."),
@@ -50,11 +38,9 @@ _FAILURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """What is to be said of a route: its fields, its bearer, and its answers by HTTP status."""
+    """What is to be said of a route beyond what it declares itself: its answers by HTTP status."""
 
     summary: str
-    fields: dict[str, Schema] | None
-    bearer: str
     answers: dict[int, str]
 
 
@@ -64,52 +50,36 @@ _WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
 _OPERATIONS: Final = {
     ("POST", "/reg"): _Operation(
         "Open an account and log in",
-        {"email": _EMAIL, "password": _PASSWORD},
-        "",
         {200: "Tokens", 409: "Exists", **_WITH_BODY},
     ),
     ("POST", "/auth"): _Operation(
         "Log in",
-        {"email": _SOME_TEXT, "password": _SOME_TEXT},
-        "",
         {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
     ),
     ("POST", "/refresh"): _Operation(
         "Exchange a refresh token for the next pair; any body",
-        None,
-        "refreshToken",
         {200: "Tokens", 401: "Unauthorized", **_ACCOUNT},
     ),
     ("POST", "/logout"): _Operation(
         "End the whole family of a refresh token; any body",
-        None,
-        "refreshToken",
         {200: "Done", 401: "Unauthorized", **_ACCOUNT},
     ),
     ("POST", "/password"): _Operation(
         "Change the password and end the user's other families",
-        {"password": _SOME_TEXT, "new_password": _PASSWORD},
-        "accessToken",
         {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
     ),
     ("DELETE", "/account"): _Operation(
         "Delete the account with all that belongs to it",
-        {"password": _SOME_TEXT},
-        "accessToken",
         {200: "Done", 401: "Unauthorized", **_WITH_BODY},
     ),
-    ("GET", "/healthz"): _Operation("Say that the process lives", None, "", {200: "Alive"}),
+    ("GET", "/healthz"): _Operation("Say that the process lives", {200: "Alive"}),
     ("GET", "/readyz"): _Operation(
         "Say whether players should be sent here, and how each part is",
-        None,
-        "",
         {200: "Ready", 503: "NotReady"},
     ),
-    ("GET", "/metrics"): _Operation("Give the figures for Prometheus", None, "", {200: "Metrics"}),
+    ("GET", "/metrics"): _Operation("Give the figures for Prometheus", {200: "Metrics"}),
     ("GET", WEBSOCKET_PATH): _Operation(
         "Become a WebSocket, see asyncapi.yaml",
-        None,
-        "",
         {101: "Upgraded", 400: "Malformed", 403: "Malformed", 426: "Malformed", 503: "Unavailable"},
     ),
 }
@@ -125,12 +95,16 @@ async def _no_figures() -> bytes:
     return b""
 
 
+async def _upgrade(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(101)
+
+
 def describe() -> dict[str, object]:
     """Return the whole document. Raises KeyError for a route that is not described here."""
-    served = [(route.method, route.path) for route in routes()]
     paths: dict[str, dict[str, object]] = {}
-    for method, path in [*served, ("GET", WEBSOCKET_PATH)]:
-        paths.setdefault(path, {})[method.lower()] = _operation(path, _OPERATIONS[method, path])
+    for route in (*routes(), Route("GET", WEBSOCKET_PATH, _upgrade)):
+        said = _OPERATIONS[route.method, route.path]
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, said)
     limits = HttpLimits()
     return {
         "openapi": "3.1.0",
@@ -145,8 +119,8 @@ def describe() -> dict[str, object]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "accessToken": _bearer(f"An access token, good for {ACCESS_TTL_S} s."),
-                "refreshToken": _bearer(f"A refresh token, good once, for {REFRESH_TTL_S} s."),
+                Bearer.ACCESS.value: _bearer(f"An access token, good for {ACCESS_TTL_S} s."),
+                Bearer.REFRESH.value: _bearer(f"A refresh token, good once, for {REFRESH_TTL_S} s."),
             },
             "responses": {**_successes(), **_failures()},
             "schemas": _schemas(),
@@ -154,13 +128,16 @@ def describe() -> dict[str, object]:
     }
 
 
-def _operation(path: str, said: _Operation) -> Schema:
-    words = path.strip("/").replace("ws", "upgrade")
+def _operation(route: Route, said: _Operation) -> Schema:
+    words = route.path.strip("/").replace("ws", "upgrade")
     operation: Schema = {"operationId": words, "summary": said.summary}
-    if said.bearer:
-        operation["security"] = [{said.bearer: []}]
-    if said.fields is not None:
-        content = {kind: {"schema": shape(said.fields)} for kind in _BODY_TYPES}
+    if route.bearer is not None:
+        operation["security"] = [{route.bearer.value: []}]
+    if route.fields:
+        fields: dict[str, Schema] = {
+            field.name: {"type": "string", **dict(field.schema)} for field in route.fields
+        }
+        content = {kind: {"schema": shape(fields)} for kind in _BODY_TYPES}
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {
         str(status): {"$ref": f"#/components/responses/{name}"}

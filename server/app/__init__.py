@@ -54,7 +54,7 @@ from server.observability.health import Health
 from server.observability.metrics import RequestMetrics
 from server.observability.parts import Parts
 from server.observability.tracing import open_tracing
-from server.protocol.messages import MAX_COUNT
+from server.protocol.fields import MAX_COUNT
 from server.ws.dispatch import Dispatch
 from server.ws.gateway import Gateway
 from server.ws.handlers import Handlers

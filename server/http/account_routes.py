@@ -6,13 +6,23 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from server.http.error_answers import BearerRefused
+from server.http.fields import (
+    ACCEPTABLE_EMAIL,
+    ACCEPTABLE_NEW_PASSWORD,
+    ACCEPTABLE_PASSWORD,
+    EMAIL,
+    PASSWORD,
+)
 from server.http.forms import read_fields
 from server.http.messages import HttpRequest, HttpResponse, json_response
-from server.http.routes import Route
+from server.http.routes import Bearer, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from server.auth.account_service import Accounts
     from server.auth.tokens import TokenPair
+    from server.http.fields import FormField
 
 _BEARER: Final = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 
@@ -20,40 +30,52 @@ _BEARER: Final = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 def account_routes(accounts: Accounts) -> tuple[Route, ...]:
     """Return the routes of the table "HTTP" in protocol.md that concern accounts."""
 
-    async def register(request: HttpRequest) -> HttpResponse:
-        email, password = read_fields(request, "email", "password")
+    async def register(request: HttpRequest, email: str, password: str) -> HttpResponse:
         return _with_tokens(await accounts.register(email, password, request.client))
 
-    async def log_in(request: HttpRequest) -> HttpResponse:
-        email, password = read_fields(request, "email", "password")
+    async def log_in(request: HttpRequest, email: str, password: str) -> HttpResponse:
         return _with_tokens(await accounts.log_in(email, password, request.client))
 
-    async def refresh(request: HttpRequest) -> HttpResponse:
-        return _with_tokens(await accounts.refresh(bearer_token(request)))
+    async def refresh(_request: HttpRequest, token: str) -> HttpResponse:
+        return _with_tokens(await accounts.refresh(token))
 
-    async def log_out(request: HttpRequest) -> HttpResponse:
-        await accounts.log_out(bearer_token(request))
+    async def log_out(_request: HttpRequest, token: str) -> HttpResponse:
+        await accounts.log_out(token)
         return json_response(200, {"status": 0})
 
-    async def change_password(request: HttpRequest) -> HttpResponse:
-        token = bearer_token(request)
-        password, new_password = read_fields(request, "password", "new_password")
+    async def change_password(
+        request: HttpRequest, token: str, password: str, new_password: str
+    ) -> HttpResponse:
         return _with_tokens(await accounts.change_password(token, password, new_password, request.client))
 
-    async def delete(request: HttpRequest) -> HttpResponse:
-        token = bearer_token(request)
-        (password,) = read_fields(request, "password")
+    async def delete(request: HttpRequest, token: str, password: str) -> HttpResponse:
         await accounts.delete(token, password, request.client)
         return json_response(200, {"status": 0})
 
     return (
-        Route("POST", "/reg", register),
-        Route("POST", "/auth", log_in),
-        Route("POST", "/refresh", refresh),
-        Route("POST", "/logout", log_out),
-        Route("POST", "/password", change_password),
-        Route("DELETE", "/account", delete),
+        _route("POST", "/reg", register, ACCEPTABLE_EMAIL, ACCEPTABLE_PASSWORD),
+        _route("POST", "/auth", log_in, EMAIL, PASSWORD),
+        _route("POST", "/refresh", refresh, bearer=Bearer.REFRESH),
+        _route("POST", "/logout", log_out, bearer=Bearer.REFRESH),
+        _route("POST", "/password", change_password, PASSWORD, ACCEPTABLE_NEW_PASSWORD, bearer=Bearer.ACCESS),
+        _route("DELETE", "/account", delete, PASSWORD, bearer=Bearer.ACCESS),
     )
+
+
+def _route(
+    method: str,
+    path: str,
+    work: Callable[..., Awaitable[HttpResponse]],
+    *fields: FormField,
+    bearer: Bearer | None = None,
+) -> Route:
+    """Make a route that hands `work` the request, its bearer token where one is needed, and its fields."""
+
+    async def handle(request: HttpRequest) -> HttpResponse:
+        token = () if bearer is None else (bearer_token(request),)
+        return await work(request, *token, *read_fields(request, *(field.name for field in fields)))
+
+    return Route(method, path, handle, fields, bearer)
 
 
 def bearer_token(request: HttpRequest) -> str:

@@ -30,6 +30,8 @@ def read_fields(request: HttpRequest, *names: str) -> tuple[str, ...]:
     Raises BodyRefused (400 for what cannot be parsed, 415 for another type) and NotEnoughData when one is
     missing or empty. Of a field sent twice the last counts; files count as missing.
     """
+    if not names:
+        return ()
     fields = _parse(request)
     values = [fields.get(name) for name in names]
     if any(value is None or value == "" for value in values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from server.http.cors import Origins
+    from server.http.fields import FormField
     from server.http.static import StaticFile
 
 _log = structlog.get_logger(__name__)
@@ -41,13 +43,22 @@ _FULL_RETRY_AFTER_S: Final = 5
 _UNAVAILABLE: Final = 503
 
 
+class Bearer(Enum):
+    """Which token a route wants as its bearer."""
+
+    ACCESS = "accessToken"
+    REFRESH = "refreshToken"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which handler answers a method on a path. A handler's refusals are exceptions."""
+    """Which handler answers a method on a path, and what it reads. A handler's refusals are exceptions."""
 
     method: str
     path: str
     handler: Callable[[HttpRequest], Awaitable[HttpResponse]]
+    fields: tuple[FormField, ...] = ()
+    bearer: Bearer | None = None
 
 
 class Website:

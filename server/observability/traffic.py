@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server.observability.metrics import CLOSE_CODES
-from server.protocol.messages import REQUEST_TYPES
+from server.protocol.fields import REQUEST_TYPES
 
 if TYPE_CHECKING:
     from server.auth.passwords import PasswordHasher

@@ -11,29 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from game.errors import InvalidMessage, Refusal, UnknownRequest
+from server.protocol.fields import MAX_REQUEST_ID_CHARS, REQUEST_SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-MAX_REQUEST_ID_CHARS: Final = 128
-MAX_CLIENT_CHARS: Final = 64
-MAX_SEQ: Final = 2**53 - 1
-MAX_COUNT: Final = 1000
-MAX_NAME_CHARS: Final = 64
-"""Longer names are not even looked at; the name's own rule is stricter."""
-
-STATE_CHANGING: Final = frozenset({"cook", "sell", "upgrade_buy", "level_up", "session_reset"})
-"""Requests that take `client` and `seq`."""
-
-REQUEST_TYPES: Final = STATE_CHANGING | {
-    "session",
-    "upgrade_list",
-    "level_check",
-    "passive",
-    "leaderboard",
-    "achievements",
-    "name_set",
-}
+    from server.protocol.fields import RequestShape
 
 PUSH: Final = '""'
 """The request id, as JSON, of what answers no request of its receiver."""
@@ -65,11 +48,13 @@ class Request:
     subject: int | str = ""
 
 
-def parse(payload: bytes, max_count: int = MAX_COUNT) -> Request:  # noqa: C901, PLR0912 - one guard a rule, hot
+def parse(  # noqa: C901, PLR0912 - one guard a rule, hot
+    payload: bytes, shapes: Mapping[str, RequestShape] = REQUEST_SHAPES
+) -> Request:
     """Parse one text message into a request.
 
-    `max_count` is the largest `count` a client may send. Raises Refused: answer with its
-    refusal.
+    `shapes` are those of `request_shapes`, for the largest `count` a client may send. Raises Refused: answer
+    with its refusal.
     """
     try:
         message = orjson.loads(payload)
@@ -99,80 +84,26 @@ def parse(payload: bytes, max_count: int = MAX_COUNT) -> Request:  # noqa: C901,
         if token is not None:
             raise _invalid("token must be a text", request_id_json)
         token = ""
-    if request_type not in REQUEST_TYPES:
+    shape = shapes.get(request_type)
+    if shape is None:
         raise Refused(UnknownRequest(), request_id_json)
     request = Request(request_id_json, request_type, token)
-    if len(data) > ("token" in data) or request_type in _NEED_DETAILS:
-        read = _DETAILS.get(request_type)
-        if read is not None:
-            read(request, data, max_count)
+    if len(data) > ("token" in data) or shape.always_read:
+        _read_fields(request, shape, data)
     return request
 
 
-def _read_client(request: Request, data: dict[str, Any], _max_count: int) -> None:
-    client = data.get("client")
-    if client is None:
-        return
-    if client.__class__ is not str or not 0 < len(client) <= MAX_CLIENT_CHARS or "\0" in client:
-        raise _bad(request, f"client must be a text of 1 to {MAX_CLIENT_CHARS} characters without NUL")
-    request.client = client
-
-
-def _read_tag(request: Request, data: dict[str, Any], max_count: int) -> None:
-    _read_client(request, data, max_count)
-    seq = data.get("seq")
-    if seq is not None:
-        if seq.__class__ is not int or not 1 <= seq <= MAX_SEQ:
-            raise _bad(request, f"seq must be a whole number from 1 to {MAX_SEQ}")
-        request.seq = seq
-    if (not request.client) is not (seq is None):
+def _read_fields(request: Request, shape: RequestShape, data: dict[str, Any]) -> None:
+    """Check the fields of a request and keep their values; raises Refused at the first that is not right."""
+    for field, name, default, required, is_good, attribute in shape.readers:
+        value = data.get(name, default)
+        if value is None and not required:
+            continue
+        if not is_good(value):
+            raise _bad(request, f"{name} must be {field.rule}")
+        setattr(request, attribute, value)
+    if shape.tagged and (not request.client) is not (not request.seq):
         raise _bad(request, "client and seq go together")
-
-
-def _read_click(request: Request, data: dict[str, Any], max_count: int) -> None:
-    _read_tag(request, data, max_count)
-    count = data.get("count")
-    if count is not None:
-        if count.__class__ is not int or not 1 <= count <= max_count:
-            raise _bad(request, f"count must be a whole number from 1 to {max_count}")
-        request.count = count
-
-
-def _read_id(request: Request, data: dict[str, Any], max_count: int) -> None:
-    _read_tag(request, data, max_count)
-    upgrade_id = data.get("id")
-    if upgrade_id.__class__ is not int:
-        raise _bad(request, "id must be a whole number")
-    request.subject = upgrade_id
-
-
-def _read_by(request: Request, data: dict[str, Any], _max_count: int) -> None:
-    by = data.get("by", "money")
-    if by not in ("money", "stars"):
-        raise _bad(request, 'by must be "money" or "stars"')
-    request.subject = by
-
-
-def _read_name(request: Request, data: dict[str, Any], _max_count: int) -> None:
-    name = data.get("name")
-    if name.__class__ is not str or len(name) > MAX_NAME_CHARS:
-        raise _bad(request, f"name must be a text of at most {MAX_NAME_CHARS} characters")
-    request.subject = name
-
-
-_DETAILS: Final[dict[str, Callable[[Request, dict[str, Any], int], None]]] = {
-    "cook": _read_click,
-    "sell": _read_click,
-    "upgrade_buy": _read_id,
-    "level_up": _read_tag,
-    "session_reset": _read_tag,
-    "session": _read_client,
-    "leaderboard": _read_by,
-    "name_set": _read_name,
-}
-"""What reads the fields besides the token that a type of request has."""
-
-_NEED_DETAILS: Final = frozenset({"upgrade_buy", "name_set"})
 
 
 def _invalid(why: str, request_id_json: str = PUSH) -> Refused:

@@ -22,6 +22,7 @@ from runtime.logs import Sparingly
 from server.auth.tokens import TokenInvalid
 from server.protocol.close_codes import CloseCode
 from server.protocol.conversation import Verdict
+from server.protocol.fields import request_shapes
 from server.protocol.messages import Refused, error, parse
 from server.ws.exchange import Exchange
 
@@ -65,7 +66,7 @@ class Dispatch:
         self._handlers = handlers
         self._identity = identity
         self._metrics = metrics
-        self._max_count = max_count
+        self._shapes = request_shapes(max_count)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers: dict[Exchange, float] = {}
@@ -143,7 +144,7 @@ class Dispatch:
     def _handle(self, exchange: Exchange, payload: bytes) -> None:
         """Answer a message at once, or leave the exchange busy with it."""
         try:
-            request = parse(payload, self._max_count)
+            request = parse(payload, self._shapes)
         except Refused as fault:
             self._refuse_message(exchange, fault)
             return

@@ -278,7 +278,7 @@ class Handlers:
 
     def _leaderboard(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
         user_id = cast("UserId", exchange.user_id)
-        work = self._community.leaderboard(user_id, str(request.subject or "money"))
+        work = self._community.leaderboard(user_id, str(request.subject))
         dispatch.spawn(exchange, self._answer_with(dispatch, exchange, request, work))
 
     async def _answer_with(

@@ -14,7 +14,7 @@ import yaml
 
 from game.errors import REFUSALS
 from scripts.top.reading import Reading, read
-from server.protocol.messages import REQUEST_TYPES
+from server.protocol.fields import REQUEST_TYPES
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.players import player
 
