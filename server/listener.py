@@ -96,6 +96,7 @@ class Listener:
         websockets: WebSockets,
         limits: PortLimits | None = None,
         http_limits: HttpLimits | None = None,
+        counts: ConnectionCounts | None = None,
     ) -> None:
         self._site = site
         self._full_house = FullHouse(site)
@@ -105,7 +106,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._http: set[HttpConnection] = set()
         self._quiet = asyncio.Event()
-        self.counts = ConnectionCounts()
+        self.counts = counts or ConnectionCounts()
 
     @property
     def port(self) -> int:

@@ -37,7 +37,11 @@ class Catalogues:
         self.current = current
         self.trouble = ""
         self.away_since_s = 0.0
-        self.on_change: Callable[[], None] = lambda: None
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever a newer catalogue has come into force."""
+        self._watchers.append(changed)
 
     async def reload(self) -> None:
         """Read the catalogue again, once for all who ask meanwhile. Raises Unavailable: ask later."""
@@ -57,7 +61,8 @@ class Catalogues:
             if read.generation > self.current.generation:
                 self.current = read
                 _log.info("catalogue_changed", generation=read.generation, upgrades=len(read.upgrades))
-                self.on_change()
+                for changed in self._watchers:
+                    changed()
 
     async def run(self) -> None:
         """Look for a newer generation every second until cancelled; wait for a PostgreSQL that is away."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import structlog
 
@@ -82,6 +82,20 @@ class Outcome:
     bad: dict[UserId, str] = field(default_factory=dict)
     undone: set[UserId] = field(default_factory=set)
     write_s: float = 0.0
+
+
+class BatchSaver(Protocol):
+    """What a flusher saves with: a Saver, or one that traces its writes."""
+
+    @property
+    def store(self) -> LiveStore:
+        """The way to Redis."""
+
+    async def collect(self, user_ids: Sequence[UserId], read_ms: int, portions: Portions = FAST) -> Batch:
+        """Read sessions as they are now; see Saver."""
+
+    async def write(self, batch: Batch) -> Outcome:
+        """Write a batch to PostgreSQL and take back its marks; see Saver."""
 
 
 class Saver:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from game.session import UserId
     from persistence.live.keys import Bucket
-    from persistence.writeback.batch import Batch, Outcome, Saver
+    from persistence.writeback.batch import Batch, BatchSaver, Outcome
     from persistence.writeback.leases import Leases
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +110,7 @@ class Flusher:
 
     def __init__(
         self,
-        saver: Saver,
+        saver: BatchSaver,
         leases: Leases | None = None,
         pace: Pace | None = None,
         played: Callable[[], int] = lambda: 0,

@@ -12,7 +12,6 @@ from server.http.service_routes import Condition
 from server.observability.build import add_build
 from server.observability.exposition import merged
 from server.observability.metric_families import Families
-from server.observability.probes import Probes
 from server.observability.siblings import Siblings
 from server.observability.storage import add_storage
 from server.observability.traffic import add_traffic, count_crowd
@@ -25,26 +24,28 @@ if TYPE_CHECKING:
 
     from server.observability.health import Health
     from server.observability.parts import Parts
+    from server.observability.probes import Probes
 
 _log = structlog.get_logger(__name__)
 
 
 class Exporter:
-    """Renders figures when it is asked. Run `run` in a task that somebody owns.
+    """Renders the figures of `parts` when it is asked. Run `run` in a supervised task.
 
     `worker` is this process' index among `workers`, which tell each other their figures in `folder`; without
     a folder it is alone.
     """
 
-    def __init__(self, worker: int = 0, workers: int = 1, folder: Path | None = None) -> None:
+    def __init__(
+        self, parts: Parts, probes: Probes, worker: int = 0, workers: int = 1, folder: Path | None = None
+    ) -> None:
+        self._parts = parts
+        self._probes = probes
         self._worker = worker
-        self._parts: tuple[Parts, Probes] | None = None
         self._siblings = Siblings(folder, worker, workers, self.own) if folder is not None else None
 
-    async def run(self, parts: Parts) -> None:
-        """Show these parts, to the other workers too, and probe the databases, until cancelled."""
-        probes = Probes(parts.health.lanes, parts.health.beside, parts.pool)
-        self._parts = parts, probes
+    async def run(self) -> None:
+        """Show the parts to the other workers too, and probe the databases, until cancelled."""
         async with AsyncExitStack() as stack:
             if self._siblings is not None:
                 try:
@@ -53,7 +54,7 @@ class Exporter:
                     # The others will say that this worker is down; players are served all the same.
                     _log.error("figures_not_shared", error=str(error))
                 stack.push_async_callback(self._siblings.stop)
-            await probes.run()
+            await self._probes.run()
 
     async def render(self) -> bytes:
         """Return the text for Prometheus: each sample of each worker, and which of the workers answered."""
@@ -66,11 +67,10 @@ class Exporter:
     async def own(self) -> bytes:
         """Return the text of this process alone."""
         families = Families(str(self._worker))
-        if self._parts is not None:
-            parts, probes = self._parts
-            add_traffic(families, parts, await count_crowd(parts.dispatch))
-            add_storage(families, parts, probes)
-            _add_condition(families, probes, parts.health)
+        parts = self._parts
+        add_traffic(families, parts, await count_crowd(parts.dispatch))
+        add_storage(families, parts, self._probes)
+        _add_condition(families, self._probes, parts.health)
         add_build(families)
         return _text(families.made)
 

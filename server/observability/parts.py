@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from persistence.live.sessions import Sessions
     from persistence.recovery.cold_load import Loader
     from server.auth.passwords import PasswordHasher
-    from server.listener import Listener
+    from server.listener import ConnectionCounts
     from server.observability.health import Health
     from server.observability.metrics import RequestMetrics
     from server.ws.dispatch import Dispatch
@@ -23,7 +23,7 @@ class Parts:
     """What the exporter reads and never changes. `health` knows the lanes and the flusher."""
 
     metrics: RequestMetrics
-    listener: Listener
+    counts: ConnectionCounts
     dispatch: Dispatch
     hub: Hub
     hasher: PasswordHasher

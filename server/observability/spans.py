@@ -1,7 +1,7 @@
 """Spans of OpenTelemetry: HTTP requests, flushed batches, and one in so many clicks and cold loads.
 
-Imported only where traces are wanted. Parts are followed by putting a function in front of theirs, once, at
-the start: what is not traced is called as ever. No span holds a token, an e-mail or a text of an error.
+Imported only where traces are wanted. What is traced is wrapped where it is built; what is not sampled goes
+through unchanged. No span holds a token, an e-mail or a text of an error.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span, set_span_in_context, use_span
 
 from persistence.live.lane_contract import LaneError
+from persistence.writeback.batch import FAST
 from server.http.error_answers import answer_to
 from server.observability.build import version
 from server.observability.tracing import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from opentelemetry.trace import Span, Tracer
 
     from game.errors import Refusal
-    from persistence.live.sessions import SessionRef
-    from persistence.recovery.cold_load import Loader
-    from persistence.writeback.batch import Batch, Outcome, Saver
+    from game.session import UserId
+    from persistence.live.sessions import ColdStore, SessionRef
+    from persistence.writeback.batch import Batch, BatchSaver, Outcome, Portions
     from server.http.messages import HttpRequest, HttpResponse
     from server.http.routes import Route
     from server.protocol.messages import Request
     from server.ws.dispatch import Dispatch
     from server.ws.exchange import Exchange
-    from server.ws.handlers import Handlers, Start
+    from server.ws.handlers import Start
 
 _EXPORT_WITHIN_S: Final = 5.0
 _INTERNAL_ERROR: Final = 500
@@ -65,28 +66,12 @@ class Spans(Tracing):
         self._tracer = provider.get_tracer("click-and-cook", version())
         self._one_in = one_in
 
-    def follow(
-        self, routes: tuple[Route, ...], handlers: Handlers, loader: Loader, saver: Saver
-    ) -> tuple[Route, ...]:
-        """Put a function in front of each part's own."""
-        handlers.start = self._sampled(handlers.start)  # type: ignore[assignment]  # once, at the start
-        loader.load = self._loading(loader.load)  # type: ignore[assignment]  # as above
-        saver.write = self._writing(saver.write)  # type: ignore[assignment]  # as above
-        return tuple(replace(route, handler=self._answering(route)) for route in routes)
-
-    def close(self) -> None:
-        """Send what was not sent yet; takes a few seconds at most."""
-        self._provider.shutdown()
-
-    def _sampled(self, start: Start) -> Start:
+    def requests(self, start: Start) -> Start:
+        """Trace one request in `one_in`."""
         left = self._one_in
 
         def start_sampled(dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
             nonlocal left
-            if isinstance(dispatch, _Followed):
-                # Begun anew on the way, under another catalogue: the same request, the same span.
-                start(dispatch, exchange, request)
-                return
             left -= 1
             if left:
                 start(dispatch, exchange, request)
@@ -96,36 +81,21 @@ class Spans(Tracing):
 
         return start_sampled
 
-    def _loading(self, load: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
-        left = self._one_in
+    def cold_store(self, store: ColdStore) -> ColdStore:
+        """Trace the cold loads of traced requests, and one in `one_in` of the others."""
+        return _TracedColdStore(store, self._tracer, self._one_in)
 
-        async def load_sampled(ref: SessionRef, *, create: bool) -> bool:
-            nonlocal left
-            left -= 1
-            if left and not get_current_span().is_recording():
-                return await load(ref, create=create)
-            left = left or self._one_in
-            with self._tracer.start_as_current_span(
-                "cold_load", attributes={"user": ref.user_id, "create": create}, record_exception=False
-            ) as span:
-                found = await load(ref, create=create)
-                span.set_attribute("found", found)
-                return found
+    def saver(self, saver: BatchSaver) -> BatchSaver:
+        """Trace every batch that is written."""
+        return _TracedSaver(saver, self._tracer)
 
-        return load_sampled
+    def routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        """Trace every request over HTTP."""
+        return tuple(replace(route, handler=self._answering(route)) for route in routes)
 
-    def _writing(self, write: Callable[[Batch], Awaitable[Outcome]]) -> Callable[[Batch], Awaitable[Outcome]]:
-        async def write_traced(batch: Batch) -> Outcome:
-            with self._tracer.start_as_current_span(
-                "flush_batch", attributes={"rows": len(batch.rows)}, record_exception=False
-            ) as span:
-                outcome = await write(batch)
-                span.set_attributes(
-                    {"saved": outcome.saved, "bad": len(outcome.bad), "write_s": outcome.write_s}
-                )
-                return outcome
-
-        return write_traced
+    def close(self) -> None:
+        """Send what was not sent yet; takes a few seconds at most."""
+        self._provider.shutdown()
 
     def _answering(self, route: Route) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
         async def answer_traced(request: HttpRequest) -> HttpResponse:
@@ -148,6 +118,55 @@ class Spans(Tracing):
                 return response
 
         return answer_traced
+
+
+class _TracedColdStore:
+    """Loads sessions as `store` does, some of the loads in a span."""
+
+    def __init__(self, store: ColdStore, tracer: Tracer, one_in: int) -> None:
+        self._store = store
+        self._tracer = tracer
+        self._one_in = one_in
+        self._left = one_in
+
+    async def load(self, ref: SessionRef, *, create: bool) -> bool:
+        """Load a session, or create one; as the store behind."""
+        self._left -= 1
+        if self._left and not get_current_span().is_recording():
+            return await self._store.load(ref, create=create)
+        self._left = self._left or self._one_in
+        with self._tracer.start_as_current_span(
+            "cold_load", attributes={"user": ref.user_id, "create": create}, record_exception=False
+        ) as span:
+            found = await self._store.load(ref, create=create)
+            span.set_attribute("found", found)
+            return found
+
+    async def verify(self, ref: SessionRef) -> None:
+        """Replace an older session; as the store behind."""
+        await self._store.verify(ref)
+
+
+class _TracedSaver:
+    """Saves batches as `saver` does, each in a span."""
+
+    def __init__(self, saver: BatchSaver, tracer: Tracer) -> None:
+        self._saver = saver
+        self._tracer = tracer
+        self.store = saver.store
+
+    async def collect(self, user_ids: Sequence[UserId], read_ms: int, portions: Portions = FAST) -> Batch:
+        """Read sessions; as the saver behind."""
+        return await self._saver.collect(user_ids, read_ms, portions)
+
+    async def write(self, batch: Batch) -> Outcome:
+        """Write a batch; as the saver behind."""
+        with self._tracer.start_as_current_span(
+            "flush_batch", attributes={"rows": len(batch.rows)}, record_exception=False
+        ) as span:
+            outcome = await self._saver.write(batch)
+            span.set_attributes({"saved": outcome.saved, "bad": len(outcome.bad), "write_s": outcome.write_s})
+            return outcome
 
 
 def _say_status(span: Span, status: int) -> None:

@@ -12,26 +12,35 @@ import structlog
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-    from persistence.recovery.cold_load import Loader
-    from persistence.writeback.batch import Saver
+    from persistence.live.sessions import ColdStore
+    from persistence.writeback.batch import BatchSaver
     from runtime.settings import Settings
     from server.http.routes import Route
-    from server.ws.handlers import Handlers
+    from server.ws.handlers import Start
 
 _log = structlog.get_logger(__name__)
 
 
 class Tracing:
-    """Traces nothing."""
+    """Traces nothing: each part is handed back as it was given.
 
-    def follow(
-        self,
-        routes: tuple[Route, ...],
-        handlers: Handlers,  # noqa: ARG002 - for those who trace
-        loader: Loader,  # noqa: ARG002 - as above
-        saver: Saver,  # noqa: ARG002 - as above
-    ) -> tuple[Route, ...]:
-        """Trace what these parts do from now on; returns the routes to serve in place of those given."""
+    A part is wrapped where it is built, so whoever uses it is given what traces.
+    """
+
+    def requests(self, start: Start) -> Start:
+        """Return what begins a request, traced."""
+        return start
+
+    def cold_store(self, store: ColdStore) -> ColdStore:
+        """Return what loads sessions, traced."""
+        return store
+
+    def saver(self, saver: BatchSaver) -> BatchSaver:
+        """Return what saves batches, traced."""
+        return saver
+
+    def routes(self, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        """Return the routes to serve, traced."""
         return routes
 
 

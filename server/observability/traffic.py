@@ -115,7 +115,7 @@ def _add_requests(families: Families, metrics: RequestMetrics) -> None:
 
 
 def _add_connections(families: Families, parts: Parts, crowd: Crowd) -> None:
-    counts = parts.listener.counts
+    counts = parts.counts
     states = {
         "http": counts.total - len(parts.dispatch.exchanges),
         "stranger": crowd.strangers,
@@ -175,7 +175,7 @@ def _limits_hit(parts: Parts) -> dict[tuple[str, ...], float]:
     metrics = parts.metrics
     hits = {
         "click_rate": metrics.with_result("rate_limited"),
-        "connections": parts.listener.counts.refused,
+        "connections": parts.counts.refused,
         "connections_per_user": parts.hub.refused_per_user,
         "log_in_failures": metrics.with_status(429),
         "passwords_waiting": parts.hasher.refused,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.connection import Connection
-    from server.ws.handlers import Handlers
+    from server.ws.handlers import Start
     from server.ws.hub import Hub
     from server.ws.identity import Identity
 
@@ -57,13 +57,13 @@ class Dispatch:
     def __init__(
         self,
         hub: Hub,
-        handlers: Handlers,
+        start: Start,
         identity: Identity,
         metrics: RequestMetrics,
         max_count: int,
     ) -> None:
         self._hub = hub
-        self._handlers = handlers
+        self._start = start
         self._identity = identity
         self._metrics = metrics
         self._shapes = request_shapes(max_count)
@@ -155,7 +155,7 @@ class Dispatch:
             exchange.started_s = time.monotonic()
             exchange.busy = True
             try:
-                self._handlers.start(self, exchange, request)
+                self._start(self, exchange, request)
             except LaneError as fault:
                 self._unavailable(exchange, _why(fault))
         elif verdict is Verdict.UNKNOWN:
@@ -211,7 +211,7 @@ class Dispatch:
                 exchange.player = exchange.user_id = None
             self.refuse(exchange, errors.TokenInvalid())
             return
-        self._handlers.start(self, exchange, request)
+        self._start(self, exchange, request)
 
     def spawn(self, exchange: Exchange, work: Coroutine[None, None, None]) -> None:
         """Run what takes several steps for a busy exchange; whatever happens, its request is answered."""

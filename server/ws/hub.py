@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from game.session import UserId
+    from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lane import Lane
-    from persistence.live.sessions import CatalogueSource, SessionRef, Sessions
+    from persistence.live.sessions import SessionRef, Sessions
     from server.protocol.results import Values
     from server.ws.exchange import Exchange
 
@@ -50,7 +51,7 @@ class Hub:
     def __init__(
         self,
         sessions: Sessions,
-        catalogues: CatalogueSource,
+        catalogues: Catalogues,
         clock: Callable[[], float],
         max_connections_per_user: int,
         session_ttl_s: int,
@@ -60,6 +61,7 @@ class Hub:
         self._clock = clock
         self._max_connections_per_user = max_connections_per_user
         self._session_ttl_s = session_ttl_s
+        catalogues.watch(self.catalogue_changed)
         self.players: dict[UserId, Player] = {}
         self._by_channel: dict[bytes, Player] = {}
         self.redis_back = asyncio.Event()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, cast
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,21 +17,7 @@ from server.http.routes import Route
 from server.observability.spans import Spans
 from tests.support.game_server import REPOSITORY
 
-if TYPE_CHECKING:
-    from persistence.recovery.cold_load import Loader
-    from persistence.writeback.batch import Saver
-    from server.ws.handlers import Handlers
-
 SECRET = "pepper@example.com"
-
-
-class Part:
-    """Anything with a function that can be followed."""
-
-    async def start(self) -> None:
-        """Do nothing."""
-
-    load = write = start
 
 
 @pytest.fixture
@@ -51,8 +36,7 @@ def spans(kept: InMemorySpanExporter) -> Spans:
 
 def followed(spans: Spans, route: Route) -> Route:
     """Let a route be followed."""
-    part = Part()
-    (found,) = spans.follow((route,), cast("Handlers", part), cast("Loader", part), cast("Saver", part))
+    (found,) = spans.routes((route,))
     return found
 
 

@@ -1,0 +1,80 @@
+"""Who may play: accounts, passwords, tokens and their families."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from persistence.durable.account_table import Accounts as AccountStore
+from persistence.durable.token_families import Families
+from persistence.live.forget import forget
+from persistence.live.revocations import Revocations
+from persistence.live.sessions import Unavailable
+from persistence.live.store import LiveStore, LiveUnavailable
+from persistence.live.throttle import AttemptLog
+from server.auth.account_service import Accounts
+from server.auth.passwords import PasswordHasher
+from server.auth.throttle import WINDOW_S, Throttle
+from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
+from server.ws.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    from game.session import UserId
+    from runtime.settings import Settings
+    from server.app.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class AccountParts:
+    """The parts that know who somebody is."""
+
+    service: Accounts
+    families: Families
+    hasher: PasswordHasher
+    identity: Identity
+
+
+def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) -> AccountParts:
+    """Build what checks passwords and tokens; `stack` closes it."""
+    signer = TokenSigner(
+        [secret.reveal() for secret in settings.access_token_secrets],
+        [secret.reveal() for secret in settings.refresh_token_secrets],
+    )
+    hasher = PasswordHasher(settings.bcrypt_cost)
+    stack.callback(hasher.close)
+    families = Families(storage.pool, REFRESH_TTL_S)
+    service = Accounts(
+        accounts=AccountStore(storage.pool, REFRESH_TTL_S),
+        families=families,
+        revocations=Revocations(storage.store, ACCESS_TTL_S),
+        hasher=hasher,
+        throttle=Throttle(
+            AttemptLog(storage.store, WINDOW_S),
+            settings.auth_rate,
+            settings.refresh_token_secrets[0].reveal().encode(),
+        ),
+        signer=signer,
+        forget=partial(forget, storage.store),
+    )
+    identity = Identity(
+        lambda token: signer.verify_access(token, time.time()), _revoked_in(LiveStore(storage.lanes))
+    )
+    return AccountParts(service, families, hasher, identity)
+
+
+def _revoked_in(store: LiveStore) -> Callable[[UserId, str], Awaitable[bool]]:
+    """Ask the game's own lanes, so that a first token waits for nothing but Redis."""
+    revocations = Revocations(store, ACCESS_TTL_S)
+
+    async def is_revoked(user_id: UserId, family: str) -> bool:
+        try:
+            return await revocations.is_revoked(user_id, family)
+        except LiveUnavailable as error:
+            raise Unavailable(str(error)) from error
+
+    return is_revoked

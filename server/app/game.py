@@ -1,0 +1,85 @@
+"""The game as players meet it: connections, requests, and what happens once a second."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from game.achievements import ACHIEVEMENTS, packed_achievements
+from persistence.durable.community import Community
+from runtime.settings import StartupError
+from server.app.databases import WITHIN_S
+from server.observability.metrics import RequestMetrics
+from server.protocol.fields import MAX_COUNT
+from server.ws.dispatch import Dispatch
+from server.ws.gateway import Gateway
+from server.ws.handlers import Handlers
+from server.ws.hub import Hub
+from server.ws.limits import ConnectionLimits
+from server.ws.sweeper import Sweeper
+from server.ws.ticker import Ticker
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from runtime.settings import Settings
+    from server.app.storage import Storage
+    from server.observability.tracing import Tracing
+    from server.ws.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """The parts that serve players."""
+
+    metrics: RequestMetrics
+    hub: Hub
+    dispatch: Dispatch
+    gateway: Gateway
+    sweeper: Sweeper
+    ticker: Ticker
+
+
+async def build_game(
+    settings: Settings, storage: Storage, identity: Identity, tracing: Tracing, stack: AsyncExitStack
+) -> Game:
+    """Build what serves players and begin to hear Redis; `stack` closes it.
+
+    Raises StartupError where Redis does not answer.
+    """
+    hub = Hub(
+        storage.sessions,
+        storage.catalogues,
+        asyncio.get_running_loop().time,
+        settings.max_connections_per_user,
+        settings.session_ttl_s,
+    )
+    await storage.lanes.start(hub)
+    if not await storage.lanes.wait_up(WITHIN_S):
+        raise StartupError("REDIS_CONNECTION: Redis does not answer; start it or correct the address")
+    community = Community(storage.pool)
+    stack.push_async_callback(community.stop)
+    handlers = Handlers(
+        storage.sessions,
+        hub,
+        storage.catalogues,
+        community,
+        click_rate=settings.click_rate,
+        click_burst=settings.click_burst,
+        offline_cap_s=settings.offline_cap_s,
+    )
+    metrics = RequestMetrics()
+    max_count = min(MAX_COUNT, settings.click_burst) if settings.click_rate else MAX_COUNT
+    dispatch = Dispatch(hub, tracing.requests(handlers.start), identity, metrics, max_count)
+    stack.push_async_callback(dispatch.stop)
+    sweeper = Sweeper()
+    ticker = Ticker(
+        hub,
+        storage.sessions,
+        achievements=packed_achievements(ACHIEVEMENTS),
+        interval_ms=settings.passive_interval_ms,
+        offline_cap_s=settings.offline_cap_s,
+        session_ttl_s=settings.session_ttl_s,
+    )
+    return Game(metrics, hub, dispatch, Gateway(dispatch, ConnectionLimits(), sweeper), sweeper, ticker)

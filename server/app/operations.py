@@ -1,0 +1,79 @@
+"""What operators and browsers meet: the port, its routes and files, readiness and figures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from server.http.account_routes import account_routes
+from server.http.cors import Origins
+from server.http.routes import Website
+from server.http.service_routes import service_routes
+from server.http.static import read_files
+from server.listener import ConnectionCounts, Listener, PortLimits
+from server.observability.exporter import Exporter
+from server.observability.health import Health
+from server.observability.parts import Parts
+from server.observability.probes import Probes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.settings import Settings
+    from server.app.accounts import AccountParts
+    from server.app.game import Game
+    from server.app.storage import Storage
+    from server.observability.tracing import Tracing
+
+_WEB: Final = Path(__file__).parents[1] / "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The port and what is shown of the process."""
+
+    listener: Listener
+    exporter: Exporter
+
+
+def build_operations(
+    settings: Settings,
+    storage: Storage,
+    accounts: AccountParts,
+    game: Game,
+    *,
+    tracing: Tracing,
+    is_draining: Callable[[], bool],
+) -> Operations:
+    """Build the port, which does not listen yet, and what reads the other parts' figures."""
+    counts = ConnectionCounts()
+    health = Health(
+        storage.lanes,
+        storage.store.lanes,
+        storage.catalogues,
+        storage.flusher,
+        is_draining,
+        asyncio.get_running_loop().time,
+    )
+    parts = Parts(
+        metrics=game.metrics,
+        counts=counts,
+        dispatch=game.dispatch,
+        hub=game.hub,
+        hasher=accounts.hasher,
+        ticker=game.ticker,
+        sessions=storage.sessions,
+        pool=storage.pool,
+        loader=storage.loader,
+        health=health,
+    )
+    probes = Probes(storage.lanes, storage.store.lanes, storage.pool)
+    exporter = Exporter(parts, probes, settings.worker_index or 0, settings.workers, settings.worker_folder)
+    routes = (*account_routes(accounts.service), *service_routes(health.readiness, exporter.render))
+    website = Website(
+        tracing.routes(routes), read_files(_WEB), Origins(settings.allowed_origins), game.metrics.count_http
+    )
+    limits = PortLimits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
+    return Operations(Listener(website, game.gateway, limits, counts=counts), exporter)
