@@ -22,7 +22,7 @@ check: setup ## lint, format, types, import direction, heads of the Lua scripts,
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m persistence.live.scripts
+	$(BIN)/python -m persistence.live.check
 	$(BIN)/python -m scripts.describe --check
 	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py
 

@@ -2,59 +2,96 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from persistence.live.hashes import PACKED_LIFE, PACKED_NOW, PACKED_RATES, RATES, STAMP_AT
+from persistence.live.replies.play import Amount, Stale
+from persistence.live.replies.status import Status
 
-SNAPSHOT_FIELDS: Final = ("now", "life", "texts", "rates")
+
+class _Fields(NamedTuple):
+    """The reply of HMGET: all None where there is no session."""
+
+    now: bytes | None
+    life: bytes | None
+    texts: bytes | None
+    rates: bytes | None
+
+
+SNAPSHOT_FIELDS: Final = _Fields._fields
 PASSIVE_FIELDS: Final = ("rates",)
-_MPS: Final = RATES.index("mPs")
-_DPS: Final = RATES.index("dPs")
 _EXACT_TO: Final = 2**53
 
 
-def snapshot_of(reply: object) -> list[int | bytes] | None:
-    """Read a snapshot: None where there is no session, or the reply is a failure.
+class Snapshot(NamedTuple):
+    """A session as it was read. Amounts are as scripts reply them."""
 
-    Version, saved version, e-mail, money, dishes, rank, xp, stars, boost, accumulated, bought, achieved.
-    Amounts are as scripts reply them: integers to 2^53, beyond that decimal text.
-    """
-    if not isinstance(reply, list) or reply[0] is None:
+    version: int
+    saved: int
+    email: bytes
+    money: Amount
+    dishes: Amount
+    rank: Amount
+    xp: Amount
+    stars: Amount
+    boost: Amount
+    accumulated: Amount
+    bought: bytes
+    achieved: bytes
+
+
+def snapshot_of(reply: object) -> Snapshot | None:
+    """Read a snapshot: None where there is no session, or the reply is a failure."""
+    fields = _fields_of(reply)
+    if fields is None or fields.now is None or fields.life is None or fields.texts is None:
         return None
-    now, life, texts, _ = reply
-    bought, achieved, email = texts.split(b";", 2)
-    version, _, dishes, money, xp, _, _, _, _ = PACKED_NOW.unpack(now)
-    boost, _, accumulated, rank, stars, _, _, saved, _ = PACKED_LIFE.unpack(life)
-    return [
-        _amount(version),
-        _amount(saved),
-        email,
-        *map(_amount, (money, dishes, rank, xp, stars, boost, accumulated)),
-        bought,
-        achieved,
-    ]
+    bought, achieved, email = fields.texts.split(b";", 2)
+    version, _, dishes, money, xp, _, _, _, _ = PACKED_NOW.unpack(fields.now)
+    boost, _, accumulated, rank, stars, _, _, saved, _ = PACKED_LIFE.unpack(fields.life)
+    return Snapshot(
+        version=int(version),
+        saved=int(saved),
+        email=email,
+        money=_amount(money),
+        dishes=_amount(dishes),
+        rank=_amount(rank),
+        xp=_amount(xp),
+        stars=_amount(stars),
+        boost=_amount(boost),
+        accumulated=_amount(accumulated),
+        bought=bought,
+        achieved=achieved,
+    )
 
 
-def stale(reply: object, stamp: str) -> list[bytes] | None:
+def stale(reply: object, stamp: str) -> Stale | None:
     """Hold what was read for a snapshot against a stamp, as scripts do.
 
     None where the session has this stamp, there is none, or the reply is a failure; else what a script would
     refuse with: to be refreshed before anybody is shown it. Under another run of Redis it may lack ticks that
     were told already.
     """
-    if not isinstance(reply, list) or reply[0] is None:
+    fields = _fields_of(reply)
+    if fields is None or fields.now is None:
         return None
-    held: bytes = (reply[3] or b"")[STAMP_AT:]
-    return None if held == stamp.encode() else [b"stale", held]
+    held = (fields.rates or b"")[STAMP_AT:]
+    return None if held == stamp.encode() else Stale(Status.STALE, held)
 
 
-def _amount(value: float) -> int | bytes:
+def _fields_of(reply: object) -> _Fields | None:
+    return _Fields(*reply) if isinstance(reply, list) else None
+
+
+def _amount(value: float) -> Amount:
     return int(value) if value < _EXACT_TO else b"%.17g" % value
 
 
 def passive_of(reply: object, stamp: str) -> bool | None:
     """Read whether a player has passive income: None where that is not known under this stamp."""
-    if not isinstance(reply, list) or reply[0] is None or reply[0][STAMP_AT:] != stamp.encode():
+    if not isinstance(reply, list):
         return None
-    rates = PACKED_RATES.unpack_from(reply[0])
-    return bool(rates[_MPS] or rates[_DPS])
+    (held,) = reply
+    if held is None or held[STAMP_AT:] != stamp.encode():
+        return None
+    rates = dict(zip(RATES, PACKED_RATES.unpack_from(held), strict=True))
+    return bool(rates["mPs"] or rates["dPs"])

@@ -17,6 +17,7 @@ from server.protocol.refusals import refusal_of
 if TYPE_CHECKING:
     from game.session import UserId
     from persistence.live.sessions import CatalogueSource, Command, Sessions
+    from persistence.live.snapshots import Snapshot
     from server.protocol.messages import Request
     from server.ws.dispatch import Dispatch
     from server.ws.exchange import Exchange
@@ -252,7 +253,10 @@ class Handlers:
             if snapshot is not None:
                 self._answer_read(dispatch, exchange, request, snapshot)
             else:
-                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, refused or reply))
+                dispatch.spawn(
+                    exchange,
+                    self._read_again(dispatch, exchange, request, list(refused) if refused else reply),
+                )
         except Exception:  # noqa: BLE001 - the top of what a lane calls
             dispatch.failed(exchange)
 
@@ -267,10 +271,10 @@ class Handlers:
         )
 
     def _answer_read(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, snapshot: list[Any]
+        self, dispatch: Dispatch, exchange: Exchange, request: Request, snapshot: Snapshot
     ) -> None:
         exchange.joined = True
-        exchange.version = max(exchange.version, int(snapshot[0]))
+        exchange.version = max(exchange.version, snapshot.version)
         data = results.READS[request.request_type](snapshot, self._catalogues.current)
         dispatch.answer(exchange, response(request.request_id_json, request.request_type, data), "ok")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lane import Lane
     from persistence.live.sessions import SessionRef, Sessions
+    from persistence.live.snapshots import Snapshot
     from server.protocol.results import Values
     from server.ws.exchange import Exchange
 
@@ -199,8 +200,8 @@ class Hub:
             # The lane will be ready again, and this is repeated then.
             return
 
-    def _tell_snapshot(self, player: Player, snapshot: list[int | bytes]) -> None:
-        version = int(snapshot[0])
+    def _tell_snapshot(self, player: Player, snapshot: Snapshot) -> None:
+        version = snapshot.version
         behind = [exchange for exchange in player.exchanges if exchange.joined and exchange.version < version]
         if behind:
             data = results.snapshot(player.user_id, snapshot, self._catalogues.current)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from persistence.live.scripts import check, differences, head_of, joined, load_scripts
+from persistence.live.check import check, differences, type_differences
+from persistence.live.heads import head_of
+from persistence.live.replies.publications import PUBLICATION_SHAPES
+from persistence.live.scripts import joined, load_scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GOOD: Final = """-- Does a thing,
 -- at once.
@@ -62,6 +68,83 @@ def test_each_difference_is_told(old: str, new: str, said: str) -> None:
     assert said in differences("good", GOOD.replace(old, new, 1), PART)
 
 
+class _Thing(NamedTuple):
+    status: bytes
+    version: int
+    dishes: int
+
+
+class _Gone(NamedTuple):
+    status: bytes
+
+
+class _List(NamedTuple):
+    version: int
+    things: list[int]
+
+
+class _ThingOfList(NamedTuple):
+    money: int
+
+
+_SHAPES: Final[Mapping[bytes, type[Any]]] = {b"ok": _Thing, b"missing": _Gone}
+
+
+def test_a_head_and_its_types_agree() -> None:
+    """Types with the head's names in the head's order have no difference."""
+    assert type_differences("good", head_of(GOOD), _SHAPES, {}, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "--          dishes\n",
+            "--          money\n",
+            "ok with version, money, its type has version, dishes",
+        ),
+        (
+            "--          dishes\n",
+            "--          dishes, xp\n",
+            "ok with version, dishes, xp, its type has version, dishes",
+        ),
+        ("missing (nothing was written)", "missing, why", "missing with why, its type has "),
+        ("missing (nothing was written)", "gone", "gone, which has no type"),
+        ("missing (nothing was written)", "gone", "no missing"),
+    ],
+)
+def test_a_reply_and_its_type_that_differ_are_named(old: str, new: str, said: str) -> None:
+    """Another name, order, length or status than the type's is a difference."""
+    changed = GOOD.replace(old, new, 1)
+    assert f"good replies {said}" in type_differences("good", head_of(changed), _SHAPES, {}, {})
+
+
+def test_a_list_and_its_type_that_differ_are_named() -> None:
+    """A reply that starts with no status is held against its type too, and so is what it repeats."""
+    text = GOOD.replace("ok, version,\n--          dishes", "{version, things…}\n--          thing: {dishes}")
+    head = head_of(text)
+    lists: dict[str, type[Any]] = {"": _List}
+    shapes = {b"missing": _Gone}
+    assert type_differences("good", head, shapes, lists, {}) == ["good replies thing, which has no type"]
+    lists["thing"] = _ThingOfList
+    assert type_differences("good", head, shapes, lists, {}) == [
+        "good replies thing with dishes, its type has money"
+    ]
+
+
+def test_publications_are_held_against_head_and_type() -> None:
+    """A publication has the words that the head shows, and its type their names."""
+    text = GOOD.replace("-- EFFECTS", "-- SENDS    cook, version, dishes\n-- EFFECTS", 1)
+    sends = f"{text}publish(ARGV[1], 0, 'refresh', 'cook', s.version, max(1, 2))\n"
+    assert differences("good", sends, PART) == []
+    assert differences("good", sends.replace("s.version, ", ""), PART) == [
+        "good: the body publishes cook with 2 words, which the head does not show"
+    ]
+    assert type_differences("good", head_of(text), _SHAPES, {}, PUBLICATION_SHAPES) == [
+        "good publishes cook with version, dishes, its type has version, dishes, xp, applied"
+    ]
+
+
 def test_a_library_is_joined_once() -> None:
     """A library stands where it is first asked for, with what it asks for itself, and nowhere else."""
     libraries = {"a": "--@include b\na()\n", "b": "b()\n"}
@@ -91,9 +174,9 @@ def test_what_frees_memory_runs_on_a_full_redis() -> None:
 
 
 def test_the_check_is_a_command() -> None:
-    """`python -m persistence.live.scripts` ends with 0 and says nothing while heads hold."""
+    """`python -m persistence.live.check` ends with 0 and says nothing while heads hold."""
     done = subprocess.run(
-        [sys.executable, "-m", "persistence.live.scripts"],
+        [sys.executable, "-m", "persistence.live.check"],
         capture_output=True,
         text=True,
         check=False,

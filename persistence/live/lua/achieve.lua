@@ -10,6 +10,7 @@
 -- REPLY    ok, version, newly (`id,id,…` ascending; empty: none, and nothing was written)
 --          missing
 --          stale, stamp
+-- SENDS    achieved, version, newly
 -- EFFECTS  session: version, achieved, dirty; the dirty mark; publishes `achieved`
 -- COST     HMGET; with news: TIME, HSET, PUBSUB SHARDNUMSUB; O(achievements)
 

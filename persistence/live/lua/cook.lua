@@ -12,12 +12,13 @@
 --          9 client (text; empty: none)
 --          10 seq (integer; any text without a client)
 -- REPLY    ok, version, dishes, xp, applied
---          duplicate, version, dishes, xp, 0
+--          duplicate, version, dishes, xp, applied (0)
 --          missing
 --          stale, stamp
 --          seq_too_old, highest
 --          no_dish
 --          rate_limited, retry_after_ms
+-- SENDS    cook, version, dishes, xp, applied
 -- EFFECTS  session: now (version, dirty, dishes, xp, clicks, cooked, tat), c:<client>; the dirty mark; publishes `cook`
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; the first since the last save: ZADD, PERSIST, HGET, HSET; a client's first time:
 --          HGETALL

@@ -4,7 +4,9 @@
 -- KEYS     1 dirty:{b}; the same for each bucket…
 -- ARGV     1 until (integer, ms, or +inf: marks set later are left out)
 --          2 most (integer: marks for each bucket)
--- REPLY    (now in ms, then for each bucket: {how many marks, since when the oldest in ms or 0, user_id, ms…})
+-- REPLY    {now_ms, buckets…}
+--          bucket: {dirty (how many marks), oldest_ms (since when; 0: none), marks…}
+--          mark: {user_id, since_ms} (not in a list of its own)
 -- EFFECTS  none
 -- COST     a bucket: ZCARD, with marks ZRANGEBYSCORE (and ZRANGE where none is found); O(log n + most)
 

@@ -16,6 +16,8 @@
 --          missing
 --          stale, stamp
 --          seq_too_old, highest
+-- SENDS    level_up, version, rank, xp, next
+--          passive, version, money, dishes, rank, xp, accumulated
 -- EFFECTS  session: version, what accruing changes, rank, need, click_xp, c:<client>, dirty; the dirty mark; publishes
 --          `level_up`, or `passive` when only income was paid; an unchanged rank records no seq
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(ranks)

@@ -18,6 +18,7 @@
 -- REPLY    loaded
 --          exists (as new or newer)
 --          unclaimed
+-- SENDS    reloaded, version
 -- EFFECTS  session with EXPIRE, or with create a dirty mark and none; the claim; over an older session the mark goes and
 --          `reloaded` is published; replies a word for each session
 -- COST     a session: HGET, HSET of some 6 fields, EXPIRE

@@ -11,6 +11,7 @@
 -- REPLY    ok, version, money, dishes, rank, xp, accumulated, changed
 --          missing
 --          stale, stamp
+-- SENDS    passive, version, money, dishes, rank, xp, accumulated
 -- EFFECTS  session: version, what accruing changes, dirty; the dirty mark; publishes `passive`; what is left unmarked is not written
 --          to the append-only file nor to replicas either, but for what a gap of 10 s or more earned
 -- COST     HMGET, TIME; with income: HSET, PUBSUB SHARDNUMSUB; the same for any number of seconds

@@ -14,6 +14,8 @@
 -- REPLY    ok, version, passive
 --          missing
 --          behind, stamp
+-- SENDS    passive, version, money, dishes, rank, xp, accumulated
+--          reloaded, version
 -- EFFECTS  session: stamp and every derived field; where income was paid, or ticks may be missing, also version, what accruing
 --          changes, dirty and the dirty mark; of what was paid publishes `passive`, or `reloaded` where no more is to come, by
 --          nobody's origin: the caller's connections are to hear of it too

@@ -6,6 +6,7 @@
 --          2 channel (of the family's user)
 --          3 message (the publication)
 -- REPLY    revoked
+-- SENDS    revoked, version (0), family
 -- EFFECTS  the mark, for ttl; one publication
 -- COST     SET, SPUBLISH
 

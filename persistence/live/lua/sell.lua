@@ -12,12 +12,13 @@
 --          9 client (text; empty: none)
 --          10 seq (integer; any text without a client)
 -- REPLY    ok, version, dishes, money, xp, applied
---          duplicate, version, dishes, money, xp, 0
+--          duplicate, version, dishes, money, xp, applied (0)
 --          missing
 --          stale, stamp
 --          seq_too_old, highest
 --          no_dishes
 --          rate_limited, retry_after_ms
+-- SENDS    sell, version, dishes, money, xp, applied
 -- EFFECTS  session: now (version, dirty, dishes, money, xp, clicks, earned, tat), c:<client>; the dirty mark; publishes `sell`
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; the first since the last save: ZADD, PERSIST, HGET, HSET; a client's first time:
 --          HGETALL

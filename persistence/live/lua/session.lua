@@ -12,6 +12,7 @@
 --          off_dishes, off_xp, paid, passive
 --          missing
 --          stale, stamp
+-- SENDS    passive, version, money, dishes, rank, xp, accumulated
 -- EFFECTS  session: version, what accruing changes, offline (removed once shown), dirty; the dirty mark; publishes `passive` when
 --          income was paid; writes nothing when there is neither
 -- COST     HMGET, TIME; with income: HSET, PUBSUB SHARDNUMSUB; the same for any time away

@@ -15,6 +15,7 @@
 --          stale, stamp
 --          seq_too_old, highest
 --          not_enough_prestige
+-- SENDS    session_reset, version, money, dishes, rank, xp, stars, boost, accumulated
 -- EFFECTS  session: version, what accruing changes, rank, stars, boost, bought, resets, the derived fields, c:<client>,
 --          dirty; the dirty mark; publishes `session_reset`
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB

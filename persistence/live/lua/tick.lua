@@ -11,6 +11,7 @@
 -- REPLY    ok, version, money, dishes, rank, xp, accumulated, changed
 --          missing
 --          stale, stamp
+-- SENDS    passive, version, money, dishes, rank, xp, accumulated
 -- EFFECTS  those of `passive`, also that what is left unmarked stays out of the append-only file; replies a list for each player
 -- COST     TIME, PUBSUB SHARDNUMSUB; a player: HMGET, with income HSET, after a long gap HGET
 

@@ -24,6 +24,7 @@
 --          upgrade_not_found
 --          upgrade_locked, level
 --          not_enough_money, have, need
+-- SENDS    upgrade_buy, version, money, xp, id, times_bought, passive
 -- EFFECTS  session: version, what accruing changes, bought, purchases, the sum of the boost, cook_gain, c:<client>, dirty;
 --          the dirty mark; publishes `upgrade_buy`
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(times_bought) for the price, at most 100,000 steps

@@ -1,0 +1,6 @@
+"""What the Lua scripts reply and publish, by name.
+
+`status` has the words that a reply starts with, `play` the replies to players' requests and ticks, `upkeep`
+those of saving and loading, `publications` what is published. `make check` holds the names of the fields
+against the heads of the scripts (`persistence.live.check`).
+"""
