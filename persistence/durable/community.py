@@ -12,7 +12,7 @@ import structlog
 
 from game.errors import NameInvalid, NameTaken, Refusal
 from persistence.durable.errors import DurableUnavailable, one_line, translated
-from persistence.live.sessions import Unavailable
+from persistence.errors import Unavailable
 
 if TYPE_CHECKING:
     from game.session import UserId

@@ -9,7 +9,7 @@ import structlog
 
 from persistence.durable import catalogue as store
 from persistence.durable.errors import DurableUnavailable, one_line
-from persistence.live.sessions import Unavailable
+from persistence.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,17 +18,17 @@ import hiredis
 import structlog
 
 from persistence.durable.errors import DurableUnavailable
+from persistence.errors import Unavailable
 from persistence.live.hashes import fields_of, joined_texts
 from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
 from persistence.live.lane_contract import LaneError
-from persistence.live.sessions import Unavailable
 
 if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.sessions import Saved
     from persistence.live.lanes import Lanes
     from persistence.live.scripts import Script
-    from persistence.live.sessions import SessionRef
+    from persistence.live.session_ref import SessionRef
 
 _log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ _AREAS: Final = (
     ("WebSocket frames", r"ws/(connection|frames|judge)|websockets/"),
     ("parsing and writing messages", r"server/protocol/"),
     ("dispatch, handlers, fan-out", r"server/ws/"),
-    ("packing commands", r"live/sessions"),
+    ("packing commands", r"live/session"),
     ("the lane, hiredis", r"live/lane"),
     ("write-behind and the rest", r""),
 )

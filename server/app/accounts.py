@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from persistence.durable.account_table import Accounts as AccountStore
 from persistence.durable.token_families import Families
+from persistence.errors import Unavailable
 from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
-from persistence.live.sessions import Unavailable
 from persistence.live.store import LiveStore, LiveUnavailable
 from persistence.live.throttle import AttemptLog
 from server.auth.account_service import Accounts

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from game.achievements import ACHIEVEMENTS, packed_achievements
 from persistence.durable.community import Community
 from runtime.settings import StartupError
 from server.app.databases import WITHIN_S
@@ -60,15 +59,7 @@ async def build_game(
         raise StartupError("REDIS_CONNECTION: Redis does not answer; start it or correct the address")
     community = Community(storage.pool)
     stack.push_async_callback(community.stop)
-    handlers = Handlers(
-        storage.sessions,
-        hub,
-        storage.catalogues,
-        community,
-        click_rate=settings.click_rate,
-        click_burst=settings.click_burst,
-        offline_cap_s=settings.offline_cap_s,
-    )
+    handlers = Handlers(storage.sessions, hub, storage.catalogues, community)
     metrics = RequestMetrics()
     max_count = min(MAX_COUNT, settings.click_burst) if settings.click_rate else MAX_COUNT
     dispatch = Dispatch(hub, tracing.requests(handlers.start), identity, metrics, max_count)
@@ -77,9 +68,7 @@ async def build_game(
     ticker = Ticker(
         hub,
         storage.sessions,
-        achievements=packed_achievements(ACHIEVEMENTS),
         interval_ms=settings.passive_interval_ms,
-        offline_cap_s=settings.offline_cap_s,
         session_ttl_s=settings.session_ttl_s,
     )
     return Game(metrics, hub, dispatch, Gateway(dispatch, ConnectionLimits(), sweeper), sweeper, ticker)

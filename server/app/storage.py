@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from game.achievements import ACHIEVEMENTS, packed_achievements
 from persistence.durable.current_catalogue import open_catalogues
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.lane_contract import LaneLimits
 from persistence.live.lanes import Lanes
 from persistence.live.scripts import load_scripts
+from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
 from persistence.live.store import open_store
 from persistence.recovery.cold_load import Loader
@@ -65,7 +67,12 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
     lanes = Lanes(redis_url, origin, scripts, LaneLimits(wait_replicas=settings.wait_replicas))
     stack.push_async_callback(lanes.stop)
     loader = Loader(lanes, scripts, partial(load_rows, pool), settings.session_ttl_s)
-    sessions = Sessions(lanes, scripts, catalogues, tracing.cold_store(loader), settings.offline_cap_s)
+    commands = SessionCommands(
+        scripts,
+        PlayLimits(settings.click_rate, settings.click_burst, settings.offline_cap_s),
+        packed_achievements(ACHIEVEMENTS),
+    )
+    sessions = Sessions(lanes, commands, catalogues, tracing.cold_store(loader))
 
     store = await within(
         "Redis",

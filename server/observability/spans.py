@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from game.errors import Refusal
     from game.session import UserId
-    from persistence.live.sessions import ColdStore, SessionRef
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sources import ColdStore
     from persistence.writeback.batch import Batch, BatchSaver, Outcome, Portions
     from server.http.messages import HttpRequest, HttpResponse
     from server.http.routes import Route

@@ -12,7 +12,7 @@ import structlog
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-    from persistence.live.sessions import ColdStore
+    from persistence.live.sources import ColdStore
     from persistence.writeback.batch import BatchSaver
     from runtime.settings import Settings
     from server.http.routes import Route

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from game import errors
+from persistence.errors import NoSession, Unavailable
 from persistence.live.lane_contract import LaneError
-from persistence.live.sessions import NoSession, Unavailable
 from runtime.logs import Sparingly
 from server.auth.tokens import TokenInvalid
 from server.protocol.close_codes import CloseCode

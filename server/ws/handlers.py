@@ -6,18 +6,20 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from game.catalogue import UpgradeId, UpgradeType
+from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
-from persistence.live.sessions import RETRY_FOR_S
-from persistence.live.snapshots import snapshot_of, stale
+from persistence.live.session_recovery import RETRY_FOR_S
 from server.protocol import results
 from server.protocol.messages import response
 from server.protocol.refusals import refusal_of
 
 if TYPE_CHECKING:
     from game.session import UserId
-    from persistence.live.sessions import CatalogueSource, Command, Sessions
+    from persistence.live.lane_contract import OnReply
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sessions import Sessions
     from persistence.live.snapshots import Snapshot
+    from persistence.live.sources import CatalogueSource
     from server.protocol.messages import Request
     from server.ws.dispatch import Dispatch
     from server.ws.exchange import Exchange
@@ -45,21 +47,11 @@ class Handlers:
         hub: Hub,
         catalogues: CatalogueSource,
         community: Community,
-        *,
-        click_rate: float,
-        click_burst: int,
-        offline_cap_s: int,
     ) -> None:
         self._sessions = sessions
         self._hub = hub
         self._catalogues = catalogues
         self._community = community
-        self._rate = (repr(1e6 / click_rate) if click_rate else "0", str(click_burst))
-        self._cap = str(offline_cap_s)
-        self._single = {kind: sessions.command(kind, "1", *self._rate, "", "") for kind in ("cook", "sell")}
-        self._once = sessions.command("cook", "1", *self._rate)[1].decode()
-        self._passive = sessions.command("passive", self._cap, "0")
-        self._levels: tuple[object, str] = (None, "")
         self._table: dict[str, Start] = {
             "cook": self._click,
             "sell": self._click,
@@ -82,63 +74,48 @@ class Handlers:
         """
         self._table[request.request_type](dispatch, exchange, request)
 
-    def _send(self, dispatch: Dispatch, exchange: Exchange, command: Command) -> None:
+    def _target(self, dispatch: Dispatch, exchange: Exchange) -> tuple[SessionRef, OnReply]:
+        """Return whose session a request is about, and what takes the reply."""
         if exchange.on_reply is None:
             exchange.on_reply = partial(self._replied, dispatch, exchange)
-        self._sessions.send(cast("Player", exchange.player).ref, command, exchange.on_reply)
+        return cast("Player", exchange.player).ref, exchange.on_reply
 
     # Commands.
 
     def _click(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        kind = request.request_type
-        command = self._single[kind]
-        if request.count != 1:
-            command = self._sessions.command(kind, str(request.count), *self._rate, *self._tag(request))
-        elif request.seq:
-            client, seq = request.client, str(request.seq)
-            tail = f"{self._once}${len(client.encode())}\r\n{client}\r\n${len(seq)}\r\n{seq}\r\n"
-            command = command[0], tail.encode()
-        self._send(dispatch, exchange, command)
-
-    def _tag(self, request: Request) -> tuple[str, str]:
-        return (request.client, str(request.seq)) if request.seq else ("", "")
+        if exchange.on_reply is None:
+            exchange.on_reply = partial(self._replied, dispatch, exchange)
+        self._sessions.click(
+            cast("Player", exchange.player).ref,
+            request.request_type,
+            request.count,
+            request.client,
+            request.seq,
+            exchange.on_reply,
+        )
 
     def _buy(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
         upgrade = self._catalogues.current.by_id.get(UpgradeId(cast("int", request.subject)))
         if upgrade is None:
             dispatch.refuse(exchange, UpgradeNotFound())
             return
-        command = self._sessions.command(
-            "upgrade_buy",
-            self._cap,
-            *self._tag(request),
-            str(upgrade.id),
-            repr(upgrade.price),
-            repr(upgrade.price_factor),
-            str(upgrade.access_level),
-            "1" if upgrade.upgrade_type is UpgradeType.DISH else "0",
-            upgrade.boost.boost_type,
-            str(upgrade.boost.value_hundredths),
-        )
-        self._send(dispatch, exchange, command)
+        ref, on_reply = self._target(dispatch, exchange)
+        self._sessions.buy(ref, upgrade, request.client, request.seq, on_reply)
 
     def _level_up(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        catalogue = self._catalogues.current
-        if self._levels[0] is not catalogue:
-            self._levels = catalogue, ",".join(str(xp) for xp in catalogue.level_xp[1:])
-        command = self._sessions.command("level_up", self._cap, *self._tag(request), self._levels[1])
-        self._send(dispatch, exchange, command)
+        ref, on_reply = self._target(dispatch, exchange)
+        self._sessions.level_up(ref, request.client, request.seq, on_reply)
 
     def _reset(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        self._send(
-            dispatch, exchange, self._sessions.command("session_reset", self._cap, *self._tag(request))
-        )
+        ref, on_reply = self._target(dispatch, exchange)
+        self._sessions.session_reset(ref, request.client, request.seq, on_reply)
 
     def _accrue(self, dispatch: Dispatch, exchange: Exchange, _request: Request) -> None:
-        self._send(dispatch, exchange, self._passive)
+        self._sessions.accrue(*self._target(dispatch, exchange))
 
     def _session(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        self._send(dispatch, exchange, self._sessions.command("session", self._cap, request.client))
+        ref, on_reply = self._target(dispatch, exchange)
+        self._sessions.session(ref, request.client, on_reply)
 
     # Replies of scripts.
 
@@ -240,23 +217,21 @@ class Handlers:
 
     def _read(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
         ref = cast("Player", exchange.player).ref
-        packed = self._sessions.snapshot_command(ref)
-        stamp = self._sessions.stamp(ref.lane)
-        ref.lane.send(packed, partial(self._was_read, dispatch, exchange, request, stamp))
+        self._sessions.fresh_snapshot(ref, partial(self._was_read, dispatch, exchange, request))
 
     def _was_read(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, stamp: str, reply: object
+        self,
+        dispatch: Dispatch,
+        exchange: Exchange,
+        request: Request,
+        snapshot: Snapshot | None,
+        reply: object,
     ) -> None:
         try:
-            refused = stale(reply, stamp)
-            snapshot = None if refused else snapshot_of(reply)
             if snapshot is not None:
                 self._answer_read(dispatch, exchange, request, snapshot)
             else:
-                dispatch.spawn(
-                    exchange,
-                    self._read_again(dispatch, exchange, request, list(refused) if refused else reply),
-                )
+                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, reply))
         except Exception:  # noqa: BLE001 - the top of what a lane calls
             dispatch.failed(exchange)
 

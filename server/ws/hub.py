@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from persistence.live.lane_contract import LaneError
-from persistence.live.snapshots import snapshot_of
 from server.protocol import results
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import PUSH, response
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lane import Lane
-    from persistence.live.sessions import SessionRef, Sessions
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sessions import Sessions
     from persistence.live.snapshots import Snapshot
     from server.protocol.results import Values
     from server.ws.exchange import Exchange
@@ -189,13 +189,12 @@ class Hub:
     def send_snapshot(self, player: Player) -> None:
         """Read a player's session and send it to each joined connection whose version is behind."""
 
-        def on_reply(reply: object) -> None:
-            snapshot = snapshot_of(reply)
+        def on_snapshot(snapshot: Snapshot | None, _reply: object) -> None:
             if snapshot is not None:
                 self._tell_snapshot(player, snapshot)
 
         try:
-            player.ref.lane.send(self._sessions.snapshot_command(player.ref), on_reply)
+            self._sessions.snapshot(player.ref, on_snapshot)
         except LaneError:
             # The lane will be ready again, and this is repeated then.
             return

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from persistence.errors import NoSession, Unavailable
 from persistence.live.lane_contract import LaneError
-from persistence.live.sessions import MARK_AFTER_MS, NoSession, Unavailable
-from persistence.live.snapshots import passive_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from persistence.live.sessions import Command, Sessions
+    from persistence.live.sessions import Sessions
     from server.ws.hub import Hub, Player
 
 _log = structlog.get_logger(__name__)
@@ -44,17 +43,13 @@ class Ticker:
         hub: Hub,
         sessions: Sessions,
         *,
-        achievements: str,
         interval_ms: int,
-        offline_cap_s: int,
         session_ttl_s: int,
     ) -> None:
         self._hub = hub
         self._sessions = sessions
         self._interval_s = interval_ms / 1000
         self._ttl_s = session_ttl_s
-        self._tick = sessions.command("passive", str(offline_cap_s), str(MARK_AFTER_MS))
-        self._achieve = sessions.command("achieve", achievements)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
         self.ticks = 0
@@ -97,7 +92,7 @@ class Ticker:
                     self._learn(player)
                 if player.active:
                     player.active = False
-                    self._sessions.send(player.ref, self._achieve, partial(self._achieved, player))
+                    self._sessions.achieve(player.ref, partial(self._achieved, player))
             for together in due.values():
                 for at in range(0, len(together), _PLAYERS_A_CALL):
                     some = together[at : at + _PLAYERS_A_CALL]
@@ -111,9 +106,9 @@ class Ticker:
     def _ticked_together(self, players: Sequence[Player], reply: object) -> None:
         if isinstance(reply, list):
             for player, own in zip(players, reply, strict=True):
-                self._ticked(player, self._tick, own)
+                self._ticked(player, own)
 
-    def _ticked(self, player: Player, command: Command, reply: object) -> None:
+    def _ticked(self, player: Player, reply: object) -> None:
         if reply.__class__ is list:
             values: list[Any] = reply
             if values[0] == b"ok":
@@ -122,21 +117,21 @@ class Ticker:
                     self._hub.tell_others(None, player, "passive", values[1:7])
                 return
             if values[0] in (b"missing", b"stale"):
-                self._repeat(player, command, reply)
+                self._repeat(player, reply)
 
-    def _repeat(self, player: Player, command: Command, reply: object) -> None:
+    def _repeat(self, player: Player, reply: object) -> None:
         """Load or refresh a connected player's session, beside the ticks of the others."""
         if player not in self._recovering and len(self._recovering) < _MAX_RECOVERIES:
-            task = self._loop.create_task(self._repeated(player, command, reply))
+            task = self._loop.create_task(self._repeated(player, reply))
             self._recovering[player] = task
             task.add_done_callback(lambda _: self._recovering.pop(player, None))
 
-    async def _repeated(self, player: Player, command: Command, reply: object) -> None:
+    async def _repeated(self, player: Player, reply: object) -> None:
         try:
             await self._sessions.repeat(
                 player.ref,
                 reply,
-                lambda: self._sessions.send(player.ref, command, partial(self._ticked, player, command)),
+                lambda: self._sessions.tick_alone(player.ref, partial(self._ticked, player)),
                 self._loop.time() + self._interval_s,
             )
         except (Unavailable, NoSession):
@@ -148,13 +143,11 @@ class Ticker:
     def _learn(self, player: Player) -> None:
         """Find out whether a player who came without a `session` has passive income."""
 
-        def on_reply(reply: object) -> None:
-            known = passive_of(reply, stamp)
-            if known is not None and player.passive is None:
+        def on_known(known: bool) -> None:
+            if player.passive is None:
                 player.passive = known
 
-        stamp = self._sessions.stamp(player.ref.lane)
-        player.ref.lane.send(self._sessions.passive_command(player.ref), on_reply)
+        self._sessions.passive(player.ref, on_known)
 
     def _achieved(self, player: Player, reply: object) -> None:
         if reply.__class__ is list:

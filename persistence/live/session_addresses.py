@@ -1,0 +1,73 @@
+"""Which lane a player's commands take, and the arguments that all of them share.
+
+Those arguments are packed once and kept for an epoch. A new epoch begins when they may have changed: with
+another catalogue, run of Redis or topology of the cluster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.session_commands import bulk
+from persistence.live.session_ref import SessionRef
+
+if TYPE_CHECKING:
+    from game.session import UserId
+    from persistence.live.lane import Lane
+    from persistence.live.lanes import Lanes
+    from persistence.live.sources import CatalogueSource
+
+
+class SessionAddresses:
+    """Addresses the sessions of players over the lanes."""
+
+    def __init__(self, lanes: Lanes, catalogues: CatalogueSource) -> None:
+        self._lanes = lanes
+        self._catalogues = catalogues
+        self.epoch = 0
+
+    def ref(self, user_id: UserId) -> SessionRef:
+        """Address a player's session."""
+        return SessionRef(user_id, self._lanes.lane_of(user_id))
+
+    def lane_of(self, ref: SessionRef) -> Lane:
+        """Return the lane that a session's commands take now."""
+        return self._lanes.lane_of(ref.user_id)
+
+    def place(self, user_id: UserId) -> int:
+        """Name where a session lies: those of one place may share a call."""
+        return bucket_of(user_id) if self._lanes.cluster else 0
+
+    def stamp(self, lane: Lane) -> str:
+        """Name the catalogue generation and the run of Redis that derived fields hold under."""
+        return f"{self._catalogues.current.generation}.{lane.run_id}"
+
+    def end_epoch(self) -> None:
+        """Address every session anew at its next command."""
+        self.epoch += 1
+
+    def pack(self, ref: SessionRef) -> None:
+        """Pack a session's keys and the shared arguments for the lane and catalogue of now."""
+        user_id = ref.user_id
+        lane = self._lanes.lane_of(user_id)
+        if lane is not ref.lane:
+            ref.lane = lane
+        ref.head = bulk(
+            session_key(user_id),
+            dirty_key(bucket_of(user_id)),
+            self.stamp(lane),
+            user_id,
+            ref.channel,
+            "1" if ref.subscribed else "0",
+            self._lanes.origin,
+        )
+        ref.epoch = self.epoch
+
+    def move(self, ref: SessionRef) -> None:
+        """Turn to the lane that serves a session by now, its subscription with it."""
+        lane = self._lanes.lane_of(ref.user_id)
+        if lane is not ref.lane and ref.subscribed:
+            lane.subscribe(ref.channel)
+        ref.lane = lane
+        ref.epoch = -1

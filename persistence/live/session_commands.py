@@ -1,0 +1,171 @@
+"""The bytes of each command on a session. Pure: what is packed here is sent by `persistence.live.sessions`.
+
+Most scripts share their first arguments, which hold for a player until the epoch ends; a `Command` is what
+stands before and after them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from game.catalogue import UpgradeType
+from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
+from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.lane_contract import pack
+from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from game.catalogue import Catalogue, Upgrade
+    from game.session import UserId
+    from persistence.live.scripts import Script
+    from persistence.live.session_ref import SessionRef
+
+Command = tuple[bytes, bytes]
+"""A call of one script but for the player: what stands before the player's `head`, and what after it."""
+
+MARK_AFTER_MS: Final = 30_000
+"""What ticks alone have changed is marked dirty this long after the last save: it can be computed again.
+Until then it is in Redis' memory only."""
+
+_SHARED_ARGS: Final = 5
+_REFRESH_ARGS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PlayLimits:
+    """What the game allows a player: clicks a second (0: any number), clicks at once, seconds of income."""
+
+    click_rate: float
+    click_burst: int
+    offline_cap_s: int
+
+
+def bulk(*words: bytes | str | float) -> bytes:
+    """Pack words as RESP bulk strings, without the array's head."""
+    parts = []
+    for word in words:
+        text = word if isinstance(word, bytes) else (word if isinstance(word, str) else repr(word)).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+    return b"".join(parts)
+
+
+class SessionCommands:
+    """Packs commands on sessions, with what is the same for everybody packed once.
+
+    `client` and `seq` tag a command so that it is applied once; without a `seq` (0) neither is sent.
+    """
+
+    def __init__(self, scripts: Mapping[str, Script], limits: PlayLimits, achievements: str) -> None:
+        self._scripts = scripts
+        self._cap = str(limits.offline_cap_s)
+        self._rate = (repr(1e6 / limits.click_rate) if limits.click_rate else "0", str(limits.click_burst))
+        self._prefixes: dict[tuple[str, int], bytes] = {}
+        self._catalogue: Catalogue | None = None
+        self._levels = ""
+        self._refresh_tail = b""
+        self.plain_clicks = {kind: self.click(kind, 1, "", 0) for kind in ("cook", "sell")}
+        """One click without a tag, by kind."""
+        self._one_click = bulk("1", *self._rate).decode()
+        self.accrue = self._command("passive", self._cap, "0")
+        """Income up to now, marked dirty at once."""
+        self.tick_alone = self._command("passive", self._cap, str(MARK_AFTER_MS))
+        """Income up to now as a tick pays it."""
+        self.achieve = self._command("achieve", achievements)
+        """The achievements that were reached."""
+
+    def click(self, kind: str, count: int, client: str, seq: int) -> Command:
+        """Pack `count` clicks of a kind, `cook` or `sell`."""
+        if count == 1 and seq:
+            number = str(seq)
+            tail = f"{self._one_click}${len(client.encode())}\r\n{client}\r\n${len(number)}\r\n{number}\r\n"
+            return self.plain_clicks[kind][0], tail.encode()
+        return self._command(kind, str(count), *self._rate, *_tag(client, seq))
+
+    def buy(self, upgrade: Upgrade, client: str, seq: int) -> Command:
+        """Pack the purchase of an upgrade at the figures of its catalogue."""
+        return self._command(
+            "upgrade_buy",
+            self._cap,
+            *_tag(client, seq),
+            str(upgrade.id),
+            repr(upgrade.price),
+            repr(upgrade.price_factor),
+            str(upgrade.access_level),
+            "1" if upgrade.upgrade_type is UpgradeType.DISH else "0",
+            upgrade.boost.boost_type,
+            str(upgrade.boost.value_hundredths),
+        )
+
+    def level_up(self, catalogue: Catalogue, client: str, seq: int) -> Command:
+        """Pack a rise by one rank under a catalogue."""
+        self._take(catalogue)
+        return self._command("level_up", self._cap, *_tag(client, seq), self._levels)
+
+    def session_reset(self, client: str, seq: int) -> Command:
+        """Pack the trade of everything for prestige."""
+        return self._command("session_reset", self._cap, *_tag(client, seq))
+
+    def session(self, client: str) -> Command:
+        """Pack the request for the whole session, and for the highest seq of a client (empty: of none)."""
+        return self._command("session", self._cap, client)
+
+    # Commands whose arguments differ.
+
+    def tick(self, stamp: str, origin: bytes, refs: Sequence[SessionRef]) -> bytes:
+        """Pack one call that pays several players."""
+        keys: list[str] = []
+        args: list[str | bytes | int] = [stamp, origin, self._cap, MARK_AFTER_MS]
+        for ref in refs:
+            keys += (session_key(ref.user_id), dirty_key(bucket_of(ref.user_id)))
+            args += (ref.user_id, ref.channel, "1" if ref.subscribed else "0")
+        return pack("EVALSHA", self._scripts["tick"].sha, len(keys), *keys, *args)
+
+    def refresh(self, ref: SessionRef, stamp: str, catalogue: Catalogue) -> bytes:
+        """Pack the call that derives a session's boosts again, under a new stamp."""
+        self._take(catalogue)
+        user_id = ref.user_id
+        keys = session_key(user_id), dirty_key(bucket_of(user_id))
+        head = bulk(*keys, stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
+        return b"".join((self._prefix("refresh", _REFRESH_ARGS), head, self._refresh_tail))
+
+    def release(self, user_id: UserId, ttl_s: int) -> bytes:
+        """Pack the call that lets a clean session expire `ttl_s` from now."""
+        keys = session_key(user_id), dirty_key(bucket_of(user_id))
+        return pack("EVALSHA", self._scripts["release"].sha, 2, *keys, user_id, ttl_s)
+
+    def snapshot(self, user_id: UserId) -> bytes:
+        """Pack the command that reads a snapshot; `snapshot_of` takes its reply."""
+        return pack("HMGET", session_key(user_id), *SNAPSHOT_FIELDS)
+
+    def passive_rates(self, user_id: UserId) -> bytes:
+        """Pack the command that reads whether a player has passive income; `passive_of` takes its reply."""
+        return pack("HMGET", session_key(user_id), *PASSIVE_FIELDS)
+
+    def load_scripts(self) -> list[bytes]:
+        """Pack the commands that give a Redis every script."""
+        return [pack("SCRIPT", "LOAD", script.source) for script in self._scripts.values()]
+
+    def _take(self, catalogue: Catalogue) -> None:
+        """Pack a catalogue's own arguments once, as long as it is in force."""
+        if self._catalogue is not catalogue:
+            self._catalogue = catalogue
+            self._levels = packed_levels(catalogue)
+            self._refresh_tail = bulk(packed_boosts(catalogue), self._levels, packed_changes(catalogue))
+
+    def _command(self, script: str, *args: bytes | str | float) -> Command:
+        return self._prefix(script, _SHARED_ARGS + len(args)), bulk(*args)
+
+    def _prefix(self, script: str, args: int) -> bytes:
+        prefix = self._prefixes.get((script, args))
+        if prefix is None:
+            sha = self._scripts[script].sha.encode()
+            prefix = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n2\r\n" % (5 + args, sha)
+            self._prefixes[script, args] = prefix
+        return prefix
+
+
+def _tag(client: str, seq: int) -> tuple[str, str]:
+    return (client, str(seq)) if seq else ("", "")

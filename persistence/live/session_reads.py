@@ -1,0 +1,57 @@
+"""What is read of a session without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from persistence.live.snapshots import passive_of, snapshot_of, stale
+
+if TYPE_CHECKING:
+    from persistence.live.session_addresses import SessionAddresses
+    from persistence.live.session_commands import SessionCommands
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.snapshots import Snapshot
+
+OnSnapshot = Callable[["Snapshot | None", object], None]
+"""Receives a snapshot, and what Redis replied; None where the reply is to be recovered from."""
+
+
+class SessionReads:
+    """Reads sessions. Its methods raise LaneDown or LaneFull: nothing was sent."""
+
+    def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
+        self._addresses = addresses
+        self._commands = commands
+
+    def snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
+        """Read a snapshot as it lies in Redis, whatever its stamp."""
+
+        def on_reply(reply: object) -> None:
+            on_snapshot(snapshot_of(reply), reply)
+
+        ref.lane.send(self._commands.snapshot(ref.user_id), on_reply)
+
+    def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
+        """Read a snapshot under the present stamp: another's is to be refreshed before it is shown."""
+        stamp = self._addresses.stamp(ref.lane)
+
+        def on_reply(reply: object) -> None:
+            refused = stale(reply, stamp)
+            if refused is None:
+                on_snapshot(snapshot_of(reply), reply)
+            else:
+                on_snapshot(None, list(refused))
+
+        ref.lane.send(self._commands.snapshot(ref.user_id), on_reply)
+
+    def passive(self, ref: SessionRef, on_known: Callable[[bool], None]) -> None:
+        """Read whether a player has passive income; `on_known` is not called where that is not known."""
+        stamp = self._addresses.stamp(ref.lane)
+
+        def on_reply(reply: object) -> None:
+            known = passive_of(reply, stamp)
+            if known is not None:
+                on_known(known)
+
+        ref.lane.send(self._commands.passive_rates(ref.user_id), on_reply)

@@ -1,0 +1,28 @@
+"""One player's address in Redis, as this process keeps it for each player connected to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from persistence.live.keys import channel
+
+if TYPE_CHECKING:
+    from game.session import UserId
+    from persistence.live.lane import Lane
+
+
+class SessionRef:
+    """A player's lane and channel, and the packed arguments that each of the player's commands shares.
+
+    `head` holds those arguments under `epoch`; in a newer epoch they are packed again before a command.
+    """
+
+    __slots__ = ("channel", "epoch", "head", "lane", "subscribed", "user_id")
+
+    def __init__(self, user_id: UserId, lane: Lane) -> None:
+        self.user_id = user_id
+        self.channel = channel(user_id).encode()
+        self.lane = lane
+        self.head = b""
+        self.epoch = -1
+        self.subscribed = False

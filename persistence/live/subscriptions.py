@@ -1,0 +1,50 @@
+"""Whose publications this process hears, and how long the sessions of its players stay in Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from persistence.live.lane_contract import LaneError
+
+if TYPE_CHECKING:
+    from persistence.live.session_addresses import SessionAddresses
+    from persistence.live.session_commands import SessionCommands
+    from persistence.live.session_ref import SessionRef
+
+
+class Subscriptions:
+    """Subscribes to the channels of players and keeps their sessions from expiring."""
+
+    def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
+        self._addresses = addresses
+        self._commands = commands
+
+    def subscribe(self, ref: SessionRef) -> None:
+        """Hear a player's publications from before the next command on."""
+        ref.subscribed = True
+        ref.epoch = -1
+        ref.lane = self._addresses.lane_of(ref)
+        ref.lane.subscribe(ref.channel)
+
+    def release(self, ref: SessionRef, ttl_s: int) -> None:
+        """Stop hearing a player's publications and let a clean session expire `ttl_s` from now."""
+        ref.subscribed = False
+        ref.epoch = -1
+        if ref.lane.up:
+            ref.lane.unsubscribe(ref.channel)
+            self._expire(ref, ttl_s)
+
+    def touch(self, ref: SessionRef, ttl_s: int) -> None:
+        """Give a connected player's clean session its whole time to live again."""
+        if ref.lane.up:
+            self._expire(ref, ttl_s)
+
+    def _expire(self, ref: SessionRef, ttl_s: int) -> None:
+        try:
+            ref.lane.send(self._commands.release(ref.user_id, ttl_s), _nobody)
+        except LaneError:
+            return
+
+
+def _nobody(_reply: object) -> None:
+    """Take a reply that changes nothing for anybody."""
