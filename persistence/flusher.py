@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import secrets
@@ -42,6 +43,11 @@ def main() -> int:
     0: stopped on request, everything saved. 1: Redis did not answer at the start, or something stayed
     unsaved in it at the end. 2: the settings make no sense.
     """
+    argparse.ArgumentParser(
+        prog="python -m persistence.flusher",
+        description="Write dirty sessions to PostgreSQL until SIGTERM, in the place of servers with "
+        "FLUSHER=off. It is configured by environment variables or .env; see .env.example.",
+    ).parse_args()
     try:
         settings = read_settings(os.environ | NO_TOKENS)
         configure_logs(settings)

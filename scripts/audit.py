@@ -37,8 +37,9 @@ async def compare(max_lag_s: float, mends: bool, databases: Databases) -> int:
 def main() -> int:
     """Parse the command line and run."""
     parser = parser_for(
+        "scripts.audit",
         "Compare all sessions in Redis with PostgreSQL. Exit code 1: a version in PostgreSQL is newer, a "
-        "clean session differs, or a session is dirty for too long."
+        "clean session differs, or a session is dirty for too long.",
     )
     parser.add_argument(
         "--max-lag-s",

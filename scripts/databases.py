@@ -84,9 +84,9 @@ def progress(title: str, total: int | None) -> Iterator[Progress]:
         yield Progress(title, total, bar)
 
 
-def parser_for(description: str) -> argparse.ArgumentParser:
-    """Make a command's parser."""
-    return argparse.ArgumentParser(description=description, epilog=_EPILOG)
+def parser_for(module: str, description: str) -> argparse.ArgumentParser:
+    """Make the parser of the command that `python -m module` runs."""
+    return argparse.ArgumentParser(prog=f"python -m {module}", description=description, epilog=_EPILOG)
 
 
 def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) -> int:

@@ -31,7 +31,8 @@ async def flush(databases: Databases) -> int:
 def main() -> int:
     """Parse the command line and run."""
     parser_for(
-        "Write every dirty session to PostgreSQL now. Exit code 1: some could not be written."
+        "scripts.flush",
+        "Write every dirty session to PostgreSQL now. Exit code 1: some could not be written.",
     ).parse_args()
     return run(flush)
 

@@ -54,7 +54,9 @@ async def load(users: Sequence[UserId], since: datetime | None, databases: Datab
 
 def main() -> int:
     """Parse the command line and run."""
-    parser = parser_for("Load saved sessions into Redis. Exit code 1: a full Redis refused some.")
+    parser = parser_for(
+        "scripts.restore", "Load saved sessions into Redis. Exit code 1: a full Redis refused some."
+    )
     some = parser.add_mutually_exclusive_group()
     some.add_argument(
         "--user", type=int, action="append", default=[], metavar="ID", help="only this one; repeatable"

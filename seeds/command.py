@@ -35,9 +35,10 @@ _NOT_NEEDED: Final = {
 _POSTMASTER_SOCKET_LINE: Final = 4  # of postmaster.pid, from 0
 
 
-def options(description: str, default_file: Path | None = None) -> argparse.ArgumentParser:
-    """Make the parser of a seed's command line, with `--file` where it reads one."""
+def options(module: str, description: str, default_file: Path | None = None) -> argparse.ArgumentParser:
+    """Make the parser of the seed that `python -m module` runs, with `--file` where it reads one."""
     parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
         description=description,
         epilog="The database is DB_CONNECTION (environment or .env), or else the embedded one in DATA_DIR, "
         "whether its server runs or not. Tables that are missing are made first. Safe to repeat.",

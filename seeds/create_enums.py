@@ -8,7 +8,9 @@ from seeds.command import options, run
 
 def main() -> int:
     """Run the command; return its exit code."""
-    options("Create the types of upgrades and boosts that the tables lack.").parse_args()
+    options(
+        "seeds.create_enums", "Create the types of upgrades and boosts that the tables lack."
+    ).parse_args()
     return run(write_enums)
 
 

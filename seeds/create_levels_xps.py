@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the command; return its exit code."""
-    parser = options("Make the xp that each rank needs equal to a data file.", LEVELS)
+    parser = options(
+        "seeds.create_levels_xps", "Make the xp that each rank needs equal to a data file.", LEVELS
+    )
     path = parser.parse_args().file
 
     async def write(connection: Connection) -> list[str]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the command; return its exit code."""
-    parser = options("Make the stored upgrades and their boosts equal to a data file.", UPGRADES)
+    parser = options(
+        "seeds.create_upgrades", "Make the stored upgrades and their boosts equal to a data file.", UPGRADES
+    )
     path = parser.parse_args().file
 
     async def write(connection: Connection) -> list[str]:

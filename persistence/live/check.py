@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -154,6 +155,10 @@ def check() -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m persistence.live.check",
+        description="Hold the head of each Lua script against its body and its types. Exit code 1: they differ.",
+    ).parse_args()
     problems = check()
     for problem in problems:
         sys.stderr.write(f"{problem}\n")

@@ -105,7 +105,9 @@ def _dirty(built: Stage) -> int:
 def main() -> None:
     """Measure and print one row."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.bench.draining",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=4000.0, help="clicks a second")

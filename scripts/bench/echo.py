@@ -133,7 +133,9 @@ class Server:
 def main() -> None:
     """Run the variants in turns and print one table."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.bench.echo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--size", type=int, default=150, help="bytes of a message")

@@ -162,7 +162,9 @@ async def serve(variant: str, port: int, limits: ConnectionLimits) -> None:
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.bench.echo_server",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--variant", choices=("connection", "floor", "floor-shared-buffer"), default="connection"

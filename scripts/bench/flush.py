@@ -150,7 +150,9 @@ def servers() -> Iterator[Settings]:
 
 def main() -> int:
     """Parse the command line, measure, print a table."""
-    parser = argparse.ArgumentParser(description="Measure flush and restore on servers of their own.")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.bench.flush", description="Measure flush and restore on servers of their own."
+    )
     parser.add_argument("--sessions", type=int, default=40_000, metavar="N", help="how many (default 40000)")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from scripts.clicker.accounts import PasswordAccount
+from scripts.clicker.accounts import PasswordAccount, require_answer
 from scripts.clicker.book import Book
 from scripts.clicker.client import Client
-from scripts.clicker.failures import ClickerError
+from scripts.clicker.failures import ClickerError, UnreachableError
 from scripts.clicker.player import Player
 from scripts.clicker.table import Display
 from scripts.clicker.totals import Totals
@@ -31,7 +31,10 @@ _MOST_COUNT: Final = 1000
 
 
 def main() -> int:
-    """Run the command; exit code 0, 1 when something was lost, 2 when a player could not play on."""
+    """Run the command.
+
+    Exit code 0, 1 when something was lost, 2 when nobody answers or a player could not play on.
+    """
     options = _options().parse_args()
     console = Console()
     with contextlib.ExitStack() as stack:
@@ -40,6 +43,9 @@ def main() -> int:
             return asyncio.run(_play(options, console, book))
         except KeyboardInterrupt:
             return 130
+        except UnreachableError as error:
+            console.print(f"{error}", style="red", soft_wrap=True, highlight=False, markup=False)
+            return EXIT_FAILED
         except ExceptionGroup as errors:
             own, others = errors.split(ClickerError)
             if others is not None:
@@ -49,6 +55,7 @@ def main() -> int:
 
 
 async def _play(options: argparse.Namespace, console: Console, book: Book | None) -> int:
+    await require_answer(options.url)
     totals, stop = Totals(), asyncio.Event()
     display = Display(console, totals, options.users)
     async with asyncio.TaskGroup() as group:
@@ -99,7 +106,8 @@ async def _one_player(
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.clicker",
-        description="Players who cook, sell, buy, rise and reset. Exit code 1 when something was lost.",
+        description="Players who cook, sell, buy, rise and reset. Exit code 1 when something was lost, "
+        "2 when nobody answers or a player could not play on.",
     )
     add = parser.add_argument
     add("--url", default="http://127.0.0.1:1323", help="the server (http://127.0.0.1:1323)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
 import random
 import urllib.error
@@ -11,9 +12,10 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from scripts.clicker.failures import AccountRefusedError, LoggedOutError
+from scripts.clicker.failures import AccountRefusedError, LoggedOutError, UnreachableError
 
 _ANSWER_WITHIN_S: Final = 15.0
+_FIRST_ANSWER_WITHIN_S: Final = 5.0
 _FIRST_RETRY_S: Final = 0.25
 _MOST_RETRY_S: Final = 5.0
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
@@ -99,6 +101,27 @@ class PasswordAccount:
                 pass  # refused, reset, timed out: the server is on its way back, or a proxy cut the line
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             delay_s = min(2 * delay_s, _MOST_RETRY_S)
+
+
+async def require_answer(url: str) -> None:
+    """Raise UnreachableError unless something speaks HTTP there: a mistyped address is not waited for."""
+    url = url.rstrip("/")
+    try:
+        await asyncio.to_thread(_ask_once, f"{url}/healthz")
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise UnreachableError(f"nobody answers at {url}: {reason or type(reason).__name__}") from error
+
+
+def _ask_once(url: str) -> None:
+    """Raise OSError unless there is an answer, whatever it says."""
+    try:
+        with urllib.request.urlopen(url, timeout=_FIRST_ANSWER_WITHIN_S):  # noqa: S310 - the user's own URL
+            pass
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (ValueError, http.client.HTTPException) as error:
+        raise OSError(str(error)) from error
 
 
 def _post_once(url: str, form: dict[str, str], bearer: str | None) -> tuple[int, dict[str, Any], float]:

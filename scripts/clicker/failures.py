@@ -9,6 +9,10 @@ class ClickerError(Exception):
     """Anything that the client cannot settle by itself."""
 
 
+class UnreachableError(ClickerError):
+    """Nobody answers at the address of the server: the text says why."""
+
+
 class RefusedError(ClickerError):
     """The game answered a request with an error that stays one: nothing was changed.
 

@@ -5,6 +5,7 @@ They are read from the metadata of the installed packages that requirements.lock
 
 from __future__ import annotations
 
+import argparse
 import re
 from importlib import metadata
 from pathlib import Path
@@ -47,6 +48,9 @@ def _licence(name: str) -> str:
 
 def main() -> int:
     """Write the page."""
+    argparse.ArgumentParser(
+        prog="python -m scripts.describe.licences", description=f"Write {PAGE.name} from what is installed."
+    ).parse_args()
     PAGE.write_text(rendered(), encoding="utf-8")
     return 0
 

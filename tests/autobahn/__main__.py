@@ -17,7 +17,9 @@ from tests.autobahn.suite import ALL_CASES, QUICK_CASES, SuiteUnavailableError, 
 def main() -> int:
     """Run and report."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.autobahn",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="leave out the long sections")
     parser.add_argument("--all", action="store_true", help="print every case")

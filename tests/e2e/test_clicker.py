@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import orjson
+import pytest
 
 from game.session import UserId
 from scripts.clicker.accounts import PasswordAccount, Tokens
@@ -20,6 +21,7 @@ from scripts.clicker.view import View
 from server.auth.tokens import ACCESS_TTL_S, TokenSigner
 from tests.support.game_server import REPOSITORY, GameServer, running_game
 from tests.support.players import EXTERNAL, PASSWORD, register
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +189,14 @@ def test_the_command_fails_where_no_account_can_be_had(game: GameServer) -> None
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "mail" in ended.stdout
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{}", "http://nobody.invalid:{}", "127.0.0.1:{}"])
+def test_the_command_says_at_once_that_nobody_answers(address: str) -> None:
+    """A dead port, an unknown host, an address without a scheme: one line with the reason, exit code 2."""
+    url = address.format(free_port())
+    command = [sys.executable, "-m", "scripts.clicker", "--url", url, "--for", "600"]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert ended.stdout.startswith(f"nobody answers at {url}: ")
+    assert ended.stdout.count("\n") == 1

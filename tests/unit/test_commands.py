@@ -1,0 +1,77 @@
+"""Commands as people start them: how each names itself, and how the documents write it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from tests.support.game_server import REPOSITORY
+
+_PACKAGES: Final = ("persistence", "scripts", "seeds", "server")
+_WITHOUT_ARGUMENTS: Final = frozenset({"scripts.bench.naive"})
+"""Started by other commands only, settings in the environment."""
+
+
+def commands() -> list[str]:
+    """Name every module that can be started with `python -m`."""
+    found = set()
+    for package in _PACKAGES:
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+            if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8"):
+                found.add(module.removesuffix(".__main__"))
+    return sorted(found - _WITHOUT_ARGUMENTS)
+
+
+def usage(module: str) -> str:
+    """Ask a command for its help."""
+    return subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+
+
+def test_help_names_the_command_that_was_typed() -> None:
+    """`--help` of every command begins with `usage: python -m …`, and does nothing else."""
+    modules = commands()
+    assert {"scripts.flush", "scripts.clicker", "seeds.create_upgrades", "persistence.flusher"} <= {*modules}
+    with ThreadPoolExecutor(2) as pool:
+        texts = list(pool.map(usage, modules))
+    wrong = [
+        module
+        for module, text in zip(modules, texts, strict=True)
+        if not re.match(rf"usage: python -m {re.escape(module)}(\s|$)", text)
+    ]
+    assert wrong == []
+
+
+def test_documents_run_commands_with_the_python_that_has_what_they_need() -> None:
+    """What a reader copies starts `.venv/bin/python`: a bare `python` may not exist, or lack the packages."""
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]
+    bare = [
+        f"{page.name}: {line.strip()}"
+        for page in pages
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.match(r"    python\d? ", line)
+        or (page.parent == REPOSITORY and re.search(r"(?<![/\w])python -", line))
+    ]
+    assert bare == []
+
+
+def test_git_ignores_the_tokens_of_the_first_conversation() -> None:
+    """`tokens.json` of the README is a live log-in: git leaves it out, and nobody else may read it."""
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()
+    command = next(
+        line
+        for line in (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+        if "> tokens.json" in line
+    )
+    assert "tokens.json" in ignored
+    assert command.startswith("(umask 077 &&")
