@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.arithmetic import saturated
 from game.idle import income
+from game.session import Offline
 
 if TYPE_CHECKING:
     from game.rates import Rates
@@ -20,8 +21,8 @@ AWAY_S: Final = 10
 class Accrued:
     """The amounts of a session once income is paid; `apply` writes them.
 
-    `moved`: there were seconds with income to reckon with. `paid`: it changed an amount. `away`: what a gap
-    of AWAY_S or more earned, as seconds, money, dishes, xp.
+    `moved`: there were seconds with income to pay. `paid`: it changed an amount. `seconds` were paid, 0 when
+    nothing changed. `away`: what a gap of AWAY_S or more earned.
     """
 
     accrued_at_ms: int
@@ -33,10 +34,16 @@ class Accrued:
     earned: float
     moved: bool
     paid: bool
-    away: tuple[int, float, float, float] | None
+    seconds: int
+    away: Offline | None
 
     def apply(self, session: Session) -> None:
         """Pay: write the amounts, and add what a long gap earned to what is still to be shown."""
+        self.write(session)
+        keep_away(session, self.away)
+
+    def write(self, session: Session) -> None:
+        """Write the amounts."""
         session.accrued_at_ms = self.accrued_at_ms
         session.money = self.money
         session.dishes = self.dishes
@@ -44,24 +51,23 @@ class Accrued:
         session.accumulated = self.accumulated
         session.cooked = self.cooked
         session.earned = self.earned
-        if self.away is not None:
-            seconds, money, dishes, xp = session.offline or (0, 0.0, 0.0, 0.0)
-            session.offline = (
-                seconds + self.away[0],
-                money + self.away[1],
-                dishes + self.away[2],
-                xp + self.away[3],
-            )
+
+
+def keep_away(session: Session, away: Offline | None) -> None:
+    """Add what a long gap earned to what is still to be shown."""
+    if away is not None:
+        session.offline = away if session.offline is None else session.offline.plus(away)
 
 
 def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
-    """Reckon passive income for the whole seconds since it was last paid, at most `cap_s`. Changes nothing.
+    """Compute passive income for the whole seconds since it was last paid, at most `cap_s`. Changes nothing.
 
     The part of a second that is left over is kept for the next time; what the cap cuts off is not. Time that
     seems to run backwards counts as none.
     """
     gap_ms = now_ms - session.accrued_at_ms
-    seconds = max(0, min(gap_ms // 1000, cap_s))
+    gap_s = gap_ms // 1000
+    seconds = max(0, min(gap_s, cap_s))
     accrued_at_ms = now_ms - gap_ms % 1000 if gap_ms >= 1000 else session.accrued_at_ms  # noqa: PLR2004 - a second
     if gap_ms < 1000 or not rates.passive:  # noqa: PLR2004 - a second
         return Accrued(
@@ -74,6 +80,7 @@ def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
             earned=session.earned,
             moved=False,
             paid=False,
+            seconds=0,
             away=None,
         )
     earned = income(float(seconds), session.dishes, rates.kitchen(session.boost))
@@ -82,7 +89,14 @@ def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
     accumulated = saturated(session.accumulated + seconds * rates.stars_per_second)
     before = (session.money, session.dishes, session.xp, session.accumulated)
     paid = (money, earned.dishes, xp, accumulated) != before
-    long = paid and seconds >= AWAY_S
+    away = Offline(
+        seconds=seconds,
+        away_seconds=gap_s,
+        money=money - session.money,
+        dishes=earned.dishes - session.dishes,
+        xp=xp - session.xp,
+        stars=accumulated - session.accumulated,
+    )
     return Accrued(
         accrued_at_ms=accrued_at_ms,
         money=money,
@@ -93,7 +107,6 @@ def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
         earned=saturated(session.earned + earned.money),
         moved=True,
         paid=paid,
-        away=(seconds, money - session.money, earned.dishes - session.dishes, xp - session.xp)
-        if long
-        else None,
+        seconds=seconds if paid else 0,
+        away=away if paid and gap_s >= AWAY_S else None,
     )

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from game.session import Offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +104,12 @@ class Paid:
 class Shown:
     """After `session`: what the session itself does not say.
 
-    `offline`: what gaps of 10 s or more earned and nobody was shown yet, as seconds, money, dishes, xp
-    (hundredths).
+    `offline`: what gaps of 10 s or more earned and nobody was shown yet.
     """
 
     version: int
     last_seq: int
-    offline: tuple[int, float, float, float] | None
+    offline: Offline | None
     paid: bool
     passive: bool
 

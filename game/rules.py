@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from game import clients
-from game.accrual import accrue
+from game.accrual import AWAY_S, accrue, keep_away
 from game.arithmetic import floor, half_up, saturated
 from game.catalogue import UpgradeId, UpgradeType
 from game.errors import (
@@ -24,6 +24,7 @@ from game.errors import (
 from game.limit import UNLIMITED, Limit, draw
 from game.outcomes import Achieved, Bought, Cooked, Paid, Refreshed, Reset, Risen, Shown, Sold, Unrisen
 from game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of, rates_of
+from game.session import Offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -304,11 +305,23 @@ def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) ->
         since_ms = state.accrued_at_ms
         ended_ms = catalogue.ended_ms(live.catalogue.generation)
         before = accrue(state, live.rates, now_ms if ended_ms is None else min(ended_ms, now_ms), cap_s)
-        before.apply(state)
+        money, dishes, xp, accumulated = state.money, state.dishes, state.xp, state.accumulated
+        before.write(state)
         left_s = max(0, cap_s - (state.accrued_at_ms - since_ms) // 1000)
         since = accrue(state, rates, now_ms, left_s)
-        since.apply(state)
+        since.write(state)
         paid = before.paid or since.paid
+        gap_s = (state.accrued_at_ms - since_ms) // 1000
+        if paid and gap_s >= AWAY_S:  # both are one gap to the player
+            away = Offline(
+                seconds=before.seconds + since.seconds,
+                away_seconds=gap_s,
+                money=state.money - money,
+                dishes=state.dishes - dishes,
+                xp=state.xp - xp,
+                stars=state.accumulated - accumulated,
+            )
+            keep_away(state, away)
         if state.accrued_at_ms != since_ms:
             _changed(state, now_ms)
     live.catalogue, live.rates = catalogue, rates

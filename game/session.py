@@ -24,13 +24,40 @@ class ClientWindow:
     used_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """What gaps of 10 s or more earned.
+
+    `seconds` were paid, after the cap, of `away_seconds`. The others are net changes: `dishes` may be
+    negative, `xp` is in hundredths, `stars` (accumulated ones) in ten-thousandths.
+    """
+
+    seconds: int
+    away_seconds: int
+    money: float
+    dishes: float
+    xp: float
+    stars: float
+
+    def plus(self, later: Offline) -> Offline:
+        """Return what both gaps earned."""
+        return Offline(
+            seconds=self.seconds + later.seconds,
+            away_seconds=self.away_seconds + later.away_seconds,
+            money=self.money + later.money,
+            dishes=self.dishes + later.dishes,
+            xp=self.xp + later.xp,
+            stars=self.stars + later.stars,
+        )
+
+
 @dataclass(slots=True)
 class Session:
     """The persistent state of one player.
 
     Units: `xp` hundredths; `stars` (current) and `accumulated` ten-thousandths; `boost` tenths;
     `accrued_at_ms` Redis' time up to which passive income is paid. `offline` is what long gaps earned and
-    no client has been shown: seconds, money, dishes, xp (hundredths).
+    no client has been shown.
     """
 
     user_id: UserId
@@ -50,5 +77,5 @@ class Session:
     purchases: float = 0.0
     resets: float = 0.0
     achieved: tuple[int, ...] = ()
-    offline: tuple[int, float, float, float] | None = None
+    offline: Offline | None = None
     clients: dict[str, ClientWindow] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from game.session import ClientWindow, Session, UserId
+from game.session import ClientWindow, Offline, Session, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,15 +215,27 @@ def parse_achieved(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(","))) if text else ()
 
 
-def parse_offline(text: str) -> tuple[int, float, float, float]:
-    """Read `seconds:money:dishes:xp`; raises ValueError."""
-    seconds, money, dishes, xp = text.split(":")
-    return int(seconds), float(money), float(dishes), float(xp)
+def parse_offline(text: str) -> Offline:
+    """Read `seconds:money:dishes:xp:away_seconds:stars`; raises ValueError.
+
+    An older release wrote the first four: the gap then is what was paid, the stars are not known.
+    """
+    seconds, money, dishes, xp, *more = text.split(":")
+    away_seconds, stars = more or (seconds, "0")
+    return Offline(
+        seconds=int(seconds),
+        away_seconds=int(away_seconds),
+        money=float(money),
+        dishes=float(dishes),
+        xp=float(xp),
+        stars=float(stars),
+    )
 
 
-def offline_text(offline: tuple[int, float, float, float]) -> str:
-    """Write `seconds:money:dishes:xp`."""
-    return ":".join((str(offline[0]), *map(number_text, offline[1:])))
+def offline_text(offline: Offline) -> str:
+    """Write `seconds:money:dishes:xp:away_seconds:stars`."""
+    earned = map(number_text, (offline.money, offline.dishes, offline.xp))
+    return ":".join((str(offline.seconds), *earned, str(offline.away_seconds), number_text(offline.stars)))
 
 
 # A client's window: four doubles in the hash, the text `highest:hi:lo:used_s` in PostgreSQL. Its 64 bits are

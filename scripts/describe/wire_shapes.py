@@ -77,12 +77,17 @@ NAMED: Final[dict[str, Schema]] = {
     "Offline": shape(
         {
             "seconds": WHOLE,
+            "away_seconds": WHOLE,
             "money": {"type": "number"},
             "dishes": {"type": "number"},
             "xp": {"type": "number"},
+            "stars": {"type": "number"},
         }
     )
-    | {"description": "Earned in gaps of 10 s or more, not shown before; net changes: dishes may be fewer."},
+    | {
+        "description": "Earned in gaps of 10 s or more, not shown before; net changes: dishes may be fewer. "
+        "`seconds` were paid, after the cap, of `away_seconds`."
+    },
     "Achievement": shape(
         {
             "id": WHOLE,

@@ -194,12 +194,13 @@ def snapshot(user_id: int, fields: Values, catalogue: Catalogue, extra: str = ""
 
 def session(user_id: int, values: Values, catalogue: Catalogue, *, with_client: bool) -> str:
     """Write the data of `session`, with braces, from the script's reply after its status."""
-    last_seq, seconds, money, dishes, xp = values[11:16]
+    last_seq, seconds, money, dishes, xp, away_seconds, stars = values[11:18]
     extra = f',"last_seq":{number(last_seq)}' if with_client else ""
     if int(seconds):
         extra += (
-            f',"offline":{{"seconds":{number(seconds)},"money":{number(money)},"dishes":{number(dishes)},'
-            f'"xp":{shifted(xp, 100)}}}'
+            f',"offline":{{"seconds":{number(seconds)},"away_seconds":{number(away_seconds)},'
+            f'"money":{number(money)},"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
+            f'"stars":{shifted(stars, 10_000)}}}'
         )
     return _session(user_id, values[:11], catalogue, extra)
 

@@ -100,11 +100,11 @@ export class Dialogs {
 		openDialog("account", words("p", this.table.game().email), el("label", { className: "row" }, say("keys"), keys), out);
 	}
 
-	/** What a gap brought; a short one is told in passing. */
-	away({ seconds, money, dishes, xp }) {
-		const signed = (value) => `${value < 0 ? "−" : "+"}${number(Math.abs(value))}`;
-		const gains = [["money", signed(money)], ["dishes", signed(dishes)], ["experience", signed(xp)]];
-		if (seconds < 60) toast(`${say("away")}: ${signed(money)}`, "coin");
-		else openDialog("away", words("p", say("awayText", span(seconds, spoken()))), facts(...gains));
+	/** What a gap brought. */
+	away({ seconds, away_seconds: gap, money, dishes, xp, stars }) {
+		const signed = (gain) => (gain < 0 ? "−" : "+") + number(Math.abs(gain));
+		const gains = Object.entries({ money, dishes, experience: xp, stars }).map(([term, gain]) => [term, signed(gain)]);
+		if (gap < 60) toast(`${say("away")}: ${signed(money)}`, "coin");
+		else openDialog("away", words("p", say("awayText", span(seconds, spoken()), span(gap, spoken()))), facts(...gains));
 	}
 }

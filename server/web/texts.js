@@ -90,7 +90,7 @@ const TEXTS = {
 	resetSure: ["Really give up money, rank and upgrades?", "Точно отдать деньги, ранг и улучшения?"],
 	resetDone: ["A new kitchen, and everything sells ×{0}", "Новая кухня, и всё продаётся ×{0}"],
 	away: ["While you were away", "Пока вас не было"],
-	awayText: ["Your kitchen worked for {0}:", "Кухня работала {0}:"],
+	awayText: ["Of {1} your kitchen worked {0}:", "Из {1} кухня работала {0}:"],
 	board: ["Best kitchens", "Лучшие кухни"],
 	by_money: ["By money", "По деньгам"],
 	by_stars: ["By stars", "По звёздам"],

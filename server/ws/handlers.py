@@ -176,8 +176,8 @@ class Handlers:
     ) -> None:
         values = reply[1:]
         exchange.version = max(exchange.version, values[0])
-        player.passive = bool(values[17])
-        if values[16]:
+        player.passive = bool(values[19])
+        if values[18]:
             paid = [values[index] for index in (0, 3, 4, 5, 6, 9)]
             self._hub.tell_others(exchange, player, "passive", paid)
         data = results.session(

@@ -46,8 +46,16 @@ async def test_many_tabs_that_open_at_once_are_paid_once(
         opened = await asyncio.gather(*(tab.ask("session") for tab in tabs))
         shown = [answer for answer in opened if "offline" in answer]
         assert [answer["offline"] for answer in shown] == [
-            {"seconds": CAP_S, "money": 0, "dishes": 3 * CAP_S, "xp": CAP_S * 3 / 5}
+            {
+                "seconds": CAP_S,
+                "away_seconds": shown[0]["offline"]["away_seconds"],
+                "money": 0,
+                "dishes": 3 * CAP_S,
+                "xp": CAP_S * 3 / 5,
+                "stars": 0,
+            }
         ]
+        assert shown[0]["offline"]["away_seconds"] >= 5 * CAP_S
         assert shown[0]["session"]["dishes"] == 3 * CAP_S
         dishes = [answer["session"]["dishes"] for answer in opened]
         assert all(extra in range(0, 30, 3) for extra in (each - 3 * CAP_S for each in dishes))
@@ -66,7 +74,15 @@ async def test_income_that_another_request_paid_is_shown_by_the_next_session(
         answer = await first.ask(request_type, **({"id": 68} if request_type == "upgrade_buy" else {}))
         assert "code" not in answer
         opened = await second.ask("session")
-        assert opened["offline"] == {"seconds": CAP_S, "money": 0, "dishes": 3 * CAP_S, "xp": CAP_S * 3 / 5}
+        gap_s = opened["offline"].pop("away_seconds")
+        assert opened["offline"] == {
+            "seconds": CAP_S,
+            "money": 0,
+            "dishes": 3 * CAP_S,
+            "xp": CAP_S * 3 / 5,
+            "stars": 0,
+        }
+        assert gap_s >= 2 * CAP_S
         assert opened["session"]["dishes"] in range(3 * CAP_S, 3 * CAP_S + 30, 3)
         assert "offline" not in await first.ask("session")
 
@@ -96,3 +112,15 @@ async def test_a_gap_below_ten_seconds_is_paid_and_not_shown(
         opened = await tab.ask("session")
     assert "offline" not in opened
     assert opened["session"]["dishes"] in (21, 24, 27)
+
+
+async def test_a_gap_is_shown_also_where_less_of_it_is_paid(module_databases: dict[str, str]) -> None:
+    """Under a cap of 5 s a player who was away for a minute sees both: what was paid, and the gap."""
+    settings = {**EXTERNAL, **module_databases, "OFFLINE_CAP_S": "5", "PASSIVE_INTERVAL_MS": "60000"}
+    anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=60, bought=OVENS)
+    with running_game(settings) as server:
+        async with player(server, anna.token) as tab:
+            offline = (await tab.ask("session"))["offline"]
+    gap_s = offline.pop("away_seconds")
+    assert offline == {"seconds": 5, "money": 0, "dishes": 15, "xp": 3, "stars": 0}
+    assert gap_s >= 60

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from game.achievements import ACHIEVEMENTS, packed_achievements
 from game.limit import UNLIMITED, Limit
 from game.rules import Tag
-from game.session import ClientWindow, Session, UserId
+from game.session import ClientWindow, Offline, Session, UserId
 from persistence.live.keys import channel
 from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
 from tests.support.twins import Twins
@@ -139,7 +139,7 @@ def _owner() -> Session:
         accumulated=9_999.0,
         boost=37.0,
         bought={SANDWICH: 1, LOBSTER: 1, 3: 20, 5: 2, 7: 3, 8: 2, 11: 9, 12: 30, 13: 4},
-        offline=(12, 100.0, -3.0, 250.0),
+        offline=Offline(12, 15, 100.0, -3.0, 250.0, 7.0),
         clients={
             "tab-1": ClientWindow(1000, 0xDEAD_BEEF_CAFE_BABF, START_US // 1_000_000),
             **{

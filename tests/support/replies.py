@@ -8,7 +8,7 @@ from game import errors, outcomes
 from game.arithmetic import EXACT
 
 if TYPE_CHECKING:
-    from game.session import Session
+    from game.session import Offline, Session
 
 
 def on_wire(amount: float) -> int | bytes:
@@ -62,13 +62,26 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
                 on_wire(state.accumulated),
                 bought.encode(),
                 last_seq,
-                *map(on_wire, offline or (0, 0, 0, 0)),
+                *map(on_wire, _shown(offline)),
                 int(paid),
                 int(passive),
             ]
         case outcomes.Achieved(version, newly):
             return [b"ok", version, ",".join(map(str, newly)).encode()]
     raise AssertionError(outcome)
+
+
+def _shown(offline: Offline | None) -> tuple[float, ...]:
+    if offline is None:
+        return (0, 0, 0, 0, 0, 0)
+    return (
+        offline.seconds,
+        offline.money,
+        offline.dishes,
+        offline.xp,
+        offline.away_seconds,
+        offline.stars,
+    )
 
 
 def published(outcome: object, state: Session) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import redis.asyncio
 
-from game.session import ClientWindow, Session, UserId
+from game.session import ClientWindow, Offline, Session, UserId
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter, load_rows
@@ -51,7 +51,7 @@ def player(user_id: int, version: int = 1000, money: float = 0.0) -> Session:
         purchases=17.0,
         resets=1.0,
         achieved=(1, 5, 9),
-        offline=(3600, 1e18, -5.0, 1150.0),
+        offline=Offline(3600, 7200, 1e18, -5.0, 1150.0, 12.0),
         clients={"tab-1": ClientWindow(70, 2**64 - 1, 1_700_000_000)},
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from game.session import ClientWindow, Session, UserId
+from game.session import ClientWindow, Offline, Session, UserId
 from persistence.durable.rows import row_of_hash, row_of_session
 from persistence.live.hashes import (
     PACKED_RATES,
@@ -56,7 +56,16 @@ SESSION = st.builds(
     purchases=AMOUNT,
     resets=AMOUNT,
     achieved=st.lists(st.integers(1, 99), unique=True).map(lambda ids: tuple(sorted(ids))),
-    offline=st.none() | st.tuples(st.integers(0, 28_800), AMOUNT, AMOUNT.map(lambda x: -x), AMOUNT),
+    offline=st.none()
+    | st.builds(
+        Offline,
+        seconds=st.integers(0, 28_800),
+        away_seconds=st.integers(0, 10**9),
+        money=AMOUNT,
+        dishes=AMOUNT.map(lambda x: -x),
+        xp=AMOUNT,
+        stars=AMOUNT,
+    ),
     clients=st.dictionaries(NAME, WINDOW, max_size=4),
 )
 
@@ -153,5 +162,9 @@ def test_a_client_whose_name_is_not_text_is_refused() -> None:
 
 def test_net_dishes_away_may_be_negative() -> None:
     """Selling while away can cost more dishes than were cooked."""
-    seconds, money, dishes, xp = parse_offline("60:100:-3:5")
-    assert (seconds, money, dishes, xp) == (60, 100.0, -3.0, 5.0)
+    assert parse_offline("60:100:-3:5:90:7") == Offline(60, 90, 100.0, -3.0, 5.0, 7.0)
+
+
+def test_what_an_older_release_kept_of_a_gap_is_read() -> None:
+    """Four numbers: the gap is what was paid of it, and no stars are known."""
+    assert parse_offline("60:100:-3:5") == Offline(60, 60, 100.0, -3.0, 5.0, 0.0)

@@ -24,7 +24,7 @@ from game.errors import (
 from game.outcomes import Bought, Cooked, Reset, Risen, Sold, Unrisen
 from game.rates import UNAFFORDABLE, price_of
 from game.rules import LiveSession
-from game.session import Session, UserId
+from game.session import Offline, Session, UserId
 from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH, upgrade
 
 if TYPE_CHECKING:
@@ -171,8 +171,17 @@ def test_a_long_gap_is_shown_once() -> None:
     rules.passive(player, NOW_US, CAP_S)
     later_us = NOW_US + 20_000_000
     # 3 dishes a second and 0.6 xp
-    assert rules.session(player, later_us, CAP_S).offline == (32, 0, 96, 32 * 60)
+    assert rules.session(player, later_us, CAP_S).offline == Offline(32, 32, 0, 96, 32 * 60, 0)
     assert rules.session(player, later_us, CAP_S).offline is None
+
+
+def test_a_long_gap_is_shown_whatever_the_cap_left_of_it() -> None:
+    """The gap decides, not what was paid of it: both are shown, with the stars that were earned."""
+    player = live(bought={SANDWICH: 1, 6: 300}, dishes=1000.0, accrued_at_ms=NOW_MS - 12_345)
+    shown = rules.session(player, NOW_US, cap_s=5).offline
+    assert shown is not None
+    assert (shown.seconds, shown.away_seconds) == (5, 12)
+    assert shown.stars == player.session.accumulated > 0
 
 
 def test_short_gaps_are_not_shown() -> None:

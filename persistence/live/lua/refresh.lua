@@ -72,12 +72,12 @@ local since, now_ms, cap_s = s.accrued_at, floor(now() / 1e3), tonumber(ARGV[3])
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(ARGV[1], '%.(.+)$')
 local lost = pays and s.dirty == 0 and run and run ~= new_run
 if lost then s.version = max(s.version + floor(ARGV[4] / 1000) + 1, s.saved_at + ARGV[4]) end
-local paid = 0
+local paid, seconds = 0, 0
+local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated
 if pays and stored then
   local ended = string.match(',' .. ARGV[8], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
   accrue(s, min(tonumber(ended or now_ms), now_ms), cap_s)
-  keep_away(s)
-  paid = s.paid
+  paid, seconds = s.paid, s.seconds
 end
 for _, name in ipairs(SUMS) do
   s[name] = sums[name]
@@ -86,7 +86,13 @@ s.need, s.first_need, s.click_xp = need, first_need, click_xp(s.stars, need)
 s.cook_gain = owns_dish and cook_gain(s.dPc, s.dM) or 0
 if pays then
   accrue(s, now_ms, max(0, cap_s - floor((s.accrued_at - since) / 1000)))
-  paid = max(paid, s.paid)
+  paid, seconds = max(paid, s.paid), seconds + s.seconds
+end
+-- Both are one gap to the player.
+local gap_s = floor((s.accrued_at - since) / 1000)
+s.away = nil
+if paid == 1 and gap_s >= 10 then
+  s.away = { seconds, s.money - money, s.dishes - dishes, s.xp - xp, gap_s, s.accumulated - accumulated }
 end
 
 s.stamp = ARGV[1]

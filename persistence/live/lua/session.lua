@@ -9,7 +9,7 @@
 --          6 offline cap (integer, s)
 --          7 client (text; empty: none)
 -- REPLY    ok, version, saved, email, money, dishes, rank, xp, stars, boost, accumulated, bought, last_seq, off_seconds, off_money,
---          off_dishes, off_xp, paid, passive
+--          off_dishes, off_xp, off_away_seconds, off_stars, paid, passive
 --          missing
 --          stale, stamp
 -- SENDS    passive, version, money, dishes, rank, xp, accumulated
@@ -48,9 +48,9 @@ if s.moved or shown then
   write(s, now_ms, {})
   if s.paid == 1 then publish(ARGV[3], ARGV[4], ARGV[5], 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated) end
 end
-shown = shown or { 0, 0, 0, 0 }
+shown = shown or { 0, 0, 0, 0, 0, 0 }
 return {
   'ok', s.version, s.saved, s.email, wire(s.money), wire(s.dishes), s.rank, wire(s.xp), wire(s.stars), wire(s.boost),
-  wire(s.accumulated), s.bought, last_seq, shown[1], wire(shown[2]), wire(shown[3]), wire(shown[4]), s.paid,
+  wire(s.accumulated), s.bought, last_seq, shown[1], wire(shown[2]), wire(shown[3]), wire(shown[4]), shown[5], wire(shown[6]), s.paid,
   (s.mPs > 0 or s.dPs > 0) and 1 or 0,
 }
