@@ -17,7 +17,14 @@ import structlog
 from websockets.datastructures import Headers as WebSocketHeaders
 from websockets.http11 import Request as WebSocketRequest
 
-from server.http.heads import asks_for_websocket, has_several_lengths, path_of, refuse_head, refuse_syntax
+from server.http.heads import (
+    asks_for_websocket,
+    has_several_lengths,
+    path_of,
+    refuse_handshake,
+    refuse_head,
+    refuse_syntax,
+)
 from server.http.messages import HttpRequest, HttpResponse, malformed
 
 if TYPE_CHECKING:
@@ -216,7 +223,7 @@ class HttpConnection(asyncio.Protocol):
             )
         if refused is None and asks_for_websocket(request):
             self._upgrading = event
-            refused = self._site.may_upgrade(request)
+            refused = self._site.may_upgrade(request) or refuse_handshake(request, event.http_version)
         if refused is not None:
             self._refuse(refused)
 

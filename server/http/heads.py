@@ -11,6 +11,11 @@ from server.http.messages import HttpRequest, HttpResponse, malformed
 WEBSOCKET_PATH: Final = "/ws"
 
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
+_MAX_HANDSHAKE_HEADER: Final = 256
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WEBSOCKET_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+_WEBSOCKET_VERSION: Final = "13"
+_UPGRADE_HEADERS: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 _LENGTHS: Final = re.compile(rb"(?im)^content-length[ \t]*:")
 
 
@@ -65,6 +70,44 @@ def asks_for_websocket(request: HttpRequest) -> bool:
         and request.path == WEBSOCKET_PATH
         and "websocket" in {protocol.strip() for protocol in protocols.split(",")}
     )
+
+
+def refuse_handshake(request: HttpRequest, version: bytes) -> HttpResponse | None:
+    """Refuse a request for a WebSocket that is no handshake of RFC 6455, 4.2.1; None for a good one.
+
+    What passes here, `websockets` accepts; its own refusals would quote the client and lack our headers.
+    """
+    if version != b"1.1":
+        return malformed(505, "http version not supported")
+    connection, upgrade = (_tokens(request.header(name)) for name in ("connection", "upgrade"))
+    if connection is None or upgrade is None:
+        return malformed(400, "malformed handshake")
+    if "upgrade" not in connection or upgrade != ["websocket"]:
+        return upgrade_required()
+    asked = request.header("sec-websocket-version")
+    if asked != _WEBSOCKET_VERSION:
+        status, message = (
+            (400, "no WebSocket version") if asked is None else (426, "WebSocket version not supported")
+        )
+        answered = (*_UPGRADE_HEADERS, ("Sec-WebSocket-Version", _WEBSOCKET_VERSION))
+        return malformed(status, message, answered)
+    if _WEBSOCKET_KEY.fullmatch(request.header("sec-websocket-key") or "") is None:
+        return malformed(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    return None
+
+
+def upgrade_required() -> HttpResponse:
+    """Refuse plain HTTP where only a WebSocket is served."""
+    return malformed(426, "a WebSocket is needed here", _UPGRADE_HEADERS)
+
+
+def _tokens(value: str | None) -> list[str] | None:
+    """Read a list of tokens in lower case; None when it is too long or holds something else."""
+    if value is not None and len(value) > _MAX_HANDSHAKE_HEADER:
+        return None
+    tokens = [token.strip(" \t") for token in (value or "").split(",")]
+    tokens = [token.lower() for token in tokens if token]
+    return tokens if all(_TOKEN.fullmatch(token) for token in tokens) else None
 
 
 def refuse_syntax(status_hint: int) -> HttpResponse:

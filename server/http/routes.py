@@ -12,7 +12,7 @@ import structlog
 
 from runtime.logs import Sparingly
 from server.http.error_answers import answer_to
-from server.http.heads import WEBSOCKET_PATH
+from server.http.heads import WEBSOCKET_PATH, upgrade_required
 from server.http.messages import HttpRequest, HttpResponse, internal_error, malformed, unavailable
 from server.http.static import file_for
 
@@ -168,4 +168,4 @@ class FullHouse:
 
 
 async def _upgrade_required(_request: HttpRequest) -> HttpResponse:
-    return malformed(426, "a WebSocket is needed here", (("Upgrade", "websocket"), ("Connection", "Upgrade")))
+    return upgrade_required()

@@ -18,7 +18,13 @@ LOGGER: Final = logging.getLogger("server.ws.websockets")
 """The library's logger: it would log every handshake, where the end of a connection is our one line."""
 LOGGER.setLevel(logging.ERROR)
 
-_SWITCHING_PROTOCOLS = 101
+_SWITCHING_PROTOCOLS: Final = 101
+_MESSAGES: Final = {
+    403: "origin not allowed",
+    405: "method not allowed",
+    426: "a WebSocket is needed here",
+    505: "http version not supported",
+}
 
 
 def answer_upgrade(request: Request, origins: Sequence[str] | None) -> tuple[bytes, bool]:
@@ -34,7 +40,8 @@ def answer_upgrade(request: Request, origins: Sequence[str] | None) -> tuple[byt
     response = ServerProtocol(origins=allowed, logger=LOGGER).accept(request)
     if response.status_code == _SWITCHING_PROTOCOLS:
         return response.serialize(), True
-    message = bytes(response.body or b"").decode().strip()
+    # The library's own text quotes what the client sent.
+    message = _MESSAGES.get(response.status_code, "malformed handshake")
     response.body = json.dumps({"status": 8, "message": message}).encode()
     for name, value in (("Content-Length", str(len(response.body))), ("Content-Type", "application/json")):
         del response.headers[name]

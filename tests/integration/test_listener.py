@@ -7,6 +7,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 import httpx
+import orjson
 import pytest
 import websockets
 from websockets.asyncio.client import connect
@@ -95,9 +96,51 @@ async def test_bad_handshake_frees_its_place() -> None:
         writer.write(UPGRADE.replace(b"Version: 13", b"Version: 7"))
         async with asyncio.timeout(LIMIT_S):
             answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.startswith(b"HTTP/1.1 426 ")
         writer.close()
         await until(lambda: listener.counts.total == 0)
+
+
+MARK = b"q9Zz"
+REFUSED_HANDSHAKES = {
+    "version 8": (426, UPGRADE.replace(b"Version: 13", b"Version: 8")),
+    "a version that is none": (426, UPGRADE.replace(b"Version: 13", b"Version: " + MARK)),
+    "no version": (400, UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b"")),
+    "a key that is no base64": (400, UPGRADE.replace(b"dGhl", b"*" + MARK)),
+    "a key of 12 bytes": (400, UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", MARK * 4)),
+    "no key": (400, UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key")),
+    "two keys": (400, UPGRADE.replace(b"Sec-WebSocket-V", b"Sec-WebSocket-Key: q9Zz\r\nSec-WebSocket-V")),
+    "no upgrade in Connection": (426, UPGRADE.replace(b"Connection: Upgrade", b"Connection: " + MARK)),
+    "no token in Connection": (400, UPGRADE.replace(b"Connection: Upgrade", b'Connection: Upgrade, "q9Zz')),
+    "two protocols": (426, UPGRADE.replace(b"Upgrade: websocket", b"Upgrade: websocket, " + MARK)),
+    "a foreign origin": (403, UPGRADE.replace(b"Host: h", b"Host: h\r\nOrigin: https://" + MARK)),
+    "HTTP/1.0": (505, UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "no upgrade at all": (426, UPGRADE.replace(b"Upgrade: websocket", b"X: q9Zz")),
+}
+
+
+@pytest.mark.parametrize(("status", "request_"), REFUSED_HANDSHAKES.values(), ids=REFUSED_HANDSHAKES)
+async def test_a_refused_handshake_is_answered_like_everything_else(status: int, request_: bytes) -> None:
+    """It says which version is spoken, carries its route's headers, and repeats nothing of the client."""
+    async with listening(allowed_origins=("https://play.example",)) as (listener, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        page = b"Host: h" if b"Origin:" in request_ else b"Host: h\r\nOrigin: https://play.example"
+        writer.write(
+            request_.replace(b"Host: h", page).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        )
+        async with asyncio.timeout(LIMIT_S):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert set(orjson.loads(body)) == {"status", "message"}
+        assert MARK not in head + body
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        assert headers[b"X-Content-Type-Options"] == b"nosniff"
+        assert headers[b"Vary"] == b"Origin"
+        if status != 403:
+            assert headers[b"Access-Control-Allow-Origin"] == b"https://play.example"
+        if b"Version" in request_ and b"Version: 13" not in request_:
+            assert headers[b"Sec-WebSocket-Version"] == b"13"
 
 
 @pytest.mark.parametrize("limits", [PortLimits(max_connections=2), PortLimits(max_connections_per_ip=2)])

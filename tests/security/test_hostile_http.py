@@ -125,7 +125,7 @@ REFUSED = {
         HANDSHAKE.replace(b"-Key", b"-Lock"),
     ),
     "a WebSocket of another age": (
-        400,
+        426,
         HANDSHAKE.replace(b"13", b"8"),
     ),
 }

@@ -7,11 +7,16 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
 from server.auth.throttle import address_group
 from server.http.addresses import client_address
 from server.http.cors import Origins
-from server.http.heads import has_several_lengths, path_of
+from server.http.heads import has_several_lengths, path_of, refuse_handshake
+from server.http.messages import HttpRequest
+from server.http.origins import canonical_origin
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 
@@ -35,6 +40,34 @@ def test_path(path: str, target: str) -> None:
     assert path == path_of(target)
 
 
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_an_origin_is_written_in_one_form(scheme: str, host: str) -> None:
+    """What comes out is ASCII and its own canonical form; whatever the text, nothing is raised."""
+    for text in (f"{scheme}://{host}", f"https://{host}", host):
+        canonical = canonical_origin(text)
+        assert canonical is None or canonical.isascii()
+        assert canonical is None or canonical == canonical_origin(canonical)
+
+
+GOOD_HANDSHAKE = {
+    "connection": "keep-alive, Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@given(st.sampled_from(sorted(GOOD_HANDSHAKE)), st.text('websocktUupgrad, \t;=13/"ABQg8+-é', max_size=30))
+def test_what_passes_as_a_handshake_the_library_accepts(name: str, value: str) -> None:
+    """No handshake is refused behind the place that gives refusals their headers."""
+    headers = GOOD_HANDSHAKE | {name: value}
+    request = HttpRequest("GET", "/ws", tuple(headers.items()))
+    if refuse_handshake(request, b"1.1") is None:
+        answer = ServerProtocol().accept(Request("/ws", Headers(headers)))
+        assert answer.status_code == 101
+    assert refuse_handshake(HttpRequest("GET", "/ws", tuple(GOOD_HANDSHAKE.items())), b"1.1") is None
+
+
 def test_several_lengths() -> None:
     """A second Content-Length is seen in the head, complete or not, and not in what follows it."""
     one = b"POST / HTTP/1.1\r\nContent-Length: 3"
@@ -44,7 +77,10 @@ def test_several_lengths() -> None:
     assert not has_several_lengths(one + b"\n\nContent-Length: 1")
 
 
-ORIGINS = Origins(["https://Play.example", "http://a.example:8080/"])
+ORIGINS = Origins(
+    ["https://Play.example", "http://a.example:8080/", "https://кухня.рф", "https://straße.example:443"]
+)
+KITCHEN = "https://xn--j1agri5c.xn--p1ai"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +90,23 @@ ORIGINS = Origins(["https://Play.example", "http://a.example:8080/"])
         (True, "http://a.example:8080", None),
         (True, "http://localhost:1323", "localhost:1323"),
         (True, "https://localhost:1323", "LOCALHOST:1323"),
+        (True, "HTTPS://PLAY.example:443", "api.example"),
+        (True, KITCHEN, "api.example"),
+        (True, KITCHEN.upper(), "api.example"),
+        (True, "https://Кухня.РФ", "api.example"),
+        (True, "https://кухня.рф".encode().decode("latin-1"), "api.example"),
+        (True, "https://xn--strae-oqa.example", "api.example"),
+        (True, "https://game.example", "game.example:443"),
+        (True, "http://game.example:80", "game.example"),
+        (True, "https://game.example", "GAME.example:443"),
+        (True, "http://[::1]:1323", "[0:0:0:0:0:0:0:1]:1323"),
+        (False, "https://strasse.example", "api.example"),
+        (False, "https://game.example:80", "game.example"),
+        (False, "https://play.example/", "api.example"),
+        (False, "https://play.example:99999", "api.example"),
+        (False, "https://user@play.example", "api.example"),
+        (False, "https://play.example https://play.example", "api.example"),
+        (False, "https://" + "я" * 400, "я" * 400),
         (False, "https://evil.example", "api.example"),
         (False, "http://play.example", "api.example"),
         (False, "http://localhost:1324", "localhost:1323"),
@@ -68,6 +121,7 @@ def test_origins(allowed: bool, origin: str, host: str | None) -> None:
     names = [name for name, _ in ORIGINS.headers(origin, host)]
     assert allowed is ("Access-Control-Allow-Origin" in names)
     assert "Vary" in names
+    assert dict(ORIGINS.headers(origin, host)).get("Access-Control-Allow-Origin", "").isascii()
     assert allowed is bool(ORIGINS.preflight_headers(["GET"], origin, host))
 
 
