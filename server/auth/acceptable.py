@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from server.auth.errors import NotAcceptable
@@ -32,8 +33,18 @@ def require_acceptable_email(email: str) -> None:
         raise NotAcceptable("email is not an e-mail address")
 
 
+def normal_form(password: str, field: str = "password") -> str:
+    """Return a password as it is hashed: in NFC, one form whatever keyboard and system wrote it.
+
+    Raises NotAcceptable for U+0000, which some programs take for the end of a text.
+    """
+    if "\0" in password:
+        raise NotAcceptable(f"{field} contains U+0000")
+    return unicodedata.normalize("NFC", password)
+
+
 def require_acceptable_password(password: str, field: str = "password") -> None:
-    """Raise NotAcceptable, naming the field and why, for a password that no account may have."""
+    """Raise NotAcceptable, naming the field and why, for a password, in NFC, that no account may have."""
     if len(password) < MIN_PASSWORD_CHARACTERS:
         raise NotAcceptable(f"{field} is shorter than {MIN_PASSWORD_CHARACTERS} characters")
     if len(password.encode()) > MAX_PASSWORD_BYTES:

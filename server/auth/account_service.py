@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import secrets
 import time
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import structlog
 
-from server.auth.acceptable import is_acceptable_email, require_acceptable_email, require_acceptable_password
+from server.auth.acceptable import (
+    is_acceptable_email,
+    normal_form,
+    require_acceptable_email,
+    require_acceptable_password,
+)
 from server.auth.errors import AccountExists, Busy, CredentialsInvalid
 from server.auth.tokens import ACCESS_TTL_S, AccessClaims, TokenInvalid, TokenPair
 
@@ -26,6 +32,14 @@ if TYPE_CHECKING:
     from server.auth.tokens import TokenSigner
 
 _log = structlog.get_logger(__name__)
+
+
+class Match(Enum):
+    """In which form a password is the account's."""
+
+    NONE = "none"
+    NORMAL = "in NFC"
+    AS_TYPED = "as it was typed"
 
 
 class Accounts:
@@ -62,6 +76,7 @@ class Accounts:
         Every try counts for the address: each tells whether an e-mail is taken, or leaves an account behind.
         """
         require_acceptable_email(email)
+        password = normal_form(password)
         require_acceptable_password(password)
         email = email.lower()
         async with self._throttle.attempt(address) as attempt:
@@ -77,18 +92,21 @@ class Accounts:
         return self._signer.issue_pair(registered.user_id, family, jti, registered.issued_at_s)
 
     async def log_in(self, email: str, password: str, address: str) -> TokenPair:
-        """Begin a family of tokens; raises CredentialsInvalid, TooManyAttempts or Busy.
+        """Begin a family of tokens; raises NotAcceptable, CredentialsInvalid, TooManyAttempts or Busy.
 
         An unknown e-mail takes the same work as a wrong password.
         """
         email = email.lower()
+        normal = normal_form(password)
         async with self._throttle.attempt(address, email) as attempt:
             account = await self._accounts.find(email) if is_acceptable_email(email) else None
-            matches = await self._hasher.verify(password, account.password_hash if account else None)
-            if account is None or not matches:
+            match = await self._matched(password, account.password_hash if account else None)
+            if account is None or match is Match.NONE:
                 attempt.counts = True
                 raise CredentialsInvalid
-        password_hash = await self._renewed_hash(account, password)
+        password_hash = account.password_hash
+        if match is Match.AS_TYPED or self._hasher.is_outdated(password_hash):
+            password_hash = await self._renewed_hash(account, normal)
         family, jti = _new_id(), _new_id()
         issued_at_s = await self._accounts.log_in(account.user_id, password_hash, family, jti)
         if issued_at_s is None:
@@ -124,6 +142,7 @@ class Accounts:
         Raises TokenInvalid, NotAcceptable and what `log_in` raises.
         """
         claims = await self._authenticate(access_token)
+        new_password = normal_form(new_password, "new_password")
         require_acceptable_password(new_password, "new_password")
         account = await self._confirm(claims, password, address)
         new_hash = await self._hasher.hash(new_password)
@@ -163,23 +182,36 @@ class Accounts:
 
     async def _confirm(self, claims: AccessClaims, password: str, address: str) -> Account:
         """Check the password of whoever holds a token; raises TokenInvalid when the account is gone."""
+        normal_form(password)
         account = await self._accounts.get(claims.user_id)
         if account is None:
             raise TokenInvalid
         async with self._throttle.attempt(address, account.email) as attempt:
-            if not await self._hasher.verify(password, account.password_hash):
+            if await self._matched(password, account.password_hash) is Match.NONE:
                 attempt.counts = True
                 raise CredentialsInvalid
         return account
 
-    async def _renewed_hash(self, account: Account, password: str) -> str:
-        """Hash a password anew where BCRYPT_COST rose since; returns the hash that the account has now."""
-        if not self._hasher.is_outdated(account.password_hash):
-            return account.password_hash
+    async def _matched(self, password: str, stored_hash: str | None) -> Match:
+        """Check a password in NFC and, where it was typed in another form, in that too.
+
+        Both are checked whatever the first says: the time tells nothing of the account. Raises NotAcceptable
+        and Busy.
+        """
+        normal = normal_form(password)
+        is_normal = await self._hasher.verify(normal, stored_hash)
+        is_typed = password != normal and await self._hasher.verify(password, stored_hash)
+        if is_normal:
+            return Match.NORMAL
+        return Match.AS_TYPED if is_typed else Match.NONE
+
+    async def _renewed_hash(self, account: Account, normal: str) -> str:
+        """Hash a password, in NFC, at today's cost; returns the hash that the account has now."""
         try:
-            new_hash = await self._hasher.hash(password)
-        except Busy:
-            return account.password_hash  # the next log-in will do
+            new_hash = await self._hasher.hash(normal)
+        except (Busy, ValueError):
+            # The next log-in will do; and what is too long in NFC stays as it was.
+            return account.password_hash
         renewed = await self._accounts.rehash(account.user_id, account.password_hash, new_hash)
         return new_hash if renewed else account.password_hash
 

@@ -332,3 +332,61 @@ async def test_revocations_come_back(postgres_dsn: str, own_valkey: ValkeyServer
         assert said(await world.post("/password", logged_out["access_token"], **change)) == (401, INVALID)
         assert said(await world.post("/password", deleted["access_token"], **change)) == (401, INVALID)
         assert (await world.post("/password", playing["access_token"], **change)).status_code == 200
+
+
+DECOMPOSED, COMPOSED = "pa\u0308sswo\u0308rd-one", "p\u00e4ssw\u00f6rd-one"
+NUL_FIELDS = (
+    ("/reg", {"email": "nul@example.com", "password": "abcdefgh\0one"}, "password"),
+    ("/auth", {"email": "nul@example.com", "password": "abcdefgh\0one"}, "password"),
+    ("/password", {"password": "abcdefgh\0one", "new_password": "correct horse"}, "password"),
+    ("/password", {"password": "correct horse", "new_password": "abcdefgh\0one"}, "new_password"),
+)
+
+
+async def test_a_password_is_one_whatever_keyboard_wrote_it(world: World) -> None:
+    """Composed and decomposed letters are the same password, to register, log in and change it."""
+    await world.post("/reg", email="nfc@example.com", password=DECOMPOSED)
+    assert (await world.post("/auth", email="nfc@example.com", password=COMPOSED)).status_code == 200
+    token = (await world.post("/auth", email="nfc@example.com", password=DECOMPOSED)).json()["tokens"]
+    changed = await world.post(
+        "/password", token["access_token"], password=COMPOSED, new_password="e\u0301" * 8
+    )
+    assert changed.status_code == 200
+    assert (await world.post("/auth", email="nfc@example.com", password="\u00e9" * 8)).status_code == 200
+
+
+async def test_a_password_stored_in_another_form_is_accepted_once_and_stored_anew(world: World) -> None:
+    """Whoever registered before NFC was taken logs in as ever; from then on in either form."""
+    await world.post("/reg", email="old@example.com", password="correct horse")
+    old = bcrypt.hashpw(DECOMPOSED.encode(), bcrypt.gensalt(4)).decode()
+    await world.pool.execute(
+        "UPDATE accounts SET password_hash = $1 WHERE email = $2", old, "old@example.com"
+    )
+    assert said(await world.post("/auth", email="old@example.com", password=COMPOSED)) == (401, UNKNOWN)
+    assert (await world.post("/auth", email="old@example.com", password=DECOMPOSED)).status_code == 200
+    stored = await world.pool.fetchval(
+        "SELECT password_hash FROM accounts WHERE email = $1", "old@example.com"
+    )
+    assert bcrypt.checkpw(COMPOSED.encode(), stored.encode())
+    assert (await world.post("/auth", email="old@example.com", password=COMPOSED)).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "fields", "named"), NUL_FIELDS)
+async def test_a_nul_in_a_password_is_refused_by_name(
+    world: World, path: str, fields: dict[str, str], named: str
+) -> None:
+    """U+0000 is 400 status 5 wherever a password is sent, in a body that can hold it."""
+    made = await world.post("/reg", email="whole@example.com", password="correct horse")
+    headers = {"Authorization": f"Bearer {made.json()['tokens']['access_token']}"}
+    answer = await world.client.post(path, json=fields, headers=headers)
+    assert said(answer) == (400, {"status": 5, "message": f"{named} contains U+0000"})
+
+
+async def test_a_nul_deletes_no_account(world: World) -> None:
+    """The same for the password that a deletion needs."""
+    made = await world.post("/reg", email="kept@example.com", password="correct horse")
+    headers = {"Authorization": f"Bearer {made.json()['tokens']['access_token']}"}
+    answer = await world.client.request(
+        "DELETE", "/account", json={"password": "correct horse\0"}, headers=headers
+    )
+    assert said(answer) == (400, {"status": 5, "message": "password contains U+0000"})
