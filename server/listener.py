@@ -57,7 +57,6 @@ class WebSockets(Protocol):
         request: Request,
         trailing: bytes,
         *,
-        address: str,
         on_lost: Callable[[], None],
     ) -> None:
         """Put a WebSocket's protocol on the transport; call `on_lost` once when the connection is gone.
@@ -203,7 +202,7 @@ class Listener:
         if refused:
             self._websockets.turn_away(transport, request, trailing, on_lost=place.release)
         else:
-            self._websockets.open(transport, request, trailing, address=address, on_lost=place.release)
+            self._websockets.open(transport, request, trailing, on_lost=place.release)
 
 
 def _is_full(count: int, limit: int) -> bool:

@@ -157,7 +157,7 @@ def check() -> list[str]:
 if __name__ == "__main__":
     argparse.ArgumentParser(
         prog="python -m persistence.live.check",
-        description="Hold the head of each Lua script against its body and its types. Exit code 1: they differ.",
+        description="Hold each Lua script's head against its body and its types. Exit code 1: they differ.",
     ).parse_args()
     problems = check()
     for problem in problems:

@@ -94,7 +94,7 @@ class _Server:
             "catalogue": storage.catalogues.run,
             "log-ins": lambda: keep_log_ins(accounts.service, accounts.families, game.hub.redis_back),
             "ticker": game.ticker.run,
-            "unauthenticated connections": game.dispatch.watch_strangers,
+            "unauthenticated connections": game.dispatch.watch_unauthenticated,
             "figures": self.operations.exporter.run,
         }
         if storage.flusher is not None:

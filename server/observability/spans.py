@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import time_ns
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +21,7 @@ from persistence.writeback.batch import FAST
 from server.http.error_answers import answer_to
 from server.observability.build import version
 from server.observability.tracing import Tracing
+from server.ws.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -29,19 +30,18 @@ if TYPE_CHECKING:
 
     from game.errors import Refusal
     from game.session import UserId
+    from persistence.errors import Unavailable
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import ColdStore
     from persistence.writeback.batch import Batch, BatchSaver, Outcome, Portions
     from server.http.messages import HttpRequest, HttpResponse
     from server.http.routes import Route
     from server.protocol.messages import Request
-    from server.ws.dispatch import Dispatch
-    from server.ws.exchange import Exchange
-    from server.ws.handlers import Start
+    from server.ws.responder import Start
 
 _EXPORT_WITHIN_S: Final = 5.0
 _INTERNAL_ERROR: Final = 500
-_ILL: Final = frozenset({"unavailable", "failed"})
+_FAULTS: Final = frozenset({"unavailable", "failed"})
 
 
 def open_spans(endpoint: str, one_in: int, worker: int) -> Spans:
@@ -71,14 +71,14 @@ class Spans(Tracing):
         """Trace one request in `one_in`."""
         left = self._one_in
 
-        def start_sampled(dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+        def start_sampled(responder: Responder, request: Request) -> None:
             nonlocal left
             left -= 1
             if left:
-                start(dispatch, exchange, request)
+                start(responder, request)
             else:
                 left = self._one_in
-                _Followed(self._tracer, dispatch, exchange, request).start(start)
+                _TracedResponder(self._tracer, responder, request).start(start, request)
 
         return start_sampled
 
@@ -176,67 +176,70 @@ def _say_status(span: Span, status: int) -> None:
         span.set_status(StatusCode.ERROR)
 
 
-class _Followed:
-    """Stands in for dispatch while one request is answered, and makes its spans on the way.
+class _TracedResponder(Responder):
+    """Answers one request through another responder, and makes its spans on the way.
 
     The request's span lasts from its handler to its answer; within it `redis` lasts until the reply, and what
     has to be recovered or asked of PostgreSQL until it is there.
     """
 
-    def __init__(self, tracer: Tracer, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+    __slots__ = ("_began_ns", "_responder", "_sent", "_span", "_tracer")
+
+    def __init__(self, tracer: Tracer, responder: Responder, request: Request) -> None:
+        # A callback of its own: the connection's usual one would answer past this.
+        self.on_reply = None
+        self.exchange = responder.exchange
         self._tracer = tracer
-        self._dispatch = dispatch
-        self._exchange = exchange
-        self._request = request
+        self._responder = responder
         self._began_ns = time_ns()
         self._sent = False
-        self._on_reply = exchange.on_reply
         self._span: Span = tracer.start_span(
             request.request_type,
             kind=SpanKind.SERVER,
-            attributes={"conn": exchange.number, "user": exchange.user_id or 0},
+            attributes={"conn": self.exchange.number, "user": self.exchange.user_id or 0},
             start_time=self._began_ns,
         )
 
-    def start(self, start: Start) -> None:
+    def start(self, start: Start, request: Request) -> None:
         """Begin the request; raises as `start` does."""
-        # The connection's usual callback would answer past us, ours must not outlive the request.
-        self._exchange.on_reply = None
         try:
-            start(cast("Dispatch", self), self._exchange, self._request)
+            start(self, request)
         except LaneError:
             self._end("unavailable")
             raise
         self._sent = True
 
-    # What handlers call of dispatch.
-
-    def answer(self, exchange: Exchange, payload: bytes, result: str) -> None:
+    def answer(self, payload: bytes, result: str) -> None:
         """Answer, and end the span."""
         self._end(result)
-        self._dispatch.answer(exchange, payload, result)
+        self._responder.answer(payload, result)
 
-    def refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
         """Refuse, and end the span."""
         self._end(refusal.code)
-        self._dispatch.refuse(exchange, refusal)
+        self._responder.refuse(refusal)
 
-    def failed(self, exchange: Exchange) -> None:
+    def fail(self) -> None:
         """Answer what a fault of ours broke, and end the span."""
         self._end("failed")
-        self._dispatch.failed(exchange)
+        self._responder.fail()
 
-    def spawn(self, exchange: Exchange, work: Coroutine[None, None, None]) -> None:
+    def unavailable(self, fault: Unavailable | LaneError) -> None:
+        """Answer that it could not be served, and end the span."""
+        self._end("unavailable")
+        self._responder.unavailable(fault)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Go on in a task, whose spans become this one's children."""
         self._replied()
-        self._dispatch.spawn(exchange, self._within(work))
+        self._responder.spawn(self._within(work))
 
     async def _within(self, work: Coroutine[None, None, None]) -> None:
         with use_span(self._span, record_exception=False, set_status_on_exception=False):
             try:
                 await work
             except BaseException as error:
-                # Dispatch answers for what is raised.
+                # The responder behind answers for what is raised.
                 self._end("unavailable" if isinstance(error, Exception) else "cancelled")
                 raise
 
@@ -252,9 +255,7 @@ class _Followed:
 
     def _end(self, result: str) -> None:
         self._replied()
-        if self._exchange.connection.state is self._exchange:
-            self._exchange.on_reply = self._on_reply
         self._span.set_attribute("result", result)
-        if result in _ILL:
+        if result in _FAULTS:
             self._span.set_status(StatusCode.ERROR)
         self._span.end()

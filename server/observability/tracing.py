@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from persistence.writeback.batch import BatchSaver
     from runtime.settings import Settings
     from server.http.routes import Route
-    from server.ws.handlers import Start
+    from server.ws.responder import Start
 
 _log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""What one connection may do now: whose it is, how long its token holds, its nonsense so far. Pure."""
+"""What one connection may do now: whose it is, how long its token holds. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Conversation:
         self.revoked = False
         self.invalid_in_a_row = 0
 
-    def judge(self, token: str, now_s: float) -> Verdict:
+    def check_token(self, token: str, now_s: float) -> Verdict:
         """Compare a message's token with the one that was checked last; cheap, for each message."""
         if token == self.token and token:
             return Verdict.KNOWN if now_s < self.expires_at_s and not self.revoked else Verdict.INVALID
@@ -59,7 +59,7 @@ class Conversation:
         self.token, self.family, self.expires_at_s = token, family, expires_at_s
         return True
 
-    def heard_nonsense(self) -> bool:
+    def count_invalid(self) -> bool:
         """Count one invalid message; True when that was one too many in a row."""
         self.invalid_in_a_row += 1
         return self.invalid_in_a_row >= MAX_INVALID_IN_A_ROW

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from game.errors import (
-    NoDish,
-    NoDishes,
-    NotEnoughMoney,
-    NotEnoughPrestige,
-    RateLimited,
-    Refusal,
-    SeqTooOld,
-    UpgradeLocked,
-    UpgradeNotFound,
-)
+from game import errors
+from persistence.live.replies.play import NotEnoughMoney, RateLimited, SeqTooOld, UpgradeLocked
+from persistence.live.replies.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
-_REFUSALS: Final[dict[str, Callable[..., Refusal]]] = {
-    "seq_too_old": lambda highest: SeqTooOld(int(highest)),
-    "rate_limited": lambda retry_after_ms: RateLimited(int(retry_after_ms)),
-    "no_dish": NoDish,
-    "no_dishes": NoDishes,
-    "upgrade_not_found": UpgradeNotFound,
-    "upgrade_locked": lambda level: UpgradeLocked(int(level)),
-    "not_enough_money": lambda have, need: NotEnoughMoney(float(have), float(need)),
-    "not_enough_prestige": NotEnoughPrestige,
+    from persistence.live.replies.play import RefusalReply
+
+_PLAIN: Final[Mapping[bytes, Callable[[], errors.Refusal]]] = {
+    Status.NO_DISH: errors.NoDish,
+    Status.NO_DISHES: errors.NoDishes,
+    Status.UPGRADE_NOT_FOUND: errors.UpgradeNotFound,
+    Status.NOT_ENOUGH_PRESTIGE: errors.NotEnoughPrestige,
 }
+"""The refusals whose status says all."""
 
 
-def refusal_of(status: str, values: Sequence[Any]) -> Refusal:
-    """Return what a script's status and values refuse; raises KeyError for a status that is no refusal."""
-    return _REFUSALS[status](*values)
+def refusal_of(reply: RefusalReply) -> errors.Refusal:
+    """Return what a script's reply refuses; raises KeyError for a status that is no refusal."""
+    match reply:
+        case SeqTooOld():
+            return errors.SeqTooOld(int(reply.highest))
+        case RateLimited():
+            return errors.RateLimited(int(reply.retry_after_ms))
+        case UpgradeLocked():
+            return errors.UpgradeLocked(int(reply.level))
+        case NotEnoughMoney():
+            return errors.NotEnoughMoney(float(reply.have), float(reply.need))
+        case _:
+            return _PLAIN[reply.status]()

@@ -1,35 +1,45 @@
-"""From a script's reply, or the words of a publication, to the `data` of a response. Pure.
+"""From a script's reply, or a publication, to the `data` of a response. Pure.
 
-Values come as integers or decimal texts (bytes) and stay exact: fixed-point amounts are shifted as integers,
-not through a float. The shapes of replies are in docs/architecture.md.
+Amounts come as integers or decimal texts (bytes) and stay exact: fixed-point amounts are shifted as integers,
+not through a float. What a reply holds is said in `persistence.live.replies.play`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from game.achievements import ACHIEVEMENTS, Achievement
 from game.catalogue import Catalogue, Upgrade, UpgradeType
+from persistence.live.replies.play import (
+    Accrued,
+    Bought,
+    Cooked,
+    Income,
+    RankRaised,
+    Reset,
+    Sold,
+)
 from server.protocol.messages import PUSH, response
 
-Value = int | bytes
-Values = Sequence[Any]
-"""What follows the status (or kind) of a reply (or publication): `version` first."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from persistence.live.replies.play import Amount, Change, RankUnchanged, SessionShown
+    from persistence.live.snapshots import Snapshot
 
 _EXACT_TO: Final = 2**53
 
 
-def number(value: Value) -> int | str:
+def number(value: Amount) -> int | str:
     """Give a whole amount as what a formatted string writes as a JSON number."""
     # %.17g writes 1e+300, which is a JSON number; "inf" and "nan" can't occur: amounts saturate.
     return value.decode() if isinstance(value, bytes) else value
 
 
-def shifted(value: Value, scale: int) -> int | str:
+def shifted(value: Amount, scale: int) -> int | str:
     """Give a fixed-point amount, `value / scale`, as what a formatted string writes as a JSON number.
 
     `scale` is a power of ten.
@@ -49,47 +59,44 @@ def shifted(value: Value, scale: int) -> int | str:
     return f"{whole}.{part:0{len(str(scale)) - 1}d}".rstrip("0")
 
 
-def cook(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of `cook` without braces: version, dishes, xp, applied."""
-    version, dishes, xp, applied = values
+def _cook(cooked: Cooked) -> str:
+    _, version, dishes, xp, applied = cooked
     return (
         f'"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
     )
 
 
-def sell(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of `sell`: version, dishes, money, xp, applied."""
-    version, dishes, money, xp, applied = values
+def _sell(sold: Sold) -> str:
+    _, version, dishes, money, xp, applied = sold
     return (
         f'"dishes":{number(dishes)},"money":{number(money)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
     )
 
 
-def upgrade_buy(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of `upgrade_buy`: version, money, xp, id, times_bought (and the passive flag)."""
-    version, money, xp, upgrade_id, times_bought = values[:5]
+def _upgrade_buy(bought: Bought) -> str:
     return (
-        f'"money":{number(money)},"xp":{shifted(xp, 100)},"id":{number(upgrade_id)},'
-        f'"times_bought":{number(times_bought)},"version":{number(version)}'
+        f'"money":{number(bought.money)},"xp":{shifted(bought.xp, 100)},"id":{number(bought.id)},'
+        f'"times_bought":{number(bought.times_bought)},"version":{number(bought.version)}'
     )
 
 
-def level_up(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of a `level_up` that raised the rank: version, rank, xp, next."""
-    version, rank, xp, following = values
-    more = f',"next_xp":{number(following)}' if int(following) else ""
+def _level_up(raised: RankRaised) -> str:
+    more = f',"next_xp":{number(raised.next)}' if int(raised.next) else ""
+    return _rank(raised.rank, raised.xp, raised.version, more)
+
+
+def rank_unchanged(unchanged: RankUnchanged) -> str:
+    """Write the data of a `level_up` without enough xp, without braces."""
+    return _rank(unchanged.rank, unchanged.xp, unchanged.version)
+
+
+def _rank(rank: Amount, xp: Amount, version: int, more: str = "") -> str:
     return f'"current_rank":{number(rank)},"current_xp":{shifted(xp, 100)}{more},"version":{number(version)}'
 
 
-def level_unchanged(values: Values) -> str:
-    """Write the data of a `level_up` without enough xp: version, rank, xp, …."""
-    version, rank, xp = values[:3]
-    return f'"current_rank":{number(rank)},"current_xp":{shifted(xp, 100)},"version":{number(version)}'
-
-
-def prestige(stars: Value, boost: Value, accumulated: Value) -> str:
+def prestige(stars: Amount, boost: Amount, accumulated: Amount) -> str:
     """Write a prestige object."""
     return (
         f'{{"current_value":{shifted(stars, 10_000)},"current_boost_value":{shifted(boost, 10)},'
@@ -97,35 +104,37 @@ def prestige(stars: Value, boost: Value, accumulated: Value) -> str:
     )
 
 
-def session_reset(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of `session_reset`: version, money, dishes, rank, xp, stars, boost, accumulated."""
-    version, money, dishes, rank, xp, stars, boost, accumulated = values
+def _session_reset(reset: Reset) -> str:
     return (
-        f'"message":"success","money":{number(money)},"dishes":{number(dishes)},"level_rank":{number(rank)},'
-        f'"level_xp":{shifted(xp, 100)},"prestige":{prestige(stars, boost, accumulated)},'
-        f'"version":{number(version)}'
+        f'"message":"success","money":{number(reset.money)},"dishes":{number(reset.dishes)},'
+        f'"level_rank":{number(reset.rank)},"level_xp":{shifted(reset.xp, 100)},'
+        f'"prestige":{prestige(reset.stars, reset.boost, reset.accumulated)},'
+        f'"version":{number(reset.version)}'
     )
 
 
-def passive(values: Values, _catalogue: Catalogue) -> str:
-    """Write the data of `passive`: version, money, dishes, rank, xp, accumulated (and `changed`)."""
-    version, money, dishes, rank, xp, accumulated = values[:6]
+def _passive(income: Income | Accrued) -> str:
     return (
-        f'"money":{number(money)},"dishes":{number(dishes)},"level_rank":{number(rank)},'
-        f'"level_xp":{shifted(xp, 100)},'
-        f'"prestige_accumulated":{shifted(accumulated, 10_000)},"version":{number(version)}'
+        f'"money":{number(income.money)},"dishes":{number(income.dishes)},'
+        f'"level_rank":{number(income.rank)},"level_xp":{shifted(income.xp, 100)},'
+        f'"prestige_accumulated":{shifted(income.accumulated, 10_000)},"version":{number(income.version)}'
     )
 
 
-COPIES: Final[dict[str, Callable[[Values, Catalogue], str]]] = {
-    "cook": cook,
-    "sell": sell,
-    "upgrade_buy": upgrade_buy,
-    "level_up": level_up,
-    "session_reset": session_reset,
-    "passive": passive,
+_WRITERS: Final[Mapping[type[Change], Callable[[Any], str]]] = {
+    Cooked: _cook,
+    Sold: _sell,
+    Bought: _upgrade_buy,
+    RankRaised: _level_up,
+    Reset: _session_reset,
+    Income: _passive,
+    Accrued: _passive,
 }
-"""The data of each response that goes to the user's other connections too."""
+
+
+def written(change: Change) -> str:
+    """Write the data, without braces, of a response that goes to the user's other connections too."""
+    return _WRITERS[change.__class__](change)
 
 
 def bought_counts(packed: bytes) -> dict[int, int]:
@@ -187,32 +196,34 @@ def upgrades(packed: bytes, catalogue: Catalogue) -> str:
     return f'"available":[{",".join(available)}],"current":[{",".join(current)}]'
 
 
-def snapshot(user_id: int, fields: Values, catalogue: Catalogue, extra: str = "") -> str:
-    """Write the data of `session`, with braces, from a snapshot; `extra` follows `saved_version`."""
-    return _session(user_id, fields[:11], catalogue, extra)
+def snapshot(user_id: int, read: Snapshot, catalogue: Catalogue) -> str:
+    """Write the data of `session`, with braces, from a snapshot."""
+    return _session(user_id, read, catalogue, "")
 
 
-def session(user_id: int, values: Values, catalogue: Catalogue, *, with_client: bool) -> str:
-    """Write the data of `session`, with braces, from the script's reply after its status."""
-    last_seq, seconds, money, dishes, xp, away_seconds, stars = values[11:18]
-    extra = f',"last_seq":{number(last_seq)}' if with_client else ""
-    if int(seconds):
+def session(user_id: int, shown: SessionShown, catalogue: Catalogue, *, with_client: bool) -> str:
+    """Write the data of `session`, with braces, from the script's reply."""
+    extra = f',"last_seq":{number(shown.last_seq)}' if with_client else ""
+    if int(shown.off_seconds):
         extra += (
-            f',"offline":{{"seconds":{number(seconds)},"away_seconds":{number(away_seconds)},'
-            f'"money":{number(money)},"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
-            f'"stars":{shifted(stars, 10_000)}}}'
+            f',"offline":{{"seconds":{number(shown.off_seconds)},'
+            f'"away_seconds":{number(shown.off_away_seconds)},"money":{number(shown.off_money)},'
+            f'"dishes":{number(shown.off_dishes)},"xp":{shifted(shown.off_xp, 100)},'
+            f'"stars":{shifted(shown.off_stars, 10_000)}}}'
         )
-    return _session(user_id, values[:11], catalogue, extra)
+    return _session(user_id, shown, catalogue, extra)
 
 
-def _session(user_id: int, values: Values, catalogue: Catalogue, extra: str) -> str:
-    version, saved, email, money, dishes, rank, xp, stars, boost, accumulated, bought = values
+def _session(user_id: int, read: Snapshot | SessionShown, catalogue: Catalogue, extra: str) -> str:
+    """Write the data of `session`; `extra` follows `saved_version`."""
+    email = orjson.dumps(read.email.decode()).decode()
     return (
-        f'{{"session":{{"user_id":{user_id},"user_email":{orjson.dumps(email.decode()).decode()},'
-        f'"money":{number(money)},"dishes":{number(dishes)},'
-        f'"level":{{"rank":{number(rank)},"xp":{shifted(xp, 100)}}},'
-        f'"prestige":{prestige(stars, boost, accumulated)},"upgrades":{{{upgrades(bought, catalogue)}}}}},'
-        f'"version":{number(version)},"saved_version":{number(saved)}{extra}}}'
+        f'{{"session":{{"user_id":{user_id},"user_email":{email},'
+        f'"money":{number(read.money)},"dishes":{number(read.dishes)},'
+        f'"level":{{"rank":{number(read.rank)},"xp":{shifted(read.xp, 100)}}},'
+        f'"prestige":{prestige(read.stars, read.boost, read.accumulated)},'
+        f'"upgrades":{{{upgrades(read.bought, catalogue)}}}}},'
+        f'"version":{number(read.version)},"saved_version":{number(read.saved)}{extra}}}'
     )
 
 
@@ -231,29 +242,32 @@ def _achievement(achievement: Achievement, language: str, *, done: bool) -> dict
     return {**item, "title": titles[language], "text": texts[language], "titles": titles, "texts": texts}
 
 
-def _achievements(fields: Sequence[Any], catalogue: Catalogue) -> str:
-    reached = _ids(fields[11])
+def _achievements(read: Snapshot, catalogue: Catalogue) -> str:
+    reached = _ids(read.achieved)
     items = [_achievement(one, catalogue.language, done=one.id in reached) for one in ACHIEVEMENTS]
-    return f'{{"achievements":{orjson.dumps(items).decode()},"version":{number(fields[0])}}}'
+    return f'{{"achievements":{orjson.dumps(items).decode()},"version":{number(read.version)}}}'
 
 
 def _ids(packed: bytes | None) -> set[int]:
     return {int(text) for text in packed.split(b",")} if packed else set()
 
 
-def _upgrade_list(fields: Sequence[Any], catalogue: Catalogue) -> str:
-    return f'{{{upgrades(fields[10], catalogue)},"version":{number(fields[0])}}}'
+def _upgrade_list(read: Snapshot, catalogue: Catalogue) -> str:
+    return f'{{{upgrades(read.bought, catalogue)},"version":{number(read.version)}}}'
 
 
-def _level_check(fields: Sequence[Any], catalogue: Catalogue) -> str:
-    version, rank, xp = fields[0], int(fields[5]), fields[6]
+def _level_check(read: Snapshot, catalogue: Catalogue) -> str:
+    rank = int(read.rank)
     needed = f',"needed_xp":{catalogue.level_xp[rank + 1]}' if rank < catalogue.last_rank else ""
-    return f'{{"current_rank":{rank},"current_xp":{shifted(xp, 100)}{needed},"version":{number(version)}}}'
+    return (
+        f'{{"current_rank":{rank},"current_xp":{shifted(read.xp, 100)}{needed},'
+        f'"version":{number(read.version)}}}'
+    )
 
 
-READS: Final[dict[str, Callable[[Sequence[Any], Catalogue], str]]] = {
+READS: Final[Mapping[str, Callable[[Snapshot, Catalogue], str]]] = {
     "upgrade_list": _upgrade_list,
     "level_check": _level_check,
     "achievements": _achievements,
 }
-"""The data, with braces, of each read, from the fields of a snapshot."""
+"""The data, with braces, of each read."""

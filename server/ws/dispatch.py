@@ -1,8 +1,8 @@
-"""From a message to its handler, and from a reply to the one response that each request gets.
+"""From a message to its handler: one request of each connection at a time.
 
 The order of checks is the contract's: shape, request type, token, session, rules. What needs more than one
-exchange with
-Redis (a first token, a cold load, a moved slot) runs in a task of its own while the connection waits.
+exchange with Redis (a first token, a cold load, a moved slot) runs in a task of its own while the connection
+waits.
 """
 
 from __future__ import annotations
@@ -16,43 +16,37 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from game import errors
-from persistence.errors import NoSession, Unavailable
+from persistence.errors import Unavailable
 from persistence.live.lane_contract import LaneError
-from runtime.logs import Sparingly
 from server.auth.tokens import TokenInvalid
 from server.protocol.close_codes import CloseCode
 from server.protocol.conversation import Verdict
 from server.protocol.fields import request_shapes
 from server.protocol.messages import Refused, error, parse
 from server.ws.exchange import Exchange
+from server.ws.responder import Answering, Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.connection import Connection
-    from server.ws.handlers import Start
     from server.ws.hub import Hub
     from server.ws.identity import Identity
+    from server.ws.responder import Start
 
 _log = structlog.get_logger(__name__)
 
-PAUSE_S: Final = 0.25
-"""How long nothing is answered after `rate_limited` or `unavailable`: clients give up at 15 errors in 3 s."""
-
-RETRY_AFTER_MS: Final = 500
-"""When a client may ask again for what was unavailable."""
-
 FIRST_TOKEN_WITHIN_S: Final = 10.0
-_LOOK_AT_STRANGERS_EVERY_S: Final = 0.25
+_CLOSE_UNAUTHENTICATED_EVERY_S: Final = 0.25
 _LOCAL_ANSWERS_PER_PASS: Final = 32
 _CROWD: Final = 50
 """So many connections are sent away over the whole time of a drain, fewer over less of it."""
 
 
 class Dispatch:
-    """Receives the messages of all connections of this process."""
+    """Receives the messages of all connections; `start` begins a request whose token is good."""
 
     def __init__(
         self,
@@ -68,36 +62,36 @@ class Dispatch:
         self._metrics = metrics
         self._shapes = request_shapes(max_count)
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._strangers: dict[Exchange, float] = {}
+        self._answering = Answering(metrics, self._finish)
+        self._unauthenticated: dict[Exchange, float] = {}
         self._numbers = 0
         self._draining = False
-        self._unavailable_lines = Sparingly()
         self.exchanges: set[Exchange] = set()
 
     # Connections.
 
-    def opened(self, connection: Connection, address: str, on_lost: Callable[[], None]) -> None:
+    def opened(self, connection: Connection, on_lost: Callable[[], None]) -> None:
         """Take a connection whose handshake is done; `on_lost` is called once when it is gone."""
         self._numbers += 1
         now_s = self._loop.time()
-        exchange = Exchange(connection, self._numbers, address, now_s, on_lost)
-        connection.state = exchange
+        exchange = Exchange(connection, self._numbers, now_s, on_lost)
+        connection.state = Responder(exchange, self._answering)
         self.exchanges.add(exchange)
         if self._draining:
             # A handshake that was under way; those before it are sent away in their turn.
             self._loop.call_soon(self.send_away, exchange)
-        self._strangers[exchange] = now_s + FIRST_TOKEN_WITHIN_S
+        self._unauthenticated[exchange] = now_s + FIRST_TOKEN_WITHIN_S
 
     def connection_closed(self, connection: Connection) -> None:
         """Let go of a connection; what is in flight is finished for nobody."""
-        exchange = connection.state
-        if not isinstance(exchange, Exchange):
+        responder = connection.state
+        if not isinstance(responder, Responder):
             return
+        exchange = responder.exchange
         self.exchanges.discard(exchange)
-        self._strangers.pop(exchange, None)
+        self._unauthenticated.pop(exchange, None)
         self._hub.detach(exchange)
-        exchange.inbox = exchange.on_reply = None
+        exchange.inbox = responder.on_reply = None
         connection.state = None
         exchange.on_lost()
         self._metrics.count_close(connection.close_code)
@@ -113,18 +107,19 @@ class Dispatch:
             bytes_out=connection.bytes_out,
         )
 
-    async def watch_strangers(self) -> None:
+    async def watch_unauthenticated(self) -> None:
         """Close connections that show no token of ours in time, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_AT_STRANGERS_EVERY_S)
-            self.close_strangers()
+            await asyncio.sleep(_CLOSE_UNAUTHENTICATED_EVERY_S)
+            self.close_unauthenticated()
 
-    def close_strangers(self) -> None:
+    def close_unauthenticated(self) -> None:
         """Close connections that showed no token of ours in time."""
         now_s = self._loop.time()
-        due = list(itertools.takewhile(lambda one: one[1] <= now_s, self._strangers.items()))
-        for exchange, _ in due:
-            del self._strangers[exchange]
+        opened = self._unauthenticated.items()
+        due = [exchange for exchange, _ in itertools.takewhile(lambda item: item[1] <= now_s, opened)]
+        for exchange in due:
+            del self._unauthenticated[exchange]
             if not exchange.has_shown_token:
                 exchange.connection.close(CloseCode.POLICY, "no token in time")
 
@@ -132,16 +127,17 @@ class Dispatch:
 
     def message_received(self, connection: Connection, payload: bytes) -> None:
         """Handle a message, or keep it until those before it are answered."""
-        exchange = connection.state
-        if exchange.__class__ is not Exchange:
+        responder = connection.state
+        if responder.__class__ is not Responder:
             return
+        exchange = responder.exchange
         if exchange.busy or exchange.inbox:
             if not exchange.leaving:
                 exchange.enqueue(payload)
         else:
-            self._handle(exchange, payload)
+            self._handle(responder, exchange, payload)
 
-    def _handle(self, exchange: Exchange, payload: bytes) -> None:
+    def _handle(self, responder: Responder, exchange: Exchange, payload: bytes) -> None:
         """Answer a message at once, or leave the exchange busy with it."""
         try:
             request = parse(payload, self._shapes)
@@ -150,22 +146,22 @@ class Dispatch:
             return
         exchange.invalid_in_a_row = 0
         exchange.request = request
-        verdict = exchange.judge(request.token, time.time())
+        verdict = exchange.check_token(request.token, time.time())
         if verdict is Verdict.KNOWN:
             exchange.started_s = time.monotonic()
             exchange.busy = True
             try:
-                self._start(self, exchange, request)
+                self._start(responder, request)
             except LaneError as fault:
-                self._unavailable(exchange, _why(fault))
+                responder.unavailable(fault)
         elif verdict is Verdict.UNKNOWN:
             exchange.started_s = time.monotonic()
             exchange.busy = True
-            self.spawn(exchange, self._identify(exchange, request))
+            responder.spawn(self._identify(responder, exchange, request))
         elif verdict is Verdict.MISSING:
-            self.refuse(exchange, errors.MissingToken())
+            responder.refuse(errors.MissingToken())
         else:
-            self.refuse(exchange, errors.TokenInvalid())
+            responder.refuse(errors.TokenInvalid())
 
     def _refuse_message(self, exchange: Exchange, fault: Refused) -> None:
         """Answer what is no request; a peer that sends nothing else is closed."""
@@ -173,10 +169,10 @@ class Dispatch:
         exchange.connection.send(error(fault.request_id_json, fault.refusal))
         if not isinstance(fault.refusal, errors.InvalidMessage):
             exchange.invalid_in_a_row = 0
-        elif exchange.heard_nonsense():
+        elif exchange.count_invalid():
             exchange.connection.close(CloseCode.POLICY, "too many invalid messages")
 
-    async def _identify(self, exchange: Exchange, request: Request) -> None:
+    async def _identify(self, responder: Responder, exchange: Exchange, request: Request) -> None:
         """Check a token that this connection has not shown before, then go on with its request.
 
         The connection hears its player's channel before it asks whether the family was revoked, on the same
@@ -186,11 +182,11 @@ class Dispatch:
             claims = self._identity.verify(request.token)
         except TokenInvalid as fault:
             exchange.has_shown_token = exchange.has_shown_token or fault.expired
-            self.refuse(exchange, errors.TokenInvalid())
+            responder.refuse(errors.TokenInvalid())
             return
         first = exchange.user_id is None
         if not exchange.bind(request.token, claims.user_id, claims.family, claims.expires_at_s):
-            self.refuse(exchange, errors.TokenInvalid())
+            responder.refuse(errors.TokenInvalid())
             return
         if exchange not in self.exchanges:
             return
@@ -209,86 +205,21 @@ class Dispatch:
                 # Only a valid token binds a connection to its user.
                 self._hub.detach(exchange)
                 exchange.player = exchange.user_id = None
-            self.refuse(exchange, errors.TokenInvalid())
+            responder.refuse(errors.TokenInvalid())
             return
-        self._start(self, exchange, request)
+        self._start(responder, request)
 
-    def spawn(self, exchange: Exchange, work: Coroutine[None, None, None]) -> None:
-        """Run what takes several steps for a busy exchange; whatever happens, its request is answered."""
-        task = self._loop.create_task(self._run(exchange, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, exchange: Exchange, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Unavailable as fault:
-            self._unavailable(exchange, fault)
-        except LaneError as fault:
-            self._unavailable(exchange, _why(fault))
-        except NoSession:
-            self.refuse(exchange, errors.SessionRequired())
-        except Exception:  # noqa: BLE001 - a task's top
-            self.failed(exchange)
-
-    # Answers.
-
-    def answer(self, exchange: Exchange, payload: bytes, result: str) -> None:
-        """Send the one response to the request in flight, then go on with what waits."""
-        request = exchange.request
-        if request is None:
-            return
-        exchange.request = None
-        self._metrics.observe(request.request_type, result, time.monotonic() - exchange.started_s)
-        exchange.connection.send(payload)
-        self.finish(exchange)
-
-    def refuse(self, exchange: Exchange, refusal: errors.Refusal) -> None:
-        """Answer the request with an error; after those that clients should slow down for, pause."""
-        request = exchange.request
-        if request is None:
-            return
-        exchange.request = None
-        self._metrics.count(request.request_type, refusal.code)
-        exchange.connection.send(error(request.request_id_json, refusal))
-        if isinstance(refusal, errors.InvalidMessage) and exchange.heard_nonsense():
-            exchange.connection.close(CloseCode.POLICY, "too many invalid messages")
-        if refusal.retryable:
-            exchange.busy = True
-            self._loop.call_later(PAUSE_S, self.finish, exchange)
-        elif exchange.busy:
-            self.finish(exchange)
-
-    def failed(self, exchange: Exchange) -> None:
-        """Answer a request that our own fault broke; called while its exception is handled."""
-        request = exchange.request
-        _log.exception("request_failed", conn=exchange.number, user=exchange.user_id, request=_id_of(request))
-        self.refuse(exchange, errors.Unavailable(RETRY_AFTER_MS, maybe_applied=True))
-
-    def _unavailable(self, exchange: Exchange, fault: Unavailable) -> None:
-        # Without Redis everybody is told four times a second.
-        left_out = self._unavailable_lines.left_out(self._loop.time())
-        if left_out is not None:
-            _log.warning(
-                "request_not_served",
-                conn=exchange.number,
-                user=exchange.user_id,
-                request=_id_of(exchange.request),
-                why=str(fault),
-                left_out=left_out,
-            )
-        self.refuse(exchange, errors.Unavailable(RETRY_AFTER_MS, maybe_applied=fault.maybe_applied))
-
-    def finish(self, exchange: Exchange) -> None:
+    def _finish(self, responder: Responder) -> None:
         """Take what waits, until a message keeps the exchange busy."""
+        exchange = responder.exchange
         exchange.busy = False
         if exchange.leaving:
             self.send_away(exchange)
             return
         if exchange.inbox:
-            self._take_waiting(exchange)
+            self._take_waiting(responder, exchange)
 
-    def _take_waiting(self, exchange: Exchange) -> None:
+    def _take_waiting(self, responder: Responder, exchange: Exchange) -> None:
         """Handle waiting messages in order; a few a pass, so that no connection holds up the loop."""
         for _ in range(_LOCAL_ANSWERS_PER_PASS):
             if exchange.busy:
@@ -296,14 +227,14 @@ class Dispatch:
             payload = exchange.next_payload()
             if payload is None:
                 return
-            self._handle(exchange, payload)
+            self._handle(responder, exchange, payload)
         if exchange.inbox and not exchange.busy:
-            self._loop.call_soon(self.resume, exchange)
+            self._loop.call_soon(self._resume, responder)
 
-    def resume(self, exchange: Exchange) -> None:
+    def _resume(self, responder: Responder) -> None:
         """Go on with what waits, in a later pass."""
-        if not exchange.busy:
-            self._take_waiting(exchange)
+        if not responder.exchange.busy:
+            self._take_waiting(responder, responder.exchange)
 
     # Shutdown.
 
@@ -340,14 +271,4 @@ class Dispatch:
 
     async def stop(self) -> None:
         """End the tasks that still run; their connections are gone."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _id_of(request: Request | None) -> str:
-    return request.request_id_json[1:-1] if request is not None else ""
-
-
-def _why(fault: LaneError) -> Unavailable:
-    return Unavailable(f"{type(fault).__name__}: {fault}")
+        await self._answering.stop()

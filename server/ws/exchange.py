@@ -1,4 +1,4 @@
-"""One connection's requests: one in flight at a time, the others waiting in order."""
+"""One connection's requests, and the player whose connections they are."""
 
 from __future__ import annotations
 
@@ -10,31 +10,49 @@ from server.protocol.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from game.session import UserId
+    from persistence.live.session_ref import SessionRef
     from server.protocol.messages import Request
     from server.ws.connection import Connection
-    from server.ws.hub import Player
 
 INBOX_MESSAGES: Final = 64
 """Past this many waiting messages the connection is not read any more until they are answered."""
 
 
-class Exchange(Conversation):
-    """What dispatch keeps for a connection, beside whose it is.
+class Player:
+    """A player with at least one connection here.
 
-    `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: it is closed when that
-    is answered. `version` is the newest version that the connection was told of. `request` and
+    `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
+    since the last tick. `paid_s`: loop time of the last `passive` that was sent to the connections, whichever
+    process ticked.
+    """
+
+    __slots__ = ("active", "exchanges", "paid_s", "passive", "ref", "user_id")
+
+    def __init__(self, user_id: UserId, ref: SessionRef) -> None:
+        self.user_id = user_id
+        self.ref = ref
+        self.exchanges: list[Exchange] = []
+        self.passive: bool | None = None
+        self.active = False
+        self.paid_s = 0.0
+
+
+class Exchange(Conversation):
+    """The requests of one connection: one in flight at a time, the others waiting in order.
+
+    `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
+    closed when that is over. `version` is the newest version that the connection was sent. `request` and
     `started_s` belong to the request in flight.
     """
 
     __slots__ = (
-        "address",
         "busy",
         "connection",
         "inbox",
         "leaving",
         "number",
         "on_lost",
-        "on_reply",
         "opened_s",
         "player",
         "request",
@@ -43,12 +61,11 @@ class Exchange(Conversation):
     )
 
     def __init__(
-        self, connection: Connection, number: int, address: str, opened_s: float, on_lost: Callable[[], None]
+        self, connection: Connection, number: int, opened_s: float, on_lost: Callable[[], None]
     ) -> None:
         super().__init__()
         self.connection = connection
         self.number = number
-        self.address = address
         self.opened_s = opened_s
         self.on_lost = on_lost
         self.player: Player | None = None
@@ -58,7 +75,6 @@ class Exchange(Conversation):
         self.inbox: deque[bytes] | None = None
         self.request: Request | None = None
         self.started_s = 0.0
-        self.on_reply: Callable[[object], None] | None = None
 
     def enqueue(self, payload: bytes) -> None:
         """Keep a message until those before it are answered; reading pauses at the bound."""

@@ -32,7 +32,6 @@ class Gateway:
         request: Request,
         trailing: bytes,
         *,
-        address: str,
         on_lost: Callable[[], None],
     ) -> None:
         """Let a connection play; `on_lost` is called once when it is gone."""
@@ -48,7 +47,7 @@ class Gateway:
         if connection is None:
             on_lost()
         else:
-            self._dispatch.opened(connection, address, on_lost)
+            self._dispatch.opened(connection, on_lost)
 
     def turn_away(
         self, transport: asyncio.Transport, request: Request, trailing: bytes, *, on_lost: Callable[[], None]

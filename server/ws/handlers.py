@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
+from persistence.live.replies.play import (
+    PLAY_SHAPES,
+    Accrued,
+    Bought,
+    Missing,
+    RankUnchanged,
+    Reset,
+    SessionShown,
+    Stale,
+    play_reply,
+)
+from persistence.live.replies.status import Status
 from persistence.live.session_recovery import RETRY_FOR_S
 from server.protocol import results
 from server.protocol.messages import response
 from server.protocol.refusals import refusal_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from game.session import UserId
     from persistence.live.lane_contract import OnReply
+    from persistence.live.replies.play import Change, PlayReply, RefusalReply
     from persistence.live.session_ref import SessionRef
     from persistence.live.sessions import Sessions
     from persistence.live.snapshots import Snapshot
     from persistence.live.sources import CatalogueSource
     from server.protocol.messages import Request
-    from server.ws.dispatch import Dispatch
-    from server.ws.exchange import Exchange
-    from server.ws.hub import Hub, Player
+    from server.ws.exchange import Exchange, Player
+    from server.ws.hub import Hub
+    from server.ws.responder import Responder, Start
 
-Start = Callable[["Dispatch", "Exchange", "Request"], None]
+_OK: Final = Status.OK.value
+_DUPLICATE: Final = Status.DUPLICATE.value
 
 
 class Community(Protocol):
-    """Leaderboard and names: answers from PostgreSQL, beside the way of a click."""
+    """Leaderboard and names: answers from PostgreSQL, off the way of a click."""
 
     async def leaderboard(self, user_id: UserId, by: str) -> str:
         """Return the data of `leaderboard`, with braces."""
@@ -39,7 +54,7 @@ class Community(Protocol):
 
 
 class Handlers:
-    """One method for each request type."""
+    """One method for each request type. A handler is given the responder of the request in flight."""
 
     def __init__(
         self,
@@ -67,212 +82,209 @@ class Handlers:
             "name_set": self._name_set,
         }
 
-    def start(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+    def start(self, responder: Responder, request: Request) -> None:
         """Begin a request whose token is good; the exchange is busy until it is answered.
 
         Raises LaneDown or LaneFull where its command could not be sent.
         """
-        self._table[request.request_type](dispatch, exchange, request)
-
-    def _target(self, dispatch: Dispatch, exchange: Exchange) -> tuple[SessionRef, OnReply]:
-        """Return whose session a request is about, and what takes the reply."""
-        if exchange.on_reply is None:
-            exchange.on_reply = partial(self._replied, dispatch, exchange)
-        return cast("Player", exchange.player).ref, exchange.on_reply
+        self._table[request.request_type](responder, request)
 
     # Commands.
 
-    def _click(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        if exchange.on_reply is None:
-            exchange.on_reply = partial(self._replied, dispatch, exchange)
+    def _target(self, responder: Responder) -> tuple[SessionRef, OnReply]:
+        """Return whose session a request is about, and what takes the reply."""
+        if responder.on_reply is None:
+            responder.on_reply = partial(self._replied, responder)
+        return _player(responder).ref, responder.on_reply
+
+    def _click(self, responder: Responder, request: Request) -> None:
+        if responder.on_reply is None:
+            responder.on_reply = partial(self._replied, responder)
         self._sessions.click(
-            cast("Player", exchange.player).ref,
+            _player(responder).ref,
             request.request_type,
             request.count,
             request.client,
             request.seq,
-            exchange.on_reply,
+            responder.on_reply,
         )
 
-    def _buy(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
+    def _buy(self, responder: Responder, request: Request) -> None:
         upgrade = self._catalogues.current.by_id.get(UpgradeId(cast("int", request.subject)))
         if upgrade is None:
-            dispatch.refuse(exchange, UpgradeNotFound())
+            responder.refuse(UpgradeNotFound())
             return
-        ref, on_reply = self._target(dispatch, exchange)
+        ref, on_reply = self._target(responder)
         self._sessions.buy(ref, upgrade, request.client, request.seq, on_reply)
 
-    def _level_up(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        ref, on_reply = self._target(dispatch, exchange)
+    def _level_up(self, responder: Responder, request: Request) -> None:
+        ref, on_reply = self._target(responder)
         self._sessions.level_up(ref, request.client, request.seq, on_reply)
 
-    def _reset(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        ref, on_reply = self._target(dispatch, exchange)
+    def _reset(self, responder: Responder, request: Request) -> None:
+        ref, on_reply = self._target(responder)
         self._sessions.session_reset(ref, request.client, request.seq, on_reply)
 
-    def _accrue(self, dispatch: Dispatch, exchange: Exchange, _request: Request) -> None:
-        self._sessions.accrue(*self._target(dispatch, exchange))
+    def _accrue(self, responder: Responder, _request: Request) -> None:
+        self._sessions.accrue(*self._target(responder))
 
-    def _session(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        ref, on_reply = self._target(dispatch, exchange)
+    def _session(self, responder: Responder, request: Request) -> None:
+        ref, on_reply = self._target(responder)
         self._sessions.session(ref, request.client, on_reply)
 
     # Replies of scripts.
 
-    def _replied(self, dispatch: Dispatch, exchange: Exchange, reply: Any) -> None:
+    def _replied(self, responder: Responder, reply: object) -> None:
         """Take what the lane got for the command in flight; whatever goes wrong, the request is answered."""
+        exchange = responder.exchange
         request = exchange.request
         if request is None:
             return
         try:
-            if reply.__class__ is not list or reply[0] in (b"missing", b"stale"):
-                dispatch.spawn(exchange, self._repeat(dispatch, exchange, request, reply))
-            elif reply[0] == b"ok":
-                self._succeeded(dispatch, exchange, request, reply)
+            if not isinstance(reply, list):
+                responder.spawn(self._repeat(responder, request, reply))
+                return
+            named = play_reply(PLAY_SHAPES[request.request_type], reply)
+            if named.status == _OK:
+                self._succeeded(responder, exchange, request, named)
+            elif isinstance(named, Missing | Stale):
+                responder.spawn(self._repeat(responder, request, reply))
+            elif named.status == _DUPLICATE:
+                self._duplicate(responder, exchange, request, cast("Change", named))
+            elif isinstance(named, RankUnchanged):
+                self._rank_unchanged(responder, exchange, request, named)
             else:
-                self._other_status(dispatch, exchange, request, reply)
+                responder.refuse(refusal_of(cast("RefusalReply", named)))
         except Exception:  # noqa: BLE001 - the top of what a lane calls
-            dispatch.failed(exchange)
+            responder.fail()
 
-    async def _repeat(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object) -> None:
+    async def _repeat(self, responder: Responder, request: Request, reply: object) -> None:
         # Packed anew: with a newer catalogue a purchase has another price. Executed also where the connection
         # is gone by now: the player sent it.
         await self._sessions.repeat(
-            cast("Player", exchange.player).ref,
+            _player(responder).ref,
             reply,
-            lambda: self.start(dispatch, exchange, request),
-            exchange.started_s + RETRY_FOR_S,
+            lambda: self.start(responder, request),
+            responder.exchange.started_s + RETRY_FOR_S,
             create=request.request_type == "session",
         )
 
-    def _succeeded(self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: list[Any]) -> None:
-        kind = request.request_type
+    def _present(self, exchange: Exchange) -> Player:
+        """Return the player whose other connections are to be sent a change.
+
+        A connection that closes may have left the hub already: others of the player may be connected still,
+        or again.
+        """
         player = cast("Player", exchange.player)
-        if exchange.connection.closing:
-            # Others of the player may be connected still, or again; they are told all the same.
-            player = self._hub.players.get(player.user_id, player)
+        return self._hub.players.get(player.user_id, player) if exchange.connection.closing else player
+
+    def _succeeded(
+        self, responder: Responder, exchange: Exchange, request: Request, reply: PlayReply
+    ) -> None:
+        player = self._present(exchange)
         player.active = True
         exchange.joined = True
-        if kind == "session":
-            self._session_opened(dispatch, exchange, player, request, reply)
+        if isinstance(reply, SessionShown):
+            self._session_shown(responder, player, request, reply)
             return
-        values = reply[1:]
-        exchange.version = values[0]
-        if kind == "passive":
-            if values[6]:
-                self._hub.tell_others(exchange, player, kind, values[:6])
-        else:
-            if kind == "upgrade_buy":
-                player.passive = bool(values[5])
-            elif kind == "session_reset":
-                player.passive = False
-            if len(player.exchanges) > 1 or exchange.connection.closing:
-                self._hub.tell_others(exchange, player, kind, values)
-        data = results.COPIES[kind](values, self._catalogues.current)
-        dispatch.answer(exchange, response(request.request_id_json, kind, f"{{{data}}}"), "ok")
+        change = cast("Change", reply)
+        exchange.version = change.version
+        kind = change.__class__
+        if kind is Bought or kind is Reset:
+            player.passive = isinstance(change, Bought) and bool(change.passive)
+        if isinstance(change, Accrued):
+            if change.changed:
+                self._hub.tell_others(exchange, player, change.income)
+        elif len(player.exchanges) > 1 or exchange.connection.closing:
+            self._hub.tell_others(exchange, player, change)
+        data = results.written(change)
+        responder.answer(response(request.request_id_json, request.request_type, f"{{{data}}}"), "ok")
 
-    def _session_opened(
-        self, dispatch: Dispatch, exchange: Exchange, player: Player, request: Request, reply: list[Any]
+    def _session_shown(
+        self, responder: Responder, player: Player, request: Request, shown: SessionShown
     ) -> None:
-        values = reply[1:]
-        exchange.version = max(exchange.version, values[0])
-        player.passive = bool(values[19])
-        if values[18]:
-            paid = [values[index] for index in (0, 3, 4, 5, 6, 9)]
-            self._hub.tell_others(exchange, player, "passive", paid)
+        exchange = responder.exchange
+        exchange.version = max(exchange.version, shown.version)
+        player.passive = bool(shown.passive)
+        if shown.paid:
+            self._hub.tell_others(exchange, player, shown.income)
         data = results.session(
-            player.user_id, values, self._catalogues.current, with_client=bool(request.client)
+            player.user_id, shown, self._catalogues.current, with_client=bool(request.client)
         )
-        dispatch.answer(exchange, response(request.request_id_json, "session", data), "ok")
+        responder.answer(response(request.request_id_json, "session", data), "ok")
 
-    def _other_status(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: list[Any]
+    def _duplicate(self, responder: Responder, exchange: Exchange, request: Request, present: Change) -> None:
+        """Answer a request that was applied before with the present state."""
+        exchange.joined = True
+        exchange.version = max(exchange.version, present.version)
+        data = f'{{{results.written(present)},"duplicate":true}}'
+        responder.answer(response(request.request_id_json, request.request_type, data), "duplicate")
+
+    def _rank_unchanged(
+        self, responder: Responder, exchange: Exchange, request: Request, unchanged: RankUnchanged
     ) -> None:
-        """Answer what is neither a plain success nor to be recovered."""
-        status = cast("bytes", reply[0]).decode()
-        kind = request.request_type
-        if status == "duplicate":
-            exchange.joined = True
-            exchange.version = max(exchange.version, reply[1])
-            data = results.COPIES[kind](reply[1:], self._catalogues.current)
-            payload = response(request.request_id_json, kind, f'{{{data},"duplicate":true}}')
-            dispatch.answer(exchange, payload, "duplicate")
-        elif status == "unchanged":
-            exchange.joined = True
-            exchange.version = max(exchange.version, reply[1])
-            _, version, rank, xp, paid, money, dishes, accumulated = reply
-            if paid:
-                player = self._hub.players.get(
-                    cast("UserId", exchange.user_id), cast("Player", exchange.player)
-                )
-                self._hub.tell_others(
-                    exchange, player, "passive", [version, money, dishes, rank, xp, accumulated]
-                )
-            data = results.level_unchanged(reply[1:])
-            dispatch.answer(exchange, response(request.request_id_json, kind, f"{{{data}}}"), "unchanged")
-        else:
-            dispatch.refuse(exchange, refusal_of(status, reply[1:]))
+        """Answer a `level_up` without enough xp."""
+        exchange.joined = True
+        exchange.version = max(exchange.version, unchanged.version)
+        if unchanged.paid:
+            player = cast("Player", exchange.player)
+            present = self._hub.players.get(player.user_id, player)
+            self._hub.tell_others(exchange, present, unchanged.income)
+        data = f"{{{results.rank_unchanged(unchanged)}}}"
+        responder.answer(response(request.request_id_json, request.request_type, data), "unchanged")
 
     # Reads.
 
-    def _read(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        ref = cast("Player", exchange.player).ref
-        self._sessions.fresh_snapshot(ref, partial(self._was_read, dispatch, exchange, request))
+    def _read(self, responder: Responder, request: Request) -> None:
+        on_snapshot = partial(self._was_read, responder, request)
+        self._sessions.fresh_snapshot(_player(responder).ref, on_snapshot)
 
     def _was_read(
-        self,
-        dispatch: Dispatch,
-        exchange: Exchange,
-        request: Request,
-        snapshot: Snapshot | None,
-        reply: object,
+        self, responder: Responder, request: Request, snapshot: Snapshot | None, reply: object
     ) -> None:
         try:
             if snapshot is not None:
-                self._answer_read(dispatch, exchange, request, snapshot)
+                exchange = responder.exchange
+                exchange.joined = True
+                exchange.version = max(exchange.version, snapshot.version)
+                data = results.READS[request.request_type](snapshot, self._catalogues.current)
+                responder.answer(response(request.request_id_json, request.request_type, data), "ok")
             else:
-                dispatch.spawn(exchange, self._read_again(dispatch, exchange, request, reply))
+                responder.spawn(self._read_again(responder, request, reply))
         except Exception:  # noqa: BLE001 - the top of what a lane calls
-            dispatch.failed(exchange)
+            responder.fail()
 
-    async def _read_again(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, reply: object
-    ) -> None:
+    async def _read_again(self, responder: Responder, request: Request, reply: object) -> None:
         await self._sessions.repeat(
-            cast("Player", exchange.player).ref,
+            _player(responder).ref,
             reply,
-            lambda: self._read(dispatch, exchange, request),
-            exchange.started_s + RETRY_FOR_S,
+            lambda: self._read(responder, request),
+            responder.exchange.started_s + RETRY_FOR_S,
         )
-
-    def _answer_read(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, snapshot: Snapshot
-    ) -> None:
-        exchange.joined = True
-        exchange.version = max(exchange.version, snapshot.version)
-        data = results.READS[request.request_type](snapshot, self._catalogues.current)
-        dispatch.answer(exchange, response(request.request_id_json, request.request_type, data), "ok")
 
     # What PostgreSQL answers.
 
-    def _leaderboard(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        user_id = cast("UserId", exchange.user_id)
+    def _leaderboard(self, responder: Responder, request: Request) -> None:
+        user_id = cast("UserId", responder.exchange.user_id)
         work = self._community.leaderboard(user_id, str(request.subject))
-        dispatch.spawn(exchange, self._answer_with(dispatch, exchange, request, work))
+        responder.spawn(self._answer_with(responder, request, work))
 
-    async def _answer_with(
-        self, dispatch: Dispatch, exchange: Exchange, request: Request, work: Awaitable[str]
-    ) -> None:
+    async def _answer_with(self, responder: Responder, request: Request, work: Awaitable[str]) -> None:
         data = await work
-        dispatch.answer(exchange, response(request.request_id_json, request.request_type, data), "ok")
+        responder.answer(response(request.request_id_json, request.request_type, data), "ok")
 
-    def _name_set(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        dispatch.spawn(exchange, self._set_name(dispatch, exchange, request))
+    def _name_set(self, responder: Responder, request: Request) -> None:
+        responder.spawn(self._set_name(responder, request))
 
-    async def _set_name(self, dispatch: Dispatch, exchange: Exchange, request: Request) -> None:
-        user_id = cast("UserId", exchange.user_id)
+    async def _set_name(self, responder: Responder, request: Request) -> None:
+        user_id = cast("UserId", responder.exchange.user_id)
         answer = await self._community.set_name(user_id, str(request.subject))
         if isinstance(answer, Refusal):
-            dispatch.refuse(exchange, answer)
+            responder.refuse(answer)
         else:
-            dispatch.answer(exchange, response(request.request_id_json, request.request_type, answer), "ok")
+            responder.answer(response(request.request_id_json, request.request_type, answer), "ok")
+
+
+def _player(responder: Responder) -> Player:
+    """Return whose connection it is: its token was accepted."""
+    return cast("Player", responder.exchange.player)

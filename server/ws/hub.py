@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from persistence.live.lane_contract import LaneError
+from persistence.live.replies.play import Bought, Income, Reset
+from persistence.live.replies.publications import (
+    ALL_FAMILIES,
+    KIND_OF_CHANGE,
+    FamilyRevoked,
+    NewlyAchieved,
+    Reloaded,
+    publication_of,
+)
 from server.protocol import results
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import PUSH, response
+from server.ws.exchange import Player
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,32 +28,12 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lane import Lane
-    from persistence.live.session_ref import SessionRef
+    from persistence.live.replies.play import Change
     from persistence.live.sessions import Sessions
     from persistence.live.snapshots import Snapshot
-    from server.protocol.results import Values
     from server.ws.exchange import Exchange
 
 _log = structlog.get_logger(__name__)
-
-
-class Player:
-    """A player with at least one connection here.
-
-    `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
-    since the last tick.
-    `told_s`: loop time of the last `passive` that was sent to the connections, whoever's tick it was.
-    """
-
-    __slots__ = ("active", "email", "exchanges", "passive", "ref", "told_s", "user_id")
-
-    def __init__(self, user_id: UserId, ref: SessionRef) -> None:
-        self.user_id = user_id
-        self.ref = ref
-        self.exchanges: list[Exchange] = []
-        self.passive: bool | None = None
-        self.active = False
-        self.told_s = 0.0
 
 
 class Hub:
@@ -107,19 +97,18 @@ class Hub:
 
     # What changed goes to the player's other connections.
 
-    def tell_others(self, sender: Exchange | None, player: Player, kind: str, values: Values) -> None:
+    def tell_others(self, sender: Exchange | None, player: Player, change: Change) -> None:
         """Send a state change to each joined connection of a player but the sender's."""
-        version = int(values[0])
+        kind = KIND_OF_CHANGE[change.__class__]
+        version = change.version
         if kind == "passive":
-            player.told_s = self._clock()
+            player.paid_s = self._clock()
         payload: bytes | None = None
         for exchange in player.exchanges:
             if exchange is sender or not exchange.joined or exchange.version >= version:
                 continue
             if payload is None:
-                payload = response(
-                    PUSH, kind, f"{{{results.COPIES[kind](values, self._catalogues.current)}}}"
-                )
+                payload = response(PUSH, kind, f"{{{results.written(change)}}}")
             exchange.version = version
             self.copies += 1
             if kind == "passive":
@@ -133,22 +122,25 @@ class Hub:
         if player is None:
             return
         self.publications += 1
-        kind = words[0].decode()
-        if kind in results.COPIES:
-            player.active = True
-            if kind == "upgrade_buy":
-                player.passive = words[-1] == b"1"
-            elif kind == "session_reset":
-                player.passive = False
-            elif kind == "passive":
-                player.passive = True
-            self.tell_others(None, player, kind, words[1:])
-        elif kind == "revoked":
-            self.revoke(player.user_id, words[2].decode())
-        elif kind == "reloaded":
-            self.send_snapshot(player)
-        elif kind == "achieved":
-            self.tell_achieved(player, int(words[1]), words[2])
+        publication = publication_of(words)
+        match publication:
+            case None:
+                return  # of a newer release
+            case FamilyRevoked():
+                self.revoke(player.user_id, publication.family.decode())
+            case Reloaded():
+                self.send_snapshot(player)
+            case NewlyAchieved():
+                self.tell_achieved(player, publication.version, publication.newly)
+            case _:
+                player.active = True
+                if isinstance(publication, Bought):
+                    player.passive = bool(publication.passive)
+                elif isinstance(publication, Reset):
+                    player.passive = False
+                elif isinstance(publication, Income):
+                    player.passive = True
+                self.tell_others(None, player, publication)
 
     def tell_achieved(self, player: Player, version: int, packed: bytes) -> None:
         """Announce achievements to every joined connection of a player."""
@@ -164,7 +156,7 @@ class Hub:
         if player is None:
             return
         for exchange in list(player.exchanges):
-            if family in ("*", exchange.family):
+            if family in (ALL_FAMILIES, exchange.family):
                 exchange.revoked = True
                 exchange.connection.close(CloseCode.REVOKED, "log-in revoked")
 

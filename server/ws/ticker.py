@@ -1,32 +1,41 @@
 """What happens once a second for the players connected here: income, achievements, warm sessions.
 
-The players of a process are spread over the second. A player connected to several processes is paid once
-all the same:
-the script pays whole seconds since the last payment, whoever asks.
+The players of a process are spread over the second. A player connected to several processes is paid once all
+the same: the script pays the whole seconds since the last payment, whichever process asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from persistence.errors import NoSession, Unavailable
 from persistence.live.lane_contract import LaneError
+from persistence.live.replies.play import (
+    PLAY_SHAPES,
+    Accrued,
+    Achieved,
+    play_reply,
+    tick_replies,
+    tick_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from persistence.live.replies.play import NotExecuted
     from persistence.live.sessions import Sessions
-    from server.ws.hub import Hub, Player
+    from server.ws.exchange import Player
+    from server.ws.hub import Hub
 
 _log = structlog.get_logger(__name__)
 
 _PLAYERS_A_SLOT: Final = 20
 _PLAYERS_A_CALL: Final = 8
-"""A call for one player costs Redis 24 µs amid 10,000 others', one for eight 14 for each; one for sixteen no
+"""A call for one player costs Redis 24 µs among 10,000 others, one for eight 14 for each; one for sixteen no
 less, and a click behind it waits longer."""
 _MOST_SLOTS: Final = 100
 """What is sent at once makes a click wait: of 10,000 players 500 at once made a click's p99 28 ms, 100 18 ms;
@@ -36,7 +45,7 @@ _MAX_RECOVERIES: Final = 500
 
 
 class Ticker:
-    """Ticks the players of a hub. Run `run` in a task that somebody owns."""
+    """Ticks the players of a hub. Run `run` in a supervised task."""
 
     def __init__(
         self,
@@ -86,7 +95,7 @@ class Ticker:
         paid_s = self._loop.time() - self._interval_s / 2
         try:
             for player in players:
-                if player.passive is not False and player.told_s < paid_s:
+                if player.passive is not False and player.paid_s < paid_s:
                     due.setdefault(self._sessions.place(player.user_id), []).append(player)
                 if player.passive is None:
                     self._learn(player)
@@ -105,33 +114,34 @@ class Ticker:
 
     def _ticked_together(self, players: Sequence[Player], reply: object) -> None:
         if isinstance(reply, list):
-            for player, own in zip(players, reply, strict=True):
+            for player, own in zip(players, tick_replies(reply), strict=True):
                 self._ticked(player, own)
 
-    def _ticked(self, player: Player, reply: object) -> None:
-        if reply.__class__ is list:
-            values: list[Any] = reply
-            if values[0] == b"ok":
-                if values[7]:
-                    self.paid += 1
-                    self._hub.tell_others(None, player, "passive", values[1:7])
-                return
-            if values[0] in (b"missing", b"stale"):
-                self._repeat(player, reply)
+    def _ticked_alone(self, player: Player, reply: object) -> None:
+        if isinstance(reply, list):
+            self._ticked(player, tick_reply(reply))
 
-    def _repeat(self, player: Player, reply: object) -> None:
+    def _ticked(self, player: Player, reply: Accrued | NotExecuted) -> None:
+        if isinstance(reply, Accrued):
+            if reply.changed:
+                self.paid += 1
+                self._hub.tell_others(None, player, reply.income)
+        else:
+            self._repeat(player, reply)
+
+    def _repeat(self, player: Player, reply: NotExecuted) -> None:
         """Load or refresh a connected player's session, beside the ticks of the others."""
         if player not in self._recovering and len(self._recovering) < _MAX_RECOVERIES:
             task = self._loop.create_task(self._repeated(player, reply))
             self._recovering[player] = task
             task.add_done_callback(lambda _: self._recovering.pop(player, None))
 
-    async def _repeated(self, player: Player, reply: object) -> None:
+    async def _repeated(self, player: Player, reply: NotExecuted) -> None:
         try:
             await self._sessions.repeat(
                 player.ref,
-                reply,
-                lambda: self._sessions.tick_alone(player.ref, partial(self._ticked, player)),
+                list(reply),
+                lambda: self._sessions.tick_alone(player.ref, partial(self._ticked_alone, player)),
                 self._loop.time() + self._interval_s,
             )
         except (Unavailable, NoSession):
@@ -150,10 +160,10 @@ class Ticker:
         self._sessions.passive(player.ref, on_known)
 
     def _achieved(self, player: Player, reply: object) -> None:
-        if reply.__class__ is list:
-            values: list[Any] = reply
-            if values[0] == b"ok" and values[2]:
-                self._hub.tell_achieved(player, values[1], values[2])
+        if isinstance(reply, list):
+            achieved = play_reply(PLAY_SHAPES["achieve"], reply)
+            if isinstance(achieved, Achieved) and achieved.newly:
+                self._hub.tell_achieved(player, achieved.version, achieved.newly)
 
     async def _keep_warm(self) -> None:
         """Give every player's clean session its time to live again at each third of it, spread over that."""

@@ -52,7 +52,6 @@ COST = 4
 class EchoSockets:
     """WebSockets that send back what they receive; those turned away are closed with 1013."""
 
-    addresses: list[str] = field(default_factory=list)
     open_now: int = 0
     sweeper: Sweeper = field(default_factory=Sweeper)
 
@@ -62,11 +61,9 @@ class EchoSockets:
         request: Request,
         trailing: bytes,
         *,
-        address: str,
         on_lost: Callable[[], None],
     ) -> None:
         """Echo."""
-        self.addresses.append(address)
         self._accept(transport, request, trailing, on_lost)
 
     def turn_away(

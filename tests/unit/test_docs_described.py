@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from openapi_spec_validator import validate
 
+from persistence.live.replies.publications import KIND_OF_CHANGE
 from scripts.describe.__main__ import stale
 from scripts.describe.asyncapi import request_data, title
 from scripts.describe.openapi import routes
@@ -16,7 +17,6 @@ from scripts.describe.wire_shapes import PUSHES, RESPONSES
 from server.protocol import fields
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import Refused, parse
-from server.protocol.results import COPIES
 from tests.support.doc_examples import read_document, wire_schema
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_asyncapi_has_every_request_push_and_close_code() -> None:
     document = read_document("asyncapi.yaml")
     received = {name for name, one in document["operations"].items() if one["action"] == "receive"}
     assert set(fields.REQUEST_TYPES) == received == RESPONSES.keys()
-    assert set() == COPIES.keys() - PUSHES.keys()
+    assert set() == set(KIND_OF_CHANGE.values()) - PUSHES.keys()
     codes = document["channels"]["game"]["x-close-codes"]
     assert {code.value for code in CloseCode if code is not CloseCode.ABNORMAL} == codes.keys()
 
