@@ -91,7 +91,7 @@ def make_environment(folder: Path) -> None:
         )
         if works.returncode == 0:
             return
-    command = [sys.executable, "-m", "venv", "--clear", folder]
+    command = [sys.executable, "-m", "venv", "--clear", str(folder)]
     made = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # our own words
     if made.returncode:
         raise InstallError(
@@ -105,7 +105,7 @@ def install(folder: Path, locks: tuple[str, ...], *options: str) -> None:
     chosen = [word for lock in locks for word in ("-r", lock)]
     log = folder / LOG
     with log.open("w+b") as output:
-        command = [folder / "bin" / "python", *PIP, *options, *chosen]
+        command = [str(folder / "bin" / "python"), *PIP, *options, *chosen]
         done = subprocess.run(  # noqa: S603  # our own words
             command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False
         )
