@@ -24,7 +24,7 @@ check: setup ## lint, format, types, import direction, heads of the Lua scripts,
 	$(BIN)/lint-imports
 	$(BIN)/python -m persistence.live.check
 	$(BIN)/python -m scripts.describe --check
-	$(BIN)/python -m scripts.wheels
+	$(BIN)/python -m scripts.packages.wheels
 	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py
 
 .PHONY: test
@@ -48,7 +48,7 @@ lock: setup ## pin what requirements*.in name; UPGRADE=--upgrade takes the newes
 	$(COMPILE) --output-file=requirements.lock requirements.in
 	$(COMPILE) --output-file=requirements-embedded.lock requirements-embedded.in
 	$(COMPILE) --output-file=requirements-dev.lock requirements-dev.in
-	$(BIN)/python -m scripts.wheel_names
+	$(BIN)/python -m scripts.packages.wheel_names
 
 # No line of a lock names an index or a folder: where packages come from is each machine's own matter.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet $(UPGRADE) --generate-hashes --strip-extras \
@@ -58,10 +58,10 @@ $(VENV)/runtime.stamp: requirements.lock requirements-embedded.lock
 	@echo "Making $(VENV) with what the server needs; the first time this takes a minute …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1): try 'make PYTHON=/path/of/python3.11 …'" >&2; exit 1; }
-	@$(PYTHON) -m scripts.install $(VENV)
+	@$(PYTHON) -m scripts.packages.install $(VENV)
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@echo "Installing what checks and tests need into $(VENV); the first time this takes some minutes …"
-	@$(PYTHON) -m scripts.install --dev $(VENV)
+	@$(PYTHON) -m scripts.packages.install --dev $(VENV)
 	@touch $@

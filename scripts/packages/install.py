@@ -1,7 +1,7 @@
 """Make the virtual environment and install what the locks pin, as `make run` and `make setup` do.
 
-    python3 -m scripts.install .venv         # what the server needs
-    python3 -m scripts.install .venv --dev   # and what checks and tests need
+    python3 -m scripts.packages.install .venv         # what the server needs
+    python3 -m scripts.packages.install .venv --dev   # and what checks and tests need
 
 It runs on the system's Python, before anything is installed: it imports the standard library alone. What
 `venv` and `pip` say goes to `install.log` in the environment; a person reads one line.
@@ -117,7 +117,7 @@ def install(folder: Path, locks: tuple[str, ...], *options: str) -> None:
 
 def main() -> int:
     """Read the command line and install; 1 where something is missing, with one line that says so."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.install")
+    parser = argparse.ArgumentParser(prog="python -m scripts.packages.install")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dev", action="store_true")
     options = parser.parse_args()

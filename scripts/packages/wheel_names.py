@@ -1,4 +1,4 @@
-"""Write wheels.lock, the names of the pinned packages' wheels: `python -m scripts.wheel_names`.
+"""Write wheels.lock, the names of the pinned packages' wheels: `python -m scripts.packages.wheel_names`.
 
 `make lock` does. They come from the package index that pip is set up to use, with the hashes that it gives.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from piptools.locations import CACHE_DIR
 from piptools.repositories import PyPIRepository
 
-from scripts.wheels import LOCKS, NAMES, ROOT, TARGETS, Pin, Wheel, pins
+from scripts.packages.wheels import LOCKS, NAMES, ROOT, TARGETS, Pin, Wheel, pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

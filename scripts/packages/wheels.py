@@ -1,4 +1,4 @@
-"""Hold the locks against every Python and platform that the README names: `python -m scripts.wheels`.
+"""Hold the locks against each Python and platform of the README: `python -m scripts.packages.wheels`.
 
 Each pinned package must have a wheel for each of them, and each package that only some of them need must be
 pinned too. The network is not asked: `wheels.lock`, which `make lock` writes, names the wheels, and the
@@ -26,7 +26,7 @@ from packaging.utils import NormalizedName, canonicalize_name, parse_wheel_filen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 NAMES: Final = ROOT / "wheels.lock"
 LOCKS: Final = ("requirements.lock", "requirements-embedded.lock", "requirements-dev.lock")
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13), (3, 14))
@@ -232,7 +232,7 @@ def pips_faults() -> list[str]:
 
 def main() -> int:
     """Print what is missing; 1 where something is."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.wheels")
+    parser = argparse.ArgumentParser(prog="python -m scripts.packages.wheels")
     parser.add_argument("--ask-pip", action="store_true", help="let pip try each, with the network")
     found = faults()
     if parser.parse_args().ask_pip:
