@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +17,9 @@ import structlog
 from runtime.embedded.folder import held_folder
 from runtime.embedded.keeper import Keeper
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.programs import postgres_program, valkey_program
 from runtime.embedded.valkey import EmbeddedValkey
+from runtime.settings import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +40,7 @@ def embedded_servers(settings: Settings, *, on_loss: Callable[[], None]) -> Iter
     if not (settings.embeds_postgres or settings.embeds_redis):
         yield settings
         return
+    _check_installed(settings)
     with held_folder(settings.data_dir) as folder:
         valkey = EmbeddedValkey(folder) if settings.embeds_redis else None
         postgres = EmbeddedPostgres(folder) if settings.embeds_postgres else None
@@ -50,6 +54,28 @@ def embedded_servers(settings: Settings, *, on_loss: Callable[[], None]) -> Iter
                 keeper.wait_until_ready()
             _log.info("embedded_servers_started", ms=round(1000 * (time.monotonic() - started_s)))
             yield _filled(settings, folder, valkey, postgres)
+
+
+def _check_installed(settings: Settings) -> None:
+    """Raise StartupError where a wheel is missing, with all the variables that would do without it.
+
+    In the image for containers both are left out.
+    """
+    missing = []
+    for variable, embeds, program in (
+        ("DB_CONNECTION", settings.embeds_postgres, partial(postgres_program, "postgres")),
+        ("REDIS_CONNECTION", settings.embeds_redis, valkey_program),
+    ):
+        try:
+            if embeds:
+                program()
+        except StartupError:
+            missing.append(variable)
+    if missing:
+        raise StartupError(
+            f"{' and '.join(missing)} must be set: the databases that would stand in are not installed "
+            "(`make setup` installs them, where the platform has them; containers are given real ones)"
+        )
 
 
 def _filled(

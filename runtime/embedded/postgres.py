@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.embedded.folder import sync_folder
+from runtime.embedded.ownership import take_over
 from runtime.embedded.processes import Child, LeftBehind, end, last_words, left_behind
 from runtime.embedded.programs import Account, fresh_log, launch, postgres_program, unprivileged_account
 from runtime.settings import Secret, StartupError
@@ -28,6 +30,8 @@ START_LIMIT_S = 60.0  # after a crash it replays what it wrote ahead
 STOP_LIMIT_S = 15.0
 LINGER_LIMIT_S = 10.0
 POLL_S = 0.01
+NO_SHELL_PATH = re.compile(r"[\"$`\\\n]")
+"""What initdb does not quote where it calls `postgres` through a shell."""
 
 
 class EmbeddedPostgres:
@@ -58,6 +62,8 @@ class EmbeddedPostgres:
             return
         if left is not None:
             self._end(left)
+        if self._data.exists():
+            take_over(self._data, self._account)
         # What is left of a postmaster that is gone names a number that may be another's by now.
         for stale in (self._pid_file, self._sockets / SOCKET_NAME, self._sockets / f"{SOCKET_NAME}.lock"):
             stale.unlink(missing_ok=True)
@@ -67,7 +73,8 @@ class EmbeddedPostgres:
         command: list[str | Path] = [postgres_program("postgres"), "-D", self._data, "-k", self._sockets]
         command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c", "jit=off"]
         self._log_start = fresh_log(self._log)
-        self._running = Child(launch(command, self._log, account=self._account, folder=self._data))
+        folders = [self._data, self._sockets]
+        self._running = Child(launch(command, self._log, account=self._account, folders=folders))
 
     def wait_until_ready(self) -> Running:
         """Wait until it lets connections in, and return what runs.
@@ -119,13 +126,19 @@ class EmbeddedPostgres:
 
     def _initialise(self) -> None:
         """Make the databases aside and move them in place, so that a crash leaves all or nothing."""
+        program = postgres_program("initdb")
+        if NO_SHELL_PATH.search(str(program)):
+            raise StartupError(
+                f"PostgreSQL cannot be set up from {program.parent}: the path holds a sign of shells, "
+                'one of " $ ` \\ or a line break; move this project elsewhere, or set DB_CONNECTION'
+            )
         for half_made in self._parent.glob(f"{NAME}.new-*"):
             shutil.rmtree(half_made, ignore_errors=True)
         draft = Path(tempfile.mkdtemp(prefix=f"{NAME}.new-", dir=self._parent))
         if self._account is not None:
             os.chown(draft, self._account.uid, self._account.gid)
         command: list[str | Path] = [
-            postgres_program("initdb"),
+            program,
             "-D",
             draft,
             "--username=postgres",
@@ -133,7 +146,7 @@ class EmbeddedPostgres:
         ]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         self._log_start = fresh_log(self._log)
-        making = Child(launch(command, self._log, account=self._account, folder=draft))
+        making = Child(launch(command, self._log, account=self._account, folders=[draft]))
         try:
             if not making.wait(START_LIMIT_S) or making.handle.returncode != 0:
                 raise StartupError(f"the embedded PostgreSQL cannot be set up: {self._words()} ({self._log})")

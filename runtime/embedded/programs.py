@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
-import shutil
+import shlex
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ACCOUNT_FOR_ROOT = "nobody"
 MOST_LOG_BYTES = 10 * 1024 * 1024
 _REMEDY = "run `make setup`, or set DB_CONNECTION and REDIS_CONNECTION"
+TRY_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +85,18 @@ def launch(
     log: Path,
     *,
     account: Account | None = None,
-    folder: Path | None = None,
+    folders: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, so that Ctrl-C reaches only this server.
 
     It adds to `log`, and sees `environment` besides ours, which wins. As `account` it must be able to enter
-    `folder` and the program's own folder. Raises StartupError where it cannot be started.
+    `folders` and the program's own folder. Raises StartupError where it cannot be started.
     """
     words = [str(word) for word in command]
-    closed = (
-        None if account is None else _closed_folder(account, [Path(words[0]), *([folder] if folder else [])])
-    )
+    closed = None if account is None else _closed_folder(account, [Path(words[0]), *folders])
     if account is not None and closed is not None:
-        words = [*_keeping_the_way_open(account, closed), *words]
+        words = [*_keeping_the_way_open(account, closed, words[0]), *words]
         account = None
     with log.open("ab") as output:
         try:
@@ -133,17 +132,33 @@ def _closed_folder(account: Account, paths: Sequence[Path]) -> Path | None:
     return None
 
 
-def _keeping_the_way_open(account: Account, closed: Path) -> list[str]:
+def _keeping_the_way_open(account: Account, closed: Path, program: str) -> list[str]:
     """Return the words that start a program as the account, but able to enter any folder.
 
     A clone in root's own home, which nobody else may enter, is the usual case, its mode not ours to change.
+    Raises StartupError where this machine gives no such right: a container may hold root itself short.
     """
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
+    capability = "+dac_override"
+    words = [
+        "setpriv",
+        f"--reuid={account.uid}",
+        f"--regid={account.gid}",
+        "--clear-groups",
+        f"--inh-caps={capability}",
+        f"--ambient-caps={capability}",
+        # PostgreSQL looks for its programs with access(), which forgets the capabilities of ordinary users
+        # unless this bit is set.
+        "--securebits=+no_setuid_fixup",
+    ]
+    try:
+        tried = subprocess.run(  # noqa: S603  # a program of the system and one of the wheel's
+            [*words, program, "--version"], capture_output=True, cwd="/", timeout=TRY_LIMIT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        tried = None
+    if tried is None or tried.returncode != 0:
         raise StartupError(
             f"PostgreSQL runs as {ACCOUNT_FOR_ROOT}, which may not enter {closed}: "
-            f"start as another user, move the folder elsewhere, or run `chmod o+x {closed}`"
+            f"start as another user, move the folder elsewhere, or run `chmod o+x {shlex.quote(str(closed))}`"
         )
-    capability = "+dac_override"
-    identity = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"]
-    return [setpriv, *identity, f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    return words

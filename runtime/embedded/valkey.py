@@ -8,6 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from runtime.embedded.ownership import take_over
 from runtime.embedded.processes import Child, Running, end, last_words, left_behind
 from runtime.embedded.programs import fresh_log, launch, valkey_program
 from runtime.settings import Secret, StartupError
@@ -58,6 +59,7 @@ class EmbeddedValkey:
         if left is not None:
             # It is stopping, or its socket is gone: two on one append-only file would destroy it.
             end(left, (signal.SIGTERM, STOP_LIMIT_S))
+        take_over(self._data, None)
         command: list[str | Path] = [
             valkey_program(),
             "--port",
