@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import os
 import secrets
-import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,6 +22,7 @@ from persistence.writeback.leases import Leases
 from runtime.embedded.beside import reached_servers
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
+from runtime.stopping import StoppedWhileStartingError, interruptible_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ _log = structlog.get_logger(__name__)
 
 EXIT_UNREACHABLE: Final = 1
 EXIT_SETTINGS: Final = 2
+EXIT_INTERRUPTED: Final = 130
 NO_TOKENS: Final[Mapping[str, str]] = {
     # What signs no tokens needs no secrets, whatever an operator set for those who do.
     "ACCESS_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
@@ -41,7 +43,7 @@ def main() -> int:
     """Flush until SIGTERM or SIGINT, then drain; returns the exit code.
 
     0: stopped on request, everything saved. 1: Redis did not answer at the start, or something stayed
-    unsaved in it at the end. 2: the settings make no sense.
+    unsaved in it at the end. 2: the settings make no sense. 130: stopped before Redis answered.
     """
     argparse.ArgumentParser(
         prog="python -m persistence.flusher",
@@ -66,25 +68,26 @@ def owner_name() -> str:
 
 async def _flush(settings: Settings) -> int:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     owner = owner_name()
     writer = SessionWriter(settings.db_connection.reveal())
-    try:
-        async with open_store(settings.redis_connection.reveal(), owner, load_scripts()) as store:
-            flusher = Flusher(
-                Saver(store, writer, settings.session_ttl_s),
-                Leases(store, owner),
-                Pace(interval_s=settings.flush_interval_ms / 1000),
-            )
-            _log.info("flusher_ready", owner=owner)
-            await flusher.run(stop)
-            left = await flusher.drain(settings.drain_s)
-            _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
-            return EXIT_UNREACHABLE if left else 0
-    finally:
-        writer.close()
+    async with AsyncExitStack() as stack:
+        stack.callback(writer.close)
+        try:
+            async with interruptible_start(stop):
+                opening = open_store(settings.redis_connection.reveal(), owner, load_scripts())
+                store = await stack.enter_async_context(opening)
+        except StoppedWhileStartingError:
+            return EXIT_INTERRUPTED
+        flusher = Flusher(
+            Saver(store, writer, settings.session_ttl_s),
+            Leases(store, owner),
+            Pace(interval_s=settings.flush_interval_ms / 1000),
+        )
+        _log.info("flusher_ready", owner=owner)
+        await flusher.run(stop)
+        left = await flusher.drain(settings.drain_s)
+        _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
+        return EXIT_UNREACHABLE if left else 0
 
 
 def _end_at_once() -> None:

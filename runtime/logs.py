@@ -23,6 +23,20 @@ _QUIETER = {
     "asyncpg.pool": logging.ERROR,
 }
 
+ROUTINE_EVENTS = frozenset(
+    {
+        "embedded_servers_started",
+        "comeback_delayed",
+        "comeback_looked_through",
+        "lane_closed",
+        "lane_opened",
+        "migration_applied",
+        "tracing_started",
+    }
+)
+"""What goes as it should, at a start above all. It is kept from a person at a console, unless LOG_LEVEL=debug
+asks for it; a start ends with the one line that names the address."""
+
 HIDDEN_KEYS = frozenset({"access_token", "email", "key", "password", "refresh_token", "secret", "token"})
 
 
@@ -57,10 +71,28 @@ def _processors(settings: Settings, target: TextIO) -> list[Processor]:
     if settings.log_format == "json":
         # Plain traces: a renderer that shows the values of locals would show tokens.
         return [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    if settings.log_level != "debug":
+        shared.insert(0, _LeaveRoutineOut(settings))
     console = structlog.dev.ConsoleRenderer(
         colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
     return [*shared, console]
+
+
+class _LeaveRoutineOut:
+    """Keeps routine from the console, but not what follows a loss (`again`)."""
+
+    __slots__ = ("_hidden",)
+
+    def __init__(self, settings: Settings) -> None:
+        # A worker's readiness is its supervisor's to say, once for all.
+        of_worker = {"server_ready"} if settings.worker_index is not None else set()
+        self._hidden = ROUTINE_EVENTS | of_worker
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if event["event"] in self._hidden and not event.get("again"):
+            raise structlog.DropEvent
+        return event
 
 
 def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

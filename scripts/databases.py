@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -97,7 +97,9 @@ def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) ->
     """
     try:
         settings = read_settings(os.environ | NO_TOKENS)
-        configure_logs(settings)
+        # A command's answer is what it prints: of the log, only what is wrong, in containers too.
+        quiet = replace(settings, log_level="warning") if settings.log_level == "info" else settings
+        configure_logs(quiet)
         with reached_servers(settings, on_loss=_end_at_once) as reached:
             return asyncio.run(_work(reached, work, connections))
     except StartupError as error:

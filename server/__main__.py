@@ -1,6 +1,7 @@
 """Start the server: settings, embedded servers, workers. Exits with a reason.
 
-Codes: 0 after a drain, 1 where the server was lost, 2 where it could not start, 130 on Ctrl-C before it ran.
+Codes: 0 after a drain, 1 where the server was lost, 2 where it could not start, 130 where it was stopped
+before it served.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import structlog
 from runtime.embedded import embedded_servers
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
-from server.workers import WorkersLostError, bound_to_supervisor, held_port, supervise
+from server.ports import held_port
+from server.workers import WorkersLostError, bound_to_supervisor, supervise
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from runtime.settings import Settings
+    from server.ports import BoundPort
+
+INTERRUPTED = 130
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +54,7 @@ def main() -> int:
     except WorkersLostError as error:
         return _refuse(str(error), 1)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception:  # noqa: BLE001  # the top of the process
         _log.exception("server_failed")
         return 1
@@ -64,39 +69,38 @@ def _run(settings: Settings) -> int:
         lost.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    with embedded_servers(settings, on_loss=on_loss) as complete:
+    with held_port(settings) as port, embedded_servers(settings, on_loss=on_loss) as complete:
         try:
-            _serve(complete)
+            served = _serve(complete, port)
         finally:
             # The loop has put the default back, which would end us before the embedded servers are stopped.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
-    return 1 if lost.is_set() else 0
+    if lost.is_set():
+        return 1
+    return 0 if served else INTERRUPTED
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, port: BoundPort) -> bool:
     if settings.workers == 1:
         from server.app import serve  # noqa: PLC0415  # a supervisor does without all that it loads
 
-        asyncio.run(serve(settings))
-        return
-    with held_port(settings) as port:
+        return asyncio.run(serve(settings, port))
 
-        def ready() -> None:
-            _log.info("workers_ready", workers=settings.workers, host=settings.host, port=port)
+    def ready() -> None:
+        _log.info("workers_ready", workers=settings.workers, address=port.url, listens_on=port.addresses)
 
-        asyncio.run(supervise(replace(settings, port=port), ready=ready))
+    return asyncio.run(supervise(replace(settings, port=port.number), ready=ready))
 
 
 def _run_worker(settings: Settings) -> int:
     from server.app import serve  # noqa: PLC0415  # as above
 
-    async def work() -> None:
+    async def work() -> bool:
         with bound_to_supervisor(asyncio.get_running_loop()) as say_ready:
-            await serve(settings, ready=say_ready)
+            return await serve(settings, ready=say_ready)
 
-    asyncio.run(work())
-    return 0
+    return 0 if asyncio.run(work()) else INTERRUPTED
 
 
 def _refuse(reason: str, code: int) -> int:

@@ -17,6 +17,7 @@ from server.auth.throttle import address_group
 from server.http.addresses import client_address, is_trusted
 from server.http.connection import HttpConnection, HttpLimits
 from server.http.routes import FullHouse
+from server.ports import bind_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ class Listener:
         self._websockets = websockets
         self._limits = limits or PortLimits()
         self._http_limits = http_limits or HttpLimits()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._http: set[HttpConnection] = set()
         self._quiet = asyncio.Event()
         self.counts = counts or ConnectionCounts()
@@ -110,30 +111,32 @@ class Listener:
     @property
     def port(self) -> int:
         """The port that is listened on, also where 0 was asked for."""
-        if self._server is None or not self._server.sockets:
+        if not self._servers or not self._servers[0].sockets:
             raise RuntimeError("the listener has not been started")
-        port: int = self._server.sockets[0].getsockname()[1]
+        port: int = self._servers[0].sockets[0].getsockname()[1]
         return port
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> None:
-        """Listen, `shared` with other processes on the same port; raises OSError when that can't be."""
+        """Bind a port, `shared` with other processes, and listen; raises OSError when that can't be."""
+        await self.start_on(bind_port(host, port, shared=shared).sockets)
+
+    async def start_on(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen on bound sockets, and close them at the end; raises OSError when that can't be."""
         loop = asyncio.get_running_loop()
         # asyncio accepts as many sockets in one pass as its backlog: few, so that a storm of clients coming
         # back does not hold up those who play. The kernel queues the rest: its own backlog is set again.
-        self._server = await loop.create_server(
-            lambda: _Accepted(self), host, port, backlog=_ACCEPTS_A_PASS, reuse_port=shared or None
-        )
-        for listening in self._server.sockets:
-            with listening.dup() as same:
-                # Accepted sockets inherit it.
-                same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-                same.listen(_BACKLOG)
+        for bound in sockets:
+            # Accepted sockets inherit it.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            server = await loop.create_server(lambda: _Accepted(self), sock=bound, backlog=_ACCEPTS_A_PASS)
+            self._servers.append(server)
+            bound.listen(_BACKLOG)
 
     def stop_accepting(self) -> None:
         """Accept nobody any more and let each HTTP answer be its connection's last; WebSockets go on."""
         self._site.draining = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in self._http:
             connection.drain()
 

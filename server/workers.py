@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 SOCKET_VARIABLE = "WORKER_SOCKET"
 READY = b"ready"
 START_LIMIT_S = 60.0
-PORT_LIMIT_S = 3.0
 KILL_MARGIN_S = 5.0
 YOUNG_S = 5.0
 MOST_YOUNG_DEATHS = 5
@@ -46,58 +44,19 @@ class WorkersLostError(Exception):
     """The workers cannot live. The text is one line with the reason; the process ends with code 1."""
 
 
-@contextlib.contextmanager
-def held_port(settings: Settings) -> Iterator[int]:
-    """Reserve the port for this user's processes until the block ends, and give its number.
-
-    Raises StartupError where anyone else keeps it: with `SO_REUSEPORT` alone another game's server of the
-    same user would silently get a share of our connections. The workers of a supervisor that was just killed
-    let go of it as they drain, so it is tried for PORT_LIMIT_S.
-    """
-    end_s = time.monotonic() + PORT_LIMIT_S
-    while True:
-        try:
-            held, port = _bind(settings)
-            break
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > end_s:
-                place = f"HOST={settings.host} PORT={settings.port}"
-                raise StartupError(f"{place} cannot be used: {error.strerror}; choose another") from error
-        time.sleep(0.1)
-    with held:  # bound but not listening, so it is given no connections
-        yield port
-
-
-def _bind(settings: Settings) -> tuple[socket.socket, int]:
-    [(family, kind, proto, _, address), *_] = socket.getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    with socket.socket(family, kind, proto) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-        port: int = probe.getsockname()[1]
-    held = socket.socket(family, kind, proto)
-    try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((address[0], port, *address[2:]))
-    except OSError:
-        held.close()
-        raise
-    return held, port
-
-
-async def supervise(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
-    """Run the workers until SIGTERM or SIGINT, and return once they have drained.
+async def supervise(settings: Settings, *, ready: Callable[[], None] | None = None) -> bool:
+    """Run the workers until SIGTERM or SIGINT, and return once they have drained; False where none served.
 
     `ready` is called when all have said so. Raises StartupError where the first worker could not start (it
     has said why) and WorkersLostError where one cannot live; the others are drained before either.
     """
     with workers_folder() as folder:
-        await _supervise(replace(settings, worker_folder=folder), ready)
+        return await _supervise(replace(settings, worker_folder=folder), ready)
 
 
-async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> None:
+async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> bool:
     supervisor = _Supervisor(settings, asyncio.Event())
+    first = _Worker(supervisor, 0)
     reasons: list[BaseException] = []
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,7 +64,6 @@ async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> No
     try:
         # The first alone: it migrates and seeds, and what is wrong for all is told once.
         async with asyncio.TaskGroup() as group:
-            first = _Worker(supervisor, 0)
             group.create_task(first.keep(), name="worker 0")
             await supervisor.stopped_or(first.was_ready)
             others = [_Worker(supervisor, index) for index in range(1, settings.workers)]
@@ -119,6 +77,7 @@ async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> No
         reasons.extend(errors.exceptions)
     if reasons:
         raise reasons[0]
+    return first.was_ready.is_set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,7 +368,7 @@ class Lane(asyncio.BufferedProtocol):
         self.totals.connects += 1
         self.up = True
         self.since_s = self._loop.time()
-        _log.info("lane_opened", lane=self.name, run=self.run_id[:8])
+        _log.info("lane_opened", lane=self.name, run=self.run_id[:8], again=self.totals.connects > 1)
 
     async def _watch(self) -> None:
         """Return when the connection is lost; break it when a reply takes longer than the limit."""

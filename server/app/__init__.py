@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runtime.settings import StartupError
+from runtime.stopping import StoppedWhileStartingError, interruptible_start
 from server.app.accounts import AccountParts, build_accounts
 from server.app.background import Background
 from server.app.game import Game, build_game
@@ -20,47 +19,60 @@ from server.app.operations import Operations, build_operations
 from server.app.storage import Storage, build_storage
 from server.auth.housekeeping import keep_log_ins
 from server.observability.tracing import open_tracing
+from server.ports import bind_port, port_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from persistence.writeback.flusher import Flusher
     from runtime.settings import Settings
+    from server.ports import BoundPort
 
     Work = Callable[[], Coroutine[None, None, None]]
 
 _log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+async def serve(
+    settings: Settings, port: BoundPort | None = None, *, ready: Callable[[], None] | None = None
+) -> bool:
     """Run one server process until SIGTERM or SIGINT, and return after the drain.
 
-    `ready` is called once when players can connect. Raises StartupError where a database cannot be had or the
-    port is taken. Where a background task dies, the process drains and its error is raised.
+    Returns False where the stop came before players could connect: it ends the start at once. Without a bound
+    `port` it binds its own, shared with other processes where settings say so. `ready` is called once when
+    players can connect. Raises StartupError where a database cannot be had or the port is taken. Where a
+    background task dies, the process drains and its error is raised.
     """
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as stack:
-        tracing = open_tracing(settings, stack)
-        storage = await build_storage(settings, tracing, stack)
-        accounts = build_accounts(settings, storage, stack)
-        game = await build_game(settings, storage, accounts.identity, tracing, stack)
-        operations = build_operations(
-            settings, storage, accounts, game, tracing=tracing, is_draining=stopping.is_set
-        )
-        background = Background(stopping.set)
-        stack.push_async_callback(background.stop)
-        server = _Server(settings, storage, accounts, game, operations, background)
-        await server.start()
+        try:
+            async with interruptible_start(stopping):
+                server = await _build(settings, stack, stopping)
+                await server.start(port)
+        except StoppedWhileStartingError:
+            return False
         _spare_collector()
         if ready is not None:
             ready()
         await stopping.wait()
         await server.drain()
-        if background.error is not None:
-            raise background.error
+        if server.background.error is not None:
+            raise server.background.error
+    return True
+
+
+async def _build(settings: Settings, stack: AsyncExitStack, stopping: asyncio.Event) -> _Server:
+    """Build every part; what must be closed goes onto `stack`, and is closed in reverse."""
+    tracing = open_tracing(settings, stack)
+    storage = await build_storage(settings, tracing, stack)
+    accounts = build_accounts(settings, storage, stack)
+    game = await build_game(settings, storage, accounts.identity, tracing, stack)
+    operations = build_operations(
+        settings, storage, accounts, game, tracing=tracing, is_draining=stopping.is_set
+    )
+    background = Background(stopping.set)
+    stack.push_async_callback(background.stop)
+    return _Server(settings, storage, accounts, game, operations, background)
 
 
 def _spare_collector() -> None:
@@ -101,19 +113,18 @@ class _Server:
             tasks["flusher"] = partial(_flush, storage.flusher, self.flush_stop)
         return tasks
 
-    async def start(self) -> None:
+    async def start(self, port: BoundPort | None) -> None:
         """Begin everything, the port last. Raises StartupError when the port is not to be had."""
         settings, listener = self.settings, self.operations.listener
         for name, work in self.tasks().items():
             self.background.start(name, work())
         self.game.sweeper.start()
         try:
-            await listener.start(settings.host, settings.port, shared=settings.shares_port)
+            bound = port or bind_port(settings.host, settings.port, shared=settings.shares_port)
+            await listener.start_on(bound.sockets)
         except OSError as error:
-            raise StartupError(
-                f"HOST={settings.host} PORT={settings.port} cannot be used: {error.strerror}; choose another"
-            ) from error
-        _log.info("server_ready", address=f"http://{settings.host}:{listener.port}")
+            raise port_refused(settings, error) from error
+        _log.info("server_ready", address=bound.url, listens_on=bound.addresses)
 
     async def drain(self) -> None:
         """Accept nobody, answer what is in flight, send everybody away, save everything; within `drain_s`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from runtime.logs import Sparingly, configure_logs
+from runtime.logs import ROUTINE_EVENTS, Sparingly, configure_logs
 from runtime.settings import Settings
 from tests.support.game_server import REPOSITORY
 
@@ -137,3 +137,37 @@ def test_libraries_are_heard_from_warning_on() -> None:
 
     [line] = [json.loads(each) for each in stream.getvalue().splitlines()]
     assert (line["event"], line["library"], line["text"]) == ("library_reported", "asyncio", "slow callback")
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (Settings(), ["lane_opened again=True", "server_ready"]),
+        (Settings(worker_index=1), ["lane_opened again=True"]),
+        (Settings(log_level="debug"), ["lane_opened", "lane_opened again=True", "server_ready"]),
+        (Settings(log_format="json"), ["lane_opened", "lane_opened again=True", "server_ready"]),
+    ],
+)
+def test_a_person_is_spared_routine(settings: Settings, shown: list[str]) -> None:
+    """The console leaves out what goes as it should, unless LOG_LEVEL=debug; machines get every line."""
+    stream = io.StringIO()
+    configure_logs(settings, stream)
+    log = structlog.get_logger()
+
+    log.info("lane_opened")
+    log.info("lane_opened", again=True)
+    log.info("server_ready")
+
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(shown)
+    for line, text in zip(lines, shown, strict=True):
+        assert text.partition(" ")[0] in line
+        assert ("again" in line) == ("again" in text)
+
+
+def test_routine_is_what_the_code_logs() -> None:
+    """Each event that the console leaves out exists, and none of them is a warning."""
+    folders = ("persistence", "runtime", "seeds", "server")
+    code = "".join(path.read_text() for name in folders for path in (REPOSITORY / name).rglob("*.py"))
+    for event in ROUTINE_EVENTS:
+        assert set(re.findall(rf'_log\.(\w+)\(\s*"{event}"', code)) == {"info"}, event
