@@ -14,25 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from runtime.connection_urls import parse_postgres_url, parse_redis_url
+from runtime.env_file import EnvFileError, read_env_file
+from runtime.url_parts import UrlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LEAST_SECRET_BYTES = 32
 LEAST_SAFE_BCRYPT_COST = 10
 MOST = 1_000_000
-REDIS_SCHEMES = (
-    "redis",
-    "rediss",
-    "unix",
-    "redis+cluster",
-    "rediss+cluster",
-    "redis+sentinel",
-    "rediss+sentinel",
-)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -141,19 +134,22 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     `environ` defaults to the process' environment; `dotenv` None reads no file. Raises StartupError for the
     first value that makes no sense, naming its variable.
     """
-    from_file = dotenv_values(dotenv, interpolate=False) if dotenv is not None and dotenv.is_file() else {}
+    try:
+        from_file = read_env_file(dotenv) if dotenv is not None else {}
+    except EnvFileError as error:
+        raise StartupError(str(error)) from None
     chosen = os.environ if environ is None else environ
-    values = {name: value.strip() for name, value in (from_file | dict(chosen)).items() if value is not None}
+    values = {name: value.strip() for name, value in (from_file | dict(chosen)).items()}
     read = _Reader({name: value for name, value in values.items() if value})
     settings = Settings(
         db_connection=read.postgres_url("DB_CONNECTION"),
         redis_connection=read.redis_url("REDIS_CONNECTION"),
         access_token_secrets=read.keys("ACCESS_TOKEN_SECRET"),
         refresh_token_secrets=read.keys("REFRESH_TOKEN_SECRET"),
-        host=read.text("HOST", "127.0.0.1"),
+        host=read.host("HOST", "127.0.0.1"),
         port=read.whole("PORT", 1323, 0, 65_535),
         workers=read.whole("WORKERS", 1, 1, 256),
-        data_dir=Path(read.text("DATA_DIR", ".data")).expanduser(),
+        data_dir=read.folder("DATA_DIR", ".data"),
         allowed_origins=read.origins("ALLOWED_ORIGINS"),
         flush_interval_ms=read.whole("FLUSH_INTERVAL_MS", 1000, 10, 600_000),
         session_ttl_s=read.whole("SESSION_TTL_S", 1200, 1, 604_800),
@@ -205,12 +201,35 @@ class _Reader:
         self._values = values
 
     def text(self, name: str, default: str) -> str:
-        return self._values.get(name, default)
+        """Return the value as it stands; `default` where there is none."""
+        text = self._values.get(name, default)
+        try:
+            text.encode()
+        except UnicodeError:  # a byte of the environment that is no UTF-8
+            raise StartupError(f"{name} is not in UTF-8: set it anew, in UTF-8") from None
+        return text
+
+    def host(self, name: str, default: str) -> str:
+        text = self.text(name, default)
+        try:
+            text.encode("idna")
+        except UnicodeError:
+            raise StartupError(
+                f"{name}={text!r} makes no sense: give the name or address of a host"
+            ) from None
+        return text
+
+    def folder(self, name: str, default: str) -> Path:
+        text = self.text(name, default)
+        try:
+            return Path(text).expanduser()
+        except RuntimeError:
+            raise StartupError(
+                f"{name}={text!r} makes no sense: there is no such user's home folder"
+            ) from None
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        text = self._values.get(name)
-        if text is None:
-            return default
+        text = self.text(name, str(default))
         # int() would also take "1_000", "+5" and the digits of other scripts.
         if re.fullmatch(r"[0-9]{1,12}", text) is None or not low <= int(text) <= high:
             raise StartupError(f"{name}={text!r} makes no sense: give a whole number from {low} to {high}")
@@ -220,16 +239,21 @@ class _Reader:
         return self.whole(name, 0, low, high) if name in self._values else None
 
     def optional_path(self, name: str) -> Path | None:
-        return Path(self._values[name]) if name in self._values else None
+        return Path(self.text(name, "")) if name in self._values else None
 
     def web_address(self, name: str) -> str:
-        text = self._values.get(name, "")
-        if text and not text.startswith(("http://", "https://")):
+        text = self.text(name, "")
+        try:
+            parts = urlsplit(text)
+            makes_sense = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            makes_sense = False
+        if text and not makes_sense:
             raise StartupError(f"{name} makes no sense: give http://host:4318")
         return text
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
-        text = self._values.get(name, choices[0])
+        text = self.text(name, choices[0])
         if text.lower() not in choices:
             raise StartupError(f"{name}={text!r} makes no sense: give one of {', '.join(choices)}")
         return text.lower()
@@ -237,52 +261,30 @@ class _Reader:
     def keys(self, name: str) -> tuple[Secret, ...]:
         if name not in self._values:
             return ()
-        keys = tuple(part.strip() for part in self._values[name].split(","))
+        keys = tuple(part.strip() for part in self.text(name, "").split(","))
         if not all(keys):
             raise StartupError(f"{name} holds an empty key: give keys separated by single commas")
         return tuple(Secret(key) for key in keys)
 
     def postgres_url(self, name: str) -> Secret:
-        text = self._values.get(name, "")
-        if text and not text.startswith(("postgresql://", "postgres://")):
-            raise StartupError(f"{name} makes no sense: give postgresql://user:password@host:5432/database")
-        return Secret(text)
+        return self._url(name, parse_postgres_url)
 
     def redis_url(self, name: str) -> Secret:
-        text = self._values.get(name, "")
-        if not text:
-            return Secret("")
-        scheme, separator, rest = text.partition("://")
-        if not separator or scheme not in REDIS_SCHEMES:
-            raise StartupError(
-                f"{name} makes no sense: begin with one of {', '.join(REDIS_SCHEMES)}, then ://"
-            )
-        if scheme == "unix":
-            if not rest.partition("@")[2].startswith("/") and not rest.startswith("/"):
-                raise StartupError(f"{name} makes no sense: give unix:///absolute/path/of/the/socket")
-            return Secret(text)
-        hosts, _, path = rest.rpartition("@")[2].partition("?")[0].partition("/")
-        if scheme.endswith("+sentinel") and not path:
-            raise StartupError(f"{name} makes no sense: name the service after the Sentinels, as in /kitchen")
-        for host in hosts.split(","):
-            self._check_host(name, host)
-        return Secret(text)
+        return self._url(name, parse_redis_url)
 
-    @staticmethod
-    def _check_host(name: str, host: str) -> None:
-        try:
-            parts = urlsplit(f"//{host}")
-            known = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            known = False
-        if not known:
-            raise StartupError(
-                f"{name} makes no sense: after the scheme give host:port, in a cluster several"
-            )
+    def _url(self, name: str, parse: Callable[[str], object]) -> Secret:
+        text = self.text(name, "")
+        if text:
+            try:
+                parse(text)
+            except UrlError as error:
+                # Without its cause, which holds parts of the address.
+                raise StartupError(f"{name} {error}") from None
+        return Secret(text)
 
     def origins(self, name: str) -> frozenset[str]:
         origins = set()
-        for part in self._values.get(name, "").split(","):
+        for part in self.text(name, "").split(","):
             text = part.strip().lower().removesuffix("/")
             if text:
                 origins.add(self._origin(name, text))
@@ -305,7 +307,7 @@ class _Reader:
         return text
 
     def networks(self, name: str) -> tuple[Network, ...]:
-        parts = (part.strip() for part in self._values.get(name, "").split(","))
+        parts = (part.strip() for part in self.text(name, "").split(","))
         networks = []
         for part in filter(None, parts):
             try:

@@ -1,66 +1,65 @@
-"""Where Redis is: what the forms of REDIS_CONNECTION mean, and how a connection to each is opened.
+"""Connections to Redis: how one is opened for each form of REDIS_CONNECTION.
 
-`redis://`, `rediss://` (TLS) and `unix://` are redis-py's own. `redis+cluster://a:1,b:2` names nodes of a
-cluster, `redis+sentinel://a:1,b:2/service` the Sentinels that know a service's master; with `rediss+` both
-speak TLS. User, password and query (`ssl_ca_certs=/path`, …) hold for every node. The Sentinels' own are
-`sentinel_username` and `sentinel_password` in the query.
+`redis+cluster` names nodes of a cluster, `redis+sentinel` the Sentinels that know a service's master. User,
+password and options hold for every node; the Sentinels have their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import Connection, ConnectionPool
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from runtime.connection_urls import RedisKind, RedisUrl, parse_redis_url
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-Node = tuple[str, int]
+    from runtime.url_parts import Node
+
 Open = Callable[[], Awaitable["AbstractConnection"]]
 
-_CLUSTER: Final = "+cluster"
-_SENTINEL: Final = "+sentinel"
-_CONNECT_TIMEOUT_S: Final = 2
-_SENTINEL_PORT: Final = 26379
-_REDIS_PORT: Final = 6379
+CONNECT_TIMEOUT_S: Final = 2.0
 
 
 def is_cluster(url: str) -> bool:
-    """Tell whether an address names nodes of a cluster."""
-    return urlsplit(url).scheme.endswith(_CLUSTER)
+    """Tell whether an address names nodes of a cluster. Raises UrlError."""
+    return parse_redis_url(url).kind is RedisKind.CLUSTER
 
 
 def named_nodes(url: str) -> list[Node]:
-    """Read the nodes that an address names: `host:port,host:port…`."""
-    parts = urlsplit(url)
-    default = _SENTINEL_PORT if parts.scheme.endswith(_SENTINEL) else _REDIS_PORT
-    found = []
-    for text in parts.netloc.rpartition("@")[2].split(","):
-        item = urlsplit(f"//{text}")
-        found.append((item.hostname or "", item.port or default))
-    return found
+    """Read the nodes that an address names: `host:port,host:port…`. Raises UrlError."""
+    return list(parse_redis_url(url).nodes)
 
 
 def opener(url: str, node: Node | None = None) -> Open:
     """Return what opens a connection with RESP3: to `node` of a cluster, or to the one master there is.
 
-    What it returns raises RedisError or OSError: try again later.
+    What it returns raises RedisError or OSError: try again later. Raises UrlError.
     """
-    if node is not None:
-        return _plain(_url_of(url, node))
-    if urlsplit(url).scheme.endswith(_SENTINEL):
-        return _through_sentinels(url)
-    return _plain(url)
+    address = parse_redis_url(url)
+    if node is None and address.kind is RedisKind.SENTINEL:
+        return _through_sentinels(address)
+    return _plain(address, node)
 
 
-def _plain(url: str) -> Open:
-    pool = ConnectionPool.from_url(url, protocol=3, socket_connect_timeout=_CONNECT_TIMEOUT_S)
+def sentinel_openers(url: str) -> list[Open]:
+    """Return what opens a connection to each Sentinel that an address names. Raises UrlError."""
+    address = parse_redis_url(url)
+    return [_opens(_sentinel_pool(address, node)) for node in address.nodes]
 
+
+def _plain(address: RedisUrl, node: Node | None = None) -> Open:
+    return _opens(
+        _pool(address, node, username=address.username, password=address.password, db=address.database)
+    )
+
+
+def _opens(pool: ConnectionPool) -> Open:
     async def open_connection() -> AbstractConnection:
         connection = cast("Connection", pool.connection_class(**pool.connection_kwargs))
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
@@ -69,44 +68,32 @@ def _plain(url: str) -> Open:
     return open_connection
 
 
-def _url_of(url: str, node: Node) -> str:
-    """Name one node as redis-py understands it, with user, password and query of the whole."""
-    credentials, at, _ = urlsplit(url).netloc.rpartition("@")
-    return _named(url, f"{credentials}{at}", node)
+def _sentinel_pool(address: RedisUrl, node: Node) -> ConnectionPool:
+    return _pool(address, node, username=address.sentinel_username, password=address.sentinel_password, db=0)
 
 
-def _sentinel_url(url: str, node: Node) -> str:
-    """Name one Sentinel, with the user and password that the query gives for them."""
-    options = dict(parse_qsl(urlsplit(url).query))
-    user, password = (
-        quote(options.get(f"sentinel_{name}", ""), safe="") for name in ("username", "password")
-    )
-    return _named(url, f"{user}:{password}@" if password else "", node)
+def _pool(address: RedisUrl, node: Node | None, **own: str | int | None) -> ConnectionPool:
+    options: dict[str, Any] = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 3}
+    options |= {**address.options, **own}
+    if address.kind is RedisKind.SOCKET:
+        return ConnectionPool(connection_class=UnixDomainSocketConnection, path=address.path, **options)
+    host, port = node or address.nodes[0]
+    kind = SSLConnection if address.tls else Connection
+    return ConnectionPool(connection_class=kind, host=host, port=port, **options)
 
 
-def _named(url: str, credentials: str, node: Node) -> str:
-    parts = urlsplit(url)
-    host = f"[{node[0]}]" if ":" in node[0] else node[0]
-    query = urlencode([item for item in parse_qsl(parts.query) if not item[0].startswith("sentinel_")])
-    return f"{parts.scheme.partition('+')[0]}://{credentials}{host}:{node[1]}?{query}"
-
-
-def _through_sentinels(url: str) -> Open:
+def _through_sentinels(address: RedisUrl) -> Open:
     """Ask the Sentinels for the master at each attempt: after a failover it is another one."""
-    service = urlsplit(url).path.strip("/")
     sentinel = Sentinel([])  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-    sentinel.sentinels = [
-        Redis.from_url(_sentinel_url(url, node), socket_connect_timeout=_CONNECT_TIMEOUT_S)
-        for node in named_nodes(url)
-    ]
+    sentinel.sentinels = [Redis(connection_pool=_sentinel_pool(address, node)) for node in address.nodes]
 
     async def open_connection() -> AbstractConnection:
         try:
-            found = cast("Node", await sentinel.discover_master(service))
+            found = cast("Node", await sentinel.discover_master(address.service))
         finally:
             for client in sentinel.sentinels:
                 await client.connection_pool.disconnect()
-        connection = await _plain(_url_of(url, found))()
+        connection = await _plain(address, found)()
         # A Sentinel may not know yet that its master has become a replica.
         await connection.send_command("ROLE")
         role = cast("list[Any]", await connection.read_response(disable_decoding=True))

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from game.session import UserId
-    from persistence.live.addresses import Node, Open
+    from persistence.live.addresses import Open
     from persistence.live.scripts import Script
+    from runtime.url_parts import Node
 
 _log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from runtime.embedded.folder import sync_folder
 from runtime.embedded.ownership import take_over
@@ -52,7 +53,7 @@ class EmbeddedPostgres:
     @property
     def connection(self) -> Secret:
         """The address in the form of DB_CONNECTION."""
-        return Secret(f"postgresql://postgres@/postgres?host={self._sockets}")
+        return Secret(f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}")
 
     def launch(self) -> None:
         """Adopt what an earlier server left running, or start anew; `wait_until_ready` comes next."""

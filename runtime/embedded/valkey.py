@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from runtime.embedded.ownership import take_over
 from runtime.embedded.processes import Child, Running, end, last_words, left_behind
@@ -48,7 +49,7 @@ class EmbeddedValkey:
     @property
     def connection(self) -> Secret:
         """The address in the form of REDIS_CONNECTION."""
-        return Secret(f"unix://{self._socket}")
+        return Secret(f"unix://{quote(str(self._socket))}")
 
     def launch(self) -> None:
         """Adopt what an earlier server left running, or start anew; `wait_until_ready` comes next."""

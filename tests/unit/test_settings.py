@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,6 +137,9 @@ def test_every_setting_is_read() -> None:
         ("LOG_FORMAT", "xml"),
         ("DRAIN_S", "0"),
         ("MAX_CONNECTIONS", "many"),
+        ("HOST", "a" * 64),
+        ("HOST", "play..example"),
+        ("DATA_DIR", "~nobody-of-this-name/data"),
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "play.example"),
         ("ALLOWED_ORIGINS", "https://play.example/game"),
@@ -169,6 +173,8 @@ def test_nonsense_is_told_in_one_line_with_the_value(name: str, value: str) -> N
         ("REDIS_CONNECTION", "redis+sentinel://:pepper@a:26379,b:26379"),
         ("REDIS_CONNECTION", "unix://pepper.sock"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "pepper@collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://pepper@collector:port"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
         ("ACCESS_TOKEN_SECRET", "pepper,,pepper"),
         ("ACCESS_TOKEN_SECRET", "pepper"),
         ("REFRESH_TOKEN_SECRET", f"{'r' * 32},pepper"),
@@ -201,6 +207,15 @@ def test_nonsense_in_a_secret_is_told_without_the_value(name: str, value: str) -
 def test_every_kind_of_redis_address_is_taken(url: str) -> None:
     """Each documented form of REDIS_CONNECTION is accepted as it stands."""
     assert read(EXTERNAL | {"REDIS_CONNECTION": url}).redis_connection.reveal() == url
+
+
+@pytest.mark.parametrize("name", ["DB_CONNECTION", "REDIS_CONNECTION", "ACCESS_TOKEN_SECRET", "HOST", "PORT"])
+def test_bytes_that_are_not_utf_8_are_told_without_the_value(name: str) -> None:
+    """As the environment hands them over; no library meets them later."""
+    with pytest.raises(StartupError) as refused:
+        read(EXTERNAL | {name: os.fsdecode(b"redis://pepper\xff")})
+
+    assert str(refused.value) == f"{name} is not in UTF-8: set it anew, in UTF-8"
 
 
 @pytest.mark.parametrize("missing", ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"])
