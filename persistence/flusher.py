@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from persistence.durable.errors import DurableRefused, DurableUnavailable
+from persistence.durable.reach import reach_postgres
 from persistence.durable.sessions import SessionWriter
+from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveUnavailable, open_store
+from persistence.outages import line_of, waiting_helps
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
@@ -43,7 +47,8 @@ def main() -> int:
     """Flush until SIGTERM or SIGINT, then drain; returns the exit code.
 
     0: stopped on request, everything saved. 1: Redis did not answer at the start, or something stayed
-    unsaved in it at the end. 2: the settings make no sense. 130: stopped before Redis answered.
+    unsaved in it at the end. 2: the settings make no sense, or a database refuses what they say. 130: stopped
+    before Redis answered.
     """
     argparse.ArgumentParser(
         prog="python -m persistence.flusher",
@@ -57,8 +62,8 @@ def main() -> int:
             return asyncio.run(_flush(reached))
     except StartupError as error:
         return _fail(EXIT_SETTINGS, str(error))
-    except LiveUnavailable as error:
-        return _fail(EXIT_UNREACHABLE, f"REDIS_CONNECTION: {error}")
+    except (DurableRefused, LiveUnavailable) as error:
+        return _fail(EXIT_UNREACHABLE if waiting_helps(error) else EXIT_SETTINGS, line_of(error))
 
 
 def owner_name() -> str:
@@ -74,6 +79,7 @@ async def _flush(settings: Settings) -> int:
         stack.callback(writer.close)
         try:
             async with interruptible_start(stop):
+                await _reach(settings)
                 opening = open_store(settings.redis_connection.reveal(), owner, load_scripts())
                 store = await stack.enter_async_context(opening)
         except StoppedWhileStartingError:
@@ -88,6 +94,20 @@ async def _flush(settings: Settings) -> int:
         left = await flusher.drain(settings.drain_s)
         _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
         return EXIT_UNREACHABLE if left else 0
+
+
+async def _reach(settings: Settings) -> None:
+    """Try both databases once, so that what the settings get wrong ends the start with its reason.
+
+    A PostgreSQL that does not answer is waited for later: sessions wait in Redis meanwhile.
+    """
+    await reach_redis(settings.redis_connection.reveal())
+    try:
+        await reach_postgres(settings.db_connection.reveal())
+    except DurableRefused:
+        raise
+    except DurableUnavailable as error:
+        _log.warning("database_awaited", name="PostgreSQL", error=str(error))
 
 
 def _end_at_once() -> None:

@@ -16,10 +16,13 @@ from rich.progress import Progress as Bar
 
 from persistence.durable.errors import DurableError
 from persistence.durable.pool import open_pool
+from persistence.durable.reach import reach_postgres
 from persistence.durable.sessions import SessionWriter
 from persistence.flusher import NO_TOKENS, owner_name
+from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveUnavailable, open_store
+from persistence.outages import line_of
 from runtime.embedded.beside import reached_servers
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
@@ -104,10 +107,8 @@ def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) ->
             return asyncio.run(_work(reached, work, connections))
     except StartupError as error:
         return fail(EXIT_UNREACHABLE, str(error))
-    except DurableError as error:
-        return fail(EXIT_UNREACHABLE, f"PostgreSQL: {error}")
-    except LiveUnavailable as error:
-        return fail(EXIT_UNREACHABLE, f"Redis: {error}")
+    except (DurableError, LiveUnavailable) as error:
+        return fail(EXIT_UNREACHABLE, line_of(error))
     except KeyboardInterrupt:
         return fail(EXIT_INTERRUPTED, "interrupted; what was done stays, start again for the rest")
 
@@ -130,6 +131,8 @@ async def open_databases(settings: Settings, connections: int = 1) -> AsyncItera
     Raises DurableUnavailable or LiveUnavailable.
     """
     dsn = settings.db_connection.reveal()
+    await reach_postgres(dsn)
+    await reach_redis(settings.redis_connection.reveal())
     pool = await open_pool(dsn, min_size=1, max_size=4)
     writer = SessionWriter(dsn)
     try:

@@ -9,11 +9,14 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from persistence.durable.catalogue import CatalogueError
-from persistence.durable.errors import DurableError
+from persistence.durable.errors import DurableError, DurableRefused
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect
+from persistence.durable.reach import reach_postgres
+from persistence.outages import line_of
 from runtime.embedded import embedded_servers
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
@@ -52,7 +55,7 @@ def run(write: Callable[[Connection], Awaitable[list[str]]]) -> int:
     """Run one seed, print a line for each change or fault, and return the exit code.
 
     1: the file or the change was refused, or PostgreSQL is away; nothing was changed. 2: the settings make no
-    sense.
+    sense, or PostgreSQL refuses what they say.
     """
     try:
         settings = read_settings(os.environ | _NOT_NEEDED)
@@ -62,7 +65,7 @@ def run(write: Callable[[Connection], Awaitable[list[str]]]) -> int:
     except (SeedFileError, CatalogueError) as error:
         return _fail(EXIT_REFUSED, error.faults)
     except DurableError as error:
-        return _fail(EXIT_REFUSED, [f"PostgreSQL: {error}"])
+        return _fail(EXIT_SETTINGS if isinstance(error, DurableRefused) else EXIT_REFUSED, [line_of(error)])
     except StartupError as error:
         return _fail(EXIT_SETTINGS, [str(error)])
     print("\n".join(changes) if changes else "nothing to change")
@@ -70,6 +73,7 @@ def run(write: Callable[[Connection], Awaitable[list[str]]]) -> int:
 
 
 async def _write(dsn: str, write: Callable[[Connection], Awaitable[list[str]]]) -> list[str]:
+    await reach_postgres(dsn)
     await migrate(dsn)
     connection = await connect(dsn, application_name="click-and-cook seeds")
     try:
@@ -95,10 +99,10 @@ def _running_embedded(data_dir: Path) -> str | None:
     try:
         lines = (data_dir / "postgres" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         os.kill(int(lines[0]), 0)
-        ready = lines[-1].strip() == "ready"
-        return f"postgresql://postgres@/postgres?host={lines[_POSTMASTER_SOCKET_LINE]}" if ready else None
+        folder, state = quote(lines[_POSTMASTER_SOCKET_LINE]), lines[-1].strip()
     except (OSError, ValueError, IndexError):
         return None
+    return f"postgresql://postgres@/postgres?host={folder}" if state == "ready" else None
 
 
 def _end_at_once() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from persistence.durable.reasons import refusal_of, trouble_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,6 +30,13 @@ class DurableUnavailable(DurableError):  # noqa: N818 - the state it reports
     """PostgreSQL is away, starting, full, read-only or too slow. It may have happened; try again later."""
 
 
+class DurableRefused(DurableUnavailable):
+    """PostgreSQL cannot be used as it is named or set up: waiting does not help, an operator must act.
+
+    The text is one line that says what is wrong and what to do, without the address.
+    """
+
+
 class MigrationError(DurableError):
     """The schema and this code don't fit; an operator must act. The text is one line that says how."""
 
@@ -36,15 +45,22 @@ class MigrationError(DurableError):
 def translated() -> Iterator[None]:
     """Turn the errors of asyncpg, the network and time-outs into DurableUnavailable.
 
-    Raises DurableUnavailable with one line of text. Errors in the values themselves (SQLSTATE classes 22
-    and 23) pass through untouched: whoever sent the values knows what to do with them.
+    Raises DurableUnavailable, or DurableRefused, with one line of text. Errors in the values themselves
+    (SQLSTATE classes 22 and 23) pass through untouched: whoever sent the values knows what to do with them.
     """
     try:
         yield
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
         raise
     except _AWAY as error:
-        raise DurableUnavailable(one_line(error)) from error
+        raise reason(error) from error
+
+
+def reason(error: BaseException) -> DurableUnavailable:
+    """Put an error into one line: DurableRefused where waiting is of no use."""
+    if refusal := refusal_of(error):
+        return DurableRefused(refusal)
+    return DurableUnavailable(trouble_of(error) or one_line(error))
 
 
 def one_line(error: BaseException) -> str:

@@ -133,7 +133,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
                 migration.name,
                 migration.checksum,
             )
-    except asyncpg.PostgresConnectionError:
+    except (asyncpg.PostgresConnectionError, asyncpg.InsufficientPrivilegeError):
         raise
     except asyncpg.PostgresError as error:
         raise MigrationError(

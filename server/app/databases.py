@@ -11,8 +11,9 @@ import structlog
 from persistence.durable.errors import DurableUnavailable, MigrationError
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
-from persistence.live.lane_contract import LaneDown
+from persistence.durable.reach import reach_postgres
 from persistence.live.store import LiveUnavailable
+from persistence.outages import line_of, waiting_helps
 from runtime.settings import StartupError
 from seeds.start import seed_if_empty
 
@@ -32,25 +33,27 @@ _CLOSE_WITHIN_S: Final = 2.0
 
 async def open_database(dsn: str) -> Pool:
     """Connect, migrate, seed where nothing is seeded."""
+    await reach_postgres(dsn)
     await migrate(dsn)
     pool = await open_pool(dsn)
     await seed_if_empty(pool)
     return pool
 
 
-async def within(name: str, variable: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Try to reach a database for a short while, saying so; raises StartupError in one line."""
+async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try to reach a database for a short while, saying so; raises StartupError in one line.
+
+    What waiting does not mend is refused at once.
+    """
     end_s = time.monotonic() + WITHIN_S
     while True:
         try:
             return await attempt()
         except MigrationError as error:
             raise StartupError(str(error)) from error
-        except (DurableUnavailable, LiveUnavailable, LaneDown) as error:
-            if time.monotonic() > end_s:
-                raise StartupError(
-                    f"{variable}: {name} does not answer ({error}); start it or correct the address"
-                ) from error
+        except (DurableUnavailable, LiveUnavailable) as error:
+            if time.monotonic() > end_s or not waiting_helps(error):
+                raise StartupError(line_of(error)) from error
             _log.warning("database_awaited", name=name, error=str(error))
             await asyncio.sleep(_LOOK_AGAIN_S)
 

@@ -13,6 +13,7 @@ from persistence.durable.current_catalogue import open_catalogues
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.lane_contract import LaneLimits
 from persistence.live.lanes import Lanes
+from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
 from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
@@ -58,7 +59,7 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
     Raises StartupError where a database cannot be had.
     """
     dsn, redis_url = settings.db_connection.reveal(), settings.redis_connection.reveal()
-    pool = await within("PostgreSQL", "DB_CONNECTION", partial(open_database, dsn))
+    pool = await within("PostgreSQL", partial(open_database, dsn))
     stack.push_async_callback(close_database, pool)
     catalogues = await open_catalogues(pool, settings.catalog_language)
 
@@ -74,10 +75,9 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
     )
     sessions = Sessions(lanes, commands, catalogues, tracing.cold_store(loader))
 
+    await within("Redis", partial(reach_redis, redis_url, wait_s=0))
     store = await within(
-        "Redis",
-        "REDIS_CONNECTION",
-        lambda: stack.enter_async_context(open_store(redis_url, f"{origin}-bulk", scripts)),
+        "Redis", lambda: stack.enter_async_context(open_store(redis_url, f"{origin}-bulk", scripts))
     )
     writer = SessionWriter(dsn)
     stack.callback(writer.close)

@@ -113,7 +113,7 @@ async def test_a_database_that_is_away_is_one_line(world: SavingWorld, module: s
     world.dsn = f"postgresql://postgres@/postgres?host={tmp_path}"
     code, _, errors = await command(world, module)
     assert code == 2
-    assert errors.startswith("PostgreSQL: ")
+    assert errors.startswith("DB_CONNECTION: PostgreSQL does not answer: ")
     assert errors.count("\n") == 1
 
 

@@ -274,7 +274,10 @@ async def test_a_command_refuses_a_bad_file(postgres_dsn: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("address", "code", "start"),
-    [("nonsense", 2, "DB_CONNECTION"), ("postgresql://nobody@127.0.0.1:1/none", 1, "PostgreSQL: ")],
+    [
+        ("nonsense", 2, "DB_CONNECTION"),
+        ("postgresql://nobody@127.0.0.1:1/none", 1, "DB_CONNECTION: PostgreSQL does"),
+    ],
 )
 async def test_a_command_says_what_is_wrong_with_the_database(address: str, code: int, start: str) -> None:
     """An address that is none, or where nobody answers, is one line."""

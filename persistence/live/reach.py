@@ -1,0 +1,152 @@
+"""Redis at a start: reached with all that a lane needs, or the reason why not in plain words.
+
+A lane that cannot connect tries for ever and needs no reason. Whoever starts does: one connection is opened
+as a lane opens it and asked what a lane asks, and what goes wrong is put into words that show no address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from redis.exceptions import MovedError, RedisError
+
+from persistence.live.addresses import CONNECT_TIMEOUT_S, opener, sentinel_openers
+from persistence.live.reasons import LiveRefused, explained
+from persistence.live.store import LiveUnavailable
+from persistence.named_files import unreadable
+from runtime.connection_urls import RedisKind, parse_redis_url
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+    from persistence.live.addresses import Open
+    from runtime.connection_urls import RedisUrl
+    from runtime.url_parts import Node
+
+WAIT_S: Final = 5.0
+_AGAIN_S: Final = 0.2
+_ANSWER_TIMEOUT_S: Final = 2.0
+_TRIED: Final = (RedisError, OSError, TimeoutError)
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_RETURN_1: Final = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+_KEYS: Final = ("session:{0}:0", "dirty:{0}", "load:{0}:0", "revoked:{0}:0", "lease:{0}", "flushers:{0}")
+_NEEDED: Final[tuple[tuple[str | int, ...], ...]] = (
+    ("INFO", "server"),
+    ("SCRIPT", "LOAD", "return 1"),
+    ("EVALSHA", _RETURN_1, 1, "session:{0}:0"),
+    ("EXISTS", *_KEYS),
+    ("SPUBLISH", "user:{0}:0", ""),  # user 0 is nobody: it changes nothing and asks for both rights
+)
+
+
+async def reach_redis(url: str, wait_s: float = WAIT_S) -> None:
+    """Return once Redis, every master of a cluster, gives a lane what it needs.
+
+    Raises LiveUnavailable where it does not within `wait_s`, LiveRefused as soon as waiting is of no use.
+    """
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + wait_s
+    while True:
+        try:
+            return await _check(url)
+        except LiveRefused:
+            raise
+        except LiveUnavailable:
+            if loop.time() + _AGAIN_S > end_s:
+                raise
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _check(url: str) -> None:
+    address = parse_redis_url(url)
+    if words := unreadable(address.options, _FILES):
+        raise LiveRefused(words)
+    if address.kind is RedisKind.CLUSTER:
+        await _check_cluster(url, address)
+        return
+    if address.kind is RedisKind.SENTINEL:
+        await _check_sentinels(url, address)
+    await _tried(address, opener(url), None if address.kind is RedisKind.SENTINEL else address.nodes[:1])
+
+
+async def _check_cluster(url: str, address: RedisUrl) -> None:
+    """Ask a node for the masters, the first that answers, and try each master."""
+    for node in address.nodes:
+        try:
+            masters = await _masters(url, address, node)
+            break
+        except LiveRefused:
+            raise
+        except LiveUnavailable as error:
+            last = error
+    else:
+        raise last
+    if not masters:
+        raise LiveUnavailable("the cluster's slots belong to no node yet")
+    for host, _ in masters:
+        if host == "?":
+            raise LiveRefused(
+                "a node of the cluster announces its address as ?: set cluster-announce-hostname there, "
+                "or cluster-preferred-endpoint-type ip"
+            )
+    for master in masters:
+        await _tried(address, opener(url, master), (master,))
+
+
+async def _masters(url: str, address: RedisUrl, asked: Node) -> list[Node]:
+    connection = None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S + _ANSWER_TIMEOUT_S):
+            connection = await opener(url, asked)()
+            await connection.send_command("CLUSTER", "SLOTS")
+            reply = cast("list[Any]", await connection.read_response(disable_decoding=True))
+    except _TRIED as error:
+        raise await explained(error, address, asked) from error
+    finally:
+        await _dropped(connection)
+    found = {(master[0].decode() if master[0] else asked[0], master[1]) for _, _, master, *_ in reply}
+    return sorted(found)
+
+
+async def _check_sentinels(url: str, address: RedisUrl) -> None:
+    """Look for one Sentinel that lets us in; which master it knows is asked later."""
+    last: LiveUnavailable | None = None
+    for node, open_connection in zip(address.nodes, sentinel_openers(url), strict=True):
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await _dropped(await open_connection())
+        except _TRIED as error:
+            last = await explained(error, address, node)
+        else:
+            return
+    if last is not None:
+        raise type(last)(f"of the Sentinels: {last}") from last
+
+
+async def _tried(address: RedisUrl, open_connection: Open, node: tuple[Node, ...] | None) -> None:
+    connection = None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S + _ANSWER_TIMEOUT_S):
+            connection = await open_connection()
+            for words in _NEEDED:
+                await connection.send_command(*words)
+                try:
+                    await connection.read_response(disable_decoding=True)
+                except MovedError:
+                    if address.kind is not RedisKind.CLUSTER:
+                        raise LiveRefused(
+                            "this Redis is a node of a cluster: begin with redis+cluster://"
+                        ) from None
+    except _TRIED as error:
+        raise await explained(error, address, node[0] if node else None) from error
+    finally:
+        await _dropped(connection)
+
+
+async def _dropped(connection: AbstractConnection | None) -> None:
+    """End a connection at once: to take leave in order, TLS would wait for the other side."""
+    if connection is not None and (writer := connection._writer) is not None:  # noqa: SLF001 - redis-py waits
+        connection._reader, connection._writer = None, None  # noqa: SLF001 - as above
+        writer.transport.abort()
+        await asyncio.sleep(0)  # the loop's turn in which the socket is closed

@@ -1,0 +1,25 @@
+"""A database that cannot be had, as the one line that a command ends with."""
+
+from __future__ import annotations
+
+from persistence.durable.errors import DurableError, DurableRefused, DurableUnavailable
+from persistence.live.reasons import LiveRefused
+from persistence.live.store import LiveUnavailable
+
+Outage = DurableError | LiveUnavailable
+
+
+def waiting_helps(error: Outage) -> bool:
+    """Tell whether the same may work later without an operator."""
+    return isinstance(error, DurableUnavailable | LiveUnavailable) and not isinstance(
+        error, DurableRefused | LiveRefused
+    )
+
+
+def line_of(error: Outage) -> str:
+    """Name the variable, what is wrong and what to do; nothing of the variable's value."""
+    is_redis = isinstance(error, LiveUnavailable)
+    variable, name = ("REDIS_CONNECTION", "Redis") if is_redis else ("DB_CONNECTION", "PostgreSQL")
+    if waiting_helps(error):
+        return f"{variable}: {name} does not answer: {error}; start it or correct the address"
+    return f"{variable}: {error}"
