@@ -24,6 +24,7 @@ from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
 from runtime.embedded.beside import reached_servers
+from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
 from runtime.stopping import StoppedWhileStartingError, interruptible_start
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-EXIT_UNREACHABLE: Final = 1
-EXIT_SETTINGS: Final = 2
-EXIT_INTERRUPTED: Final = 130
 NO_TOKENS: Final[Mapping[str, str]] = {
     # What signs no tokens needs no secrets, whatever an operator set for those who do.
     "ACCESS_TOKEN_SECRET": "not-needed-where-no-token-is-signed",
@@ -61,9 +59,9 @@ def main() -> int:
         with reached_servers(settings, on_loss=_end_at_once) as reached:
             return asyncio.run(_flush(reached))
     except StartupError as error:
-        return _fail(EXIT_SETTINGS, str(error))
+        return _fail(REFUSED, str(error))
     except (DurableRefused, LiveUnavailable) as error:
-        return _fail(EXIT_UNREACHABLE if waiting_helps(error) else EXIT_SETTINGS, line_of(error))
+        return _fail(UNFINISHED if waiting_helps(error) else REFUSED, line_of(error))
 
 
 def owner_name() -> str:
@@ -83,7 +81,7 @@ async def _flush(settings: Settings) -> int:
                 opening = open_store(settings.redis_connection.reveal(), owner, load_scripts())
                 store = await stack.enter_async_context(opening)
         except StoppedWhileStartingError:
-            return EXIT_INTERRUPTED
+            return INTERRUPTED
         flusher = Flusher(
             Saver(store, writer, settings.session_ttl_s),
             Leases(store, owner),
@@ -93,7 +91,7 @@ async def _flush(settings: Settings) -> int:
         await flusher.run(stop)
         left = await flusher.drain(settings.drain_s)
         _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
-        return EXIT_UNREACHABLE if left else 0
+        return UNFINISHED if left else 0
 
 
 async def _reach(settings: Settings) -> None:
@@ -111,9 +109,7 @@ async def _reach(settings: Settings) -> None:
 
 
 def _end_at_once() -> None:
-    os._exit(
-        _fail(EXIT_UNREACHABLE, "an embedded database was lost")
-    )  # from a thread, which cannot raise here
+    os._exit(_fail(UNFINISHED, "an embedded database was lost"))  # from a thread, which cannot raise here
 
 
 def _fail(code: int, line: str) -> int:

@@ -11,7 +11,8 @@ from functools import partial
 
 from persistence.durable.sessions import count_sessions
 from persistence.recovery.audit import AuditTotals, audit, repair
-from scripts.databases import EXIT_UNFINISHED, Databases, parser_for, progress, run
+from runtime.exit_codes import UNFINISHED
+from scripts.databases import Databases, parser_for, progress, run
 
 
 async def compare(max_lag_s: float, mends: bool, databases: Databases) -> int:
@@ -31,7 +32,7 @@ async def compare(max_lag_s: float, mends: bool, databases: Databases) -> int:
         f"{totals.sessions} sessions in Redis, {totals.dirty} of them dirty, {saved} in PostgreSQL: "
         f"{totals.differences} differences{mended}"
     )
-    return EXIT_UNFINISHED if totals.differences else 0
+    return UNFINISHED if totals.differences else 0
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveUnavailable, open_store
 from persistence.outages import line_of
 from runtime.embedded.beside import reached_servers
+from runtime.exit_codes import INTERRUPTED, REFUSED
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from persistence.live.store import LiveStore
     from runtime.settings import Settings
 
-EXIT_UNFINISHED: Final = 1
-EXIT_UNREACHABLE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 _LINE_EVERY_S: Final = 2.0
 _EPILOG: Final = (
     "The databases are DB_CONNECTION and REDIS_CONNECTION (environment or .env), or else the embedded ones "
@@ -106,11 +104,11 @@ def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) ->
         with reached_servers(settings, on_loss=_end_at_once) as reached:
             return asyncio.run(_work(reached, work, connections))
     except StartupError as error:
-        return fail(EXIT_UNREACHABLE, str(error))
+        return fail(REFUSED, str(error))
     except (DurableError, LiveUnavailable) as error:
-        return fail(EXIT_UNREACHABLE, line_of(error))
+        return fail(REFUSED, line_of(error))
     except KeyboardInterrupt:
-        return fail(EXIT_INTERRUPTED, "interrupted; what was done stays, start again for the rest")
+        return fail(INTERRUPTED, "interrupted; what was done stays, start again for the rest")
 
 
 def fail(code: int, line: str) -> int:
@@ -146,6 +144,4 @@ async def open_databases(settings: Settings, connections: int = 1) -> AsyncItera
 
 
 def _end_at_once() -> None:
-    os._exit(
-        fail(EXIT_UNREACHABLE, "an embedded database was lost")
-    )  # from a thread, which cannot raise here
+    os._exit(fail(REFUSED, "an embedded database was lost"))  # from a thread, which cannot raise here

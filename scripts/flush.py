@@ -7,7 +7,8 @@ import sys
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher
 from persistence.writeback.marks import EVERY_BUCKET, read_due
-from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
+from runtime.exit_codes import UNFINISHED
+from scripts.databases import Databases, fail, parser_for, progress, run
 
 
 async def flush(databases: Databases) -> int:
@@ -22,9 +23,7 @@ async def flush(databases: Databases) -> int:
         f"wrote {written} sessions; {totals.reloaded} were newer in PostgreSQL, {totals.gone} of no account"
     )
     if totals.set_aside:
-        return fail(
-            EXIT_UNFINISHED, f"{totals.set_aside} could not be written, the last for: {totals.last_error}"
-        )
+        return fail(UNFINISHED, f"{totals.set_aside} could not be written, the last for: {totals.last_error}")
     return 0
 
 

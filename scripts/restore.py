@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from game.session import UserId
 from persistence.durable.sessions import count_sessions
 from persistence.recovery.restore import RESTORE_CONNECTIONS, Restored, restore, restore_users
-from scripts.databases import EXIT_UNFINISHED, Databases, fail, parser_for, progress, run
+from runtime.exit_codes import UNFINISHED
+from scripts.databases import Databases, fail, parser_for, progress, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ async def load(users: Sequence[UserId], since: datetime | None, databases: Datab
             restored = await restore(store, pool, ttl_s, active_since=since, on_progress=show)
     print(f"loaded {restored.loaded} sessions; {restored.kept} in Redis were as new or newer")
     if restored.refused:
-        return fail(EXIT_UNFINISHED, f"Redis refused {restored.refused}: it is full, raise its maxmemory")
+        return fail(UNFINISHED, f"Redis refused {restored.refused}: it is full, raise its maxmemory")
     return 0
 
 

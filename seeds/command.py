@@ -18,6 +18,7 @@ from persistence.durable.pool import connect
 from persistence.durable.reach import reach_postgres
 from persistence.outages import line_of
 from runtime.embedded import embedded_servers
+from runtime.exit_codes import REFUSED, UNFINISHED
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
 from seeds.files import SeedFileError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from persistence.durable.pool import Connection
 
-EXIT_REFUSED: Final = 1
-EXIT_SETTINGS: Final = 2
 # A seed signs no tokens and opens no Redis: what an operator set for them, or did not, is of no concern here.
 _NOT_NEEDED: Final = {
     "ACCESS_TOKEN_SECRET": "not-needed-by-a-seed-that-signs-no-tokens",
@@ -63,11 +62,11 @@ def run(write: Callable[[Connection], Awaitable[list[str]]]) -> int:
         with _database(settings) as dsn:
             changes = asyncio.run(_write(dsn, write))
     except (SeedFileError, CatalogueError) as error:
-        return _fail(EXIT_REFUSED, error.faults)
+        return _fail(UNFINISHED, error.faults)
     except DurableError as error:
-        return _fail(EXIT_SETTINGS if isinstance(error, DurableRefused) else EXIT_REFUSED, [line_of(error)])
+        return _fail(REFUSED if isinstance(error, DurableRefused) else UNFINISHED, [line_of(error)])
     except StartupError as error:
-        return _fail(EXIT_SETTINGS, [str(error)])
+        return _fail(REFUSED, [str(error)])
     print("\n".join(changes) if changes else "nothing to change")
     return 0
 
@@ -107,7 +106,7 @@ def _running_embedded(data_dir: Path) -> str | None:
 
 def _end_at_once() -> None:
     print("the embedded PostgreSQL was lost", file=sys.stderr, flush=True)
-    os._exit(EXIT_REFUSED)  # called from a thread, which cannot raise in the main one
+    os._exit(UNFINISHED)  # called from a thread, which cannot raise in the main one
 
 
 def _fail(code: int, lines: Sequence[str]) -> int:

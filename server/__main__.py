@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from runtime.embedded import embedded_servers
+from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
 from server.ports import held_port
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
     from server.ports import BoundPort
 
-INTERRUPTED = 130
 
 _log = structlog.get_logger(__name__)
 
@@ -50,14 +50,14 @@ def main() -> int:
         configure_logs(settings)
         return _run_worker(settings) if settings.worker_index is not None else _run(settings)
     except StartupError as error:
-        return _refuse(str(error), 2)
+        return _refuse(str(error), REFUSED)
     except WorkersLostError as error:
-        return _refuse(str(error), 1)
+        return _refuse(str(error), UNFINISHED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception:  # noqa: BLE001  # the top of the process
         _log.exception("server_failed")
-        return 1
+        return UNFINISHED
 
 
 def _run(settings: Settings) -> int:

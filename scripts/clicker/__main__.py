@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from scripts.clicker.accounts import PasswordAccount, require_answer
 from scripts.clicker.book import Book
 from scripts.clicker.client import Client
@@ -24,8 +25,6 @@ from scripts.clicker.view import View
 if TYPE_CHECKING:
     from scripts.clicker.window import Answer, Pending
 
-EXIT_LOST: Final = 1
-EXIT_FAILED: Final = 2
 _ANSWERED_WITHIN_S: Final = 30.0
 _MOST_COUNT: Final = 1000
 
@@ -42,16 +41,16 @@ def main() -> int:
         try:
             return asyncio.run(_play(options, console, book))
         except KeyboardInterrupt:
-            return 130
+            return INTERRUPTED
         except UnreachableError as error:
             console.print(f"{error}", style="red", soft_wrap=True, highlight=False, markup=False)
-            return EXIT_FAILED
+            return REFUSED
         except ExceptionGroup as errors:
             own, others = errors.split(ClickerError)
             if others is not None:
                 raise
             console.print(f"{own.exceptions[0] if own else errors}", style="red")
-            return EXIT_FAILED
+            return REFUSED
 
 
 async def _play(options: argparse.Namespace, console: Console, book: Book | None) -> int:
@@ -76,7 +75,7 @@ async def _play(options: argparse.Namespace, console: Console, book: Book | None
     wrong += totals.went_back
     for line in wrong:
         console.print(f"WRONG: {line}", style="red")
-    return EXIT_LOST if wrong else 0
+    return UNFINISHED if wrong else 0
 
 
 async def _one_player(
