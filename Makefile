@@ -28,8 +28,8 @@ check: setup ## lint, format, types, import direction, heads of the Lua scripts,
 	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py
 
 .PHONY: test
-test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k login" choose
-	$(BIN)/python -m pytest $(ARGS) $(TESTS)
+test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k login" choose, ARGS="-n 0" takes turns
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
 
 .PHONY: bench
 bench: setup ## measure what a click costs, beside an echo; ARGS="--profile" and others choose

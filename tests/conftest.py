@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 FOLDERS = ("unit", "integration")
+WORKERS_A_CORE = 3
+"""Most tests wait for a server most of their time."""
+LONGEST_FIRST = (
+    "e2e/test_page.py",
+    "faults/test_long_runs.py",
+    "e2e/test_start.py",
+    "e2e/test_page_later.py",
+    "faults/test_reconnect_storm.py",
+    "e2e/test_workers.py",
+    "faults/test_flusher_databases.py",
+    "integration/test_embedded.py",
+    "faults/test_flusher_processes.py",
+    "autobahn/test_autobahn.py",
+    "integration/test_saving_commands.py",
+    "e2e/test_metrics.py",
+    "integration/test_seeds.py",
+    "integration/test_http_accounts.py",
+    "integration/test_audit.py",
+    "integration/test_flusher.py",
+    "e2e/test_errors.py",
+    "security/test_hostile_http.py",
+    "e2e/test_session_ttl.py",
+    "e2e/test_clicker.py",
+    "e2e/test_http_fuzz.py",
+    "e2e/test_bench_guard.py",
+)
+"""Files that take longest. A process runs a whole file: all would wait for a long one that began last."""
 
 _loop_errors: list[str] = []
 _database_numbers = itertools.count(1)
@@ -31,13 +59,22 @@ def _record_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
     _loop_errors.append(f"{context.get('message')}: {context.get('exception')!r}")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at once than there are cores, as `make test` asks for by `-n auto`."""
+    return WORKERS_A_CORE * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the quick ones first: what fails, fails early."""
-    ranks = {folder: rank for rank, folder in enumerate(FOLDERS)}
+    """Run the quick ones first, as what fails then fails early; with several processes the longest ones."""
+    folder = config.rootpath / "tests"
+    longest = LONGEST_FIRST if "PYTEST_XDIST_WORKER" in os.environ else ()
+    ranks = {name: rank for rank, name in enumerate((*longest, *FOLDERS))}
+    if absent := [name for name in ranks if not (folder / name).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py names what is not there: {', '.join(absent)}")
 
     def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-        return ranks.get(folder, len(ranks))
+        path = item.path.relative_to(folder)
+        return ranks.get(path.as_posix(), ranks.get(path.parts[0], len(ranks)))
 
     items.sort(key=rank)
 

