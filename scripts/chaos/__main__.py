@@ -43,6 +43,7 @@ def main() -> int:
                 duration_s=options.duration_s,
                 users=options.users,
                 seed=seed,
+                patience=options.patience,
                 say=lambda line: print(line, flush=True),
             )
         )
@@ -80,6 +81,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--users", type=int, default=18, help="players, a third of each kind (18)")
     parser.add_argument(
         "--seed", type=int, help="replay the faults of an earlier run; drawn and printed if not given"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=1, help="factor of every limit of time, for a busy machine (1)"
     )
     parser.add_argument("--table", type=Path, help="write the table into this file too")
     parser.add_argument("--keep", action="store_true", help="keep logs and the book of a clean run")

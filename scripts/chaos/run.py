@@ -55,6 +55,7 @@ class Outcome:
 
     totals: Totals
     recoveries: Recoveries
+    patience: float = 1
     carried_out: Counter[str] = field(default_factory=Counter)
     verdict: Verdict = field(default_factory=Verdict)
     played_s: float = 0.0
@@ -89,9 +90,13 @@ async def run(
     users: int,
     seed: int,
     say: Callable[[str], None],
+    patience: float = 1,
 ) -> Outcome:
-    """Play for `duration_s` while the faults happen, then check everything."""
-    outcome = Outcome(Totals(), Recoveries())
+    """Play for `duration_s` while the faults happen, then check everything.
+
+    `patience` is a factor of the time that answers, saving and the audit are given.
+    """
+    outcome = Outcome(Totals(), Recoveries(), patience=patience)
     async with running_world(folder, seed) as world:
         players = await enroll(world.url, users)
         await _put_first_sessions(world, players)
@@ -155,7 +160,7 @@ async def _play(
         mended_s = loop.time()
         outcome.played_s = mended_s - began_s
         stage.stop.set()
-        _, late = await asyncio.wait(playing, timeout=ANSWERED_WITHIN_S)
+        _, late = await asyncio.wait(playing, timeout=outcome.patience * ANSWERED_WITHIN_S)
         outcome.answered_after_s = loop.time() - mended_s
         for task in late:
             outcome.unexpected.append(f"{task.get_name()} still waits for answers")
@@ -168,20 +173,23 @@ async def _await_saved(world: World, players: Sequence[Player], outcome: Outcome
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     clicks_saved = False
+    within_s, ticks_within_s = (
+        outcome.patience * limit_s for limit_s in (SAVED_WITHIN_S, TICKS_SAVED_WITHIN_S)
+    )
     async with open_store(world.redis_url, "chaos", load_scripts()) as store:
-        while loop.time() - began_s < TICKS_SAVED_WITHIN_S:
+        while loop.time() - began_s < ticks_within_s:
             due = await read_due(store, EVERY_BUCKET, _MARKS_A_BUCKET)
             unsaved = clickers & {user_id for user_id, _ in due.users}
             if not clicks_saved and not unsaved:
                 clicks_saved, outcome.saved_after_s = True, loop.time() - began_s
-            if not clicks_saved and loop.time() - began_s > SAVED_WITHIN_S:
-                outcome.unexpected.append(f"{len(unsaved)} sessions not saved within {SAVED_WITHIN_S:.0f} s")
+            if not clicks_saved and loop.time() - began_s > within_s:
+                outcome.unexpected.append(f"{len(unsaved)} sessions not saved within {within_s:.0f} s")
                 clicks_saved = True
             if not due.dirty:
                 outcome.ticks_saved_after_s = loop.time() - began_s
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
-    outcome.unexpected.append(f"sessions still marked after {TICKS_SAVED_WITHIN_S:.0f} s")
+    outcome.unexpected.append(f"sessions still marked after {ticks_within_s:.0f} s")
 
 
 def _audit(world: World, outcome: Outcome) -> str:
@@ -194,7 +202,7 @@ def _audit(world: World, outcome: Outcome) -> str:
         env=settings,
         capture_output=True,
         text=True,
-        timeout=_AUDIT_WITHIN_S,
+        timeout=outcome.patience * _AUDIT_WITHIN_S,
         check=False,
     )
     if ended.returncode != 0:

@@ -87,6 +87,12 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--players", type=int, default=30, help="who click and reconnect (default: 30)")
     parser.add_argument("--dribblers", type=int, default=12, help="who never get on (default: 12)")
     parser.add_argument("--seed", type=int, default=1, help="of who does what when (default: 1)")
+    parser.add_argument(
+        "--patience",
+        type=_patience,
+        default=1,
+        help="factor of every limit of time, for a busy machine (default: 1)",
+    )
     parser.add_argument("--plot", type=Path, help="draw memory and files into this .svg or .png")
     return parser
 
@@ -96,6 +102,13 @@ def _minutes(text: str) -> float:
     if not 0.2 <= number <= 7 * 24 * 60:  # noqa: PLR2004 - enough for a line, and a week
         raise argparse.ArgumentTypeError(f"give a number of minutes from 0.2, not {text}")
     return number
+
+
+def _patience(text: str) -> float:
+    factor = float(text)
+    if not 1 <= factor <= 100:  # noqa: PLR2004 - half an hour for an answer
+        raise argparse.ArgumentTypeError(f"give a factor from 1 to 100, not {text}")
+    return factor
 
 
 async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random, result: Result) -> None:
@@ -111,15 +124,15 @@ async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random
 
     idle = stage.sample(0)
     tabs: list[asyncio.Task[None]] = []
-    async with httpx.AsyncClient(timeout=60) as http, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient(timeout=60 * options.patience) as http, asyncio.TaskGroup() as group:
         for number in range(options.players):
-            player = Player(number, stage, result.tally, fork())
+            player = Player(number, stage, result.tally, fork(), patience=options.patience)
             group.create_task(player.play(http, over))
             if number % TAB_EVERY == 0:
                 tabs.append(group.create_task(player.look_on()))
         group.create_task(storms(stage.url, result.seen, fork(), over))
         for _ in range(options.dribblers):
-            group.create_task(dribble(stage.port, result.seen, fork(), over))
+            group.create_task(dribble(stage.port, result.seen, fork(), over, patience=options.patience))
         while not over.is_set():
             result.samples.append(stage.sample(loop.time() - began_s))
             with contextlib.suppress(TimeoutError):
@@ -127,13 +140,13 @@ async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random
                     await over.wait()
         for tab in tabs:
             tab.cancel()
-    result.faults += await _left_over(stage, idle)
+    result.faults += await _left_over(stage, idle, options.patience * AT_REST_WITHIN_S)
 
 
-async def _left_over(stage: Stage, idle: Sample) -> list[str]:
+async def _left_over(stage: Stage, idle: Sample, within_s: float) -> list[str]:
     """Say which process holds more files than before anybody came, some time after everybody went."""
     loop = asyncio.get_running_loop()
-    end_s = loop.time() + AT_REST_WITHIN_S
+    end_s = loop.time() + within_s
     while True:
         now = stage.sample(0)
         more = {name: now.files[name] - count for name, count in idle.files.items()}

@@ -50,7 +50,11 @@ class Tally:
 class Player:
     """One account with one client. It cooks twice for each dish it sells, so what it must own is known."""
 
-    def __init__(self, number: int, stage: Stage, tally: Tally, chance: random.Random) -> None:
+    def __init__(
+        self, number: int, stage: Stage, tally: Tally, chance: random.Random, *, patience: float = 1
+    ) -> None:
+        self._answer_within_s = patience * _ANSWER_WITHIN_S
+        self._last_words_within_s = patience * _LAST_WORDS_WITHIN_S
         self._name = f"player{number}"
         self._url = stage.url
         self._websocket_url = stage.websocket_url
@@ -70,7 +74,7 @@ class Player:
             await self._connect(http, partial(self._click_until, over))
             await asyncio.sleep(self._chance.uniform(0, _PAUSE_S))
         try:
-            async with asyncio.timeout(_LAST_WORDS_WITHIN_S):
+            async with asyncio.timeout(self._last_words_within_s):
                 while self._unanswered:
                     await self._connect(http, self._settle)
                     await asyncio.sleep(_PAUSE_S)
@@ -203,7 +207,7 @@ class Player:
             self._take(message)
 
     async def _receive_in_time(self) -> dict[str, Any]:
-        async with asyncio.timeout(_ANSWER_WITHIN_S):
+        async with asyncio.timeout(self._answer_within_s):
             return await self._receive()
 
     async def _receive(self) -> dict[str, Any]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-ENDED_WITHIN_S = 240
+ENDED_WITHIN_S = 600
+PATIENCE = 10
 DURATION_S = 60
 FAULTS = len(Kind) + 5
 
@@ -37,6 +38,8 @@ def running(plot: Path) -> Iterator[Mapping[str, subprocess.Popen[str]]]:
         "chaos": ["--for", str(DURATION_S), "--faults", str(FAULTS)],
         "soak": ["--minutes", str(DURATION_S / 60), "--players", "20", "--plot", str(plot)],
     }
+    for options in commands.values():
+        options += ["--patience", str(PATIENCE)]
     with contextlib.ExitStack() as stack:
         started = {}
         for name, options in commands.items():
