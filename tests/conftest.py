@@ -105,7 +105,7 @@ def loop_errors() -> list[str]:
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[servers.ValkeyServer]:
-    """One Valkey for all tests: not to be stopped or emptied; each test uses users of its own."""
+    """One Valkey for a process: not to be stopped or emptied; each test uses users of its own."""
     with servers.running_valkey() as server:
         yield server
 
@@ -138,7 +138,7 @@ def cluster_url(cluster_nodes: list[servers.ValkeyServer]) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[servers.PostgresServer]:
-    """One PostgreSQL for all tests: not to be stopped."""
+    """One PostgreSQL for all tests of a process: not to be stopped."""
     with servers.running_postgres() as server:
         yield server
 

@@ -17,6 +17,7 @@ import pytest
 
 from seeds.files import UPGRADES
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player
 from tests.support.seeding import seeded_player
 from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-SEEN_WITHIN_S = 5.0
 STOVE, OVEN = 68, 70
 
 
@@ -61,7 +61,7 @@ def pair(
 def seed(settings: dict[str, str], file: Path) -> None:
     """Run the seed as an operator does."""
     command = [sys.executable, "-m", "seeds.create_upgrades", "--file", str(file)]
-    subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=LIMIT_S)
 
 
 def changed(folder: Path, **changes: Mapping[str, object]) -> Path:
@@ -86,7 +86,7 @@ async def until_sold_for(each: Player, upgrade_id: int, price: int) -> None:
 
 async def until_shown(each: Player, upgrade_id: int, wanted: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until a server shows an upgrade as wanted."""
-    async with asyncio.timeout(SEEN_WITHIN_S):
+    async with asyncio.timeout(LIMIT_S):
         while True:
             listed = await each.ask("upgrade_list")
             for upgrade in [*listed["available"], *listed["current"]]:
@@ -131,7 +131,7 @@ async def test_seconds_before_the_change_are_paid_at_the_old_rate(
         assert first["dishes"] <= dishes
         await asyncio.to_thread(seed, game_settings, changed(tmp_path, pro_oven={"value": 5}))
         paid: list[tuple[int, int]] = [(accrued_ms, dishes)]
-        async with asyncio.timeout(4 * SEEN_WITHIN_S):
+        async with asyncio.timeout(LIMIT_S):
             while sum(rate_of(*two) == 15 for two in steps(paid)) < 2:
                 now = anna.fields(valkey, "accrued_at", "dishes")
                 if int(now[0]) != paid[-1][0]:
@@ -154,7 +154,7 @@ async def test_a_player_whom_redis_no_longer_has_is_paid_at_the_rates_of_each_ti
         await here.ask("session")
         await until_shown(here, OVEN, lambda upgrade: upgrade["boost"]["value"] == 1)
         await here.ask("cook")
-    async with asyncio.timeout(SEEN_WITHIN_S):
+    async with asyncio.timeout(LIMIT_S):
         while anna.fields(valkey, "dirty") != ["0"]:  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.05)
     valkey.ask("DEL", anna.key)
@@ -234,7 +234,7 @@ async def test_a_server_that_cannot_read_the_newer_catalogue_says_unavailable(
             assert (refused["code"], "maybe_applied" in refused) == ("unavailable", False)
             assert "request_failed" not in behind.log
             await asyncio.to_thread(own_postgres.start)
-            async with asyncio.timeout(SEEN_WITHIN_S):
+            async with asyncio.timeout(LIMIT_S):
                 while "code" in (cooked := await there.ask("cook", client="tab", seq=1)):
                     assert cooked["code"] == "unavailable"
             assert cooked["dishes"] == 42

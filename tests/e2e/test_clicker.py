@@ -20,6 +20,7 @@ from scripts.clicker.player import Player
 from scripts.clicker.view import View
 from server.auth.tokens import ACCESS_TTL_S, TokenSigner
 from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, register
 from tests.support.servers import free_port
 
@@ -58,7 +59,7 @@ async def test_a_killed_server_loses_and_doubles_nothing(module_databases: dict[
             await waiting[5]
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(LIMIT_S):
                 answers = await asyncio.gather(*waiting)
             assert [answer.code for answer in answers] == [""] * 60
             assert await dishes(client) == 180
@@ -74,7 +75,7 @@ async def test_a_draining_server_is_left_and_found_again(module_databases: dict[
             waiting = [await client.send("cook") for _ in range(60)]
             assert await asyncio.to_thread(server.stop) == 0
             await asyncio.to_thread(server.start)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(LIMIT_S):
                 await asyncio.gather(*waiting)
             assert await dishes(client) == 60
             assert client.totals.closes[1001] == 1
@@ -109,8 +110,10 @@ async def test_a_revoked_log_in_is_begun_anew(game: GameServer) -> None:
         before = client.tokens
         assert before is not None
         headers = {"Authorization": f"Bearer {before.refresh}"}
-        assert (await asyncio.to_thread(httpx.post, f"{game.url}/logout", headers=headers)).status_code == 200
-        async with asyncio.timeout(10):
+        assert (
+            await asyncio.to_thread(httpx.post, f"{game.url}/logout", headers=headers, timeout=LIMIT_S)
+        ).status_code == 200
+        async with asyncio.timeout(LIMIT_S):
             while client.totals.closes[4001] == 0:
                 await client.request("session")
             await client.request("cook")
@@ -124,7 +127,7 @@ async def test_a_rate_limit_is_waited_for(module_databases: dict[str, str]) -> N
     with running_game(settings) as server:
         async with Client(server.url, account(server, "hasty@example.com"), HABITS) as client:
             await begin(client)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(LIMIT_S):
                 await asyncio.gather(*[await client.send("cook") for _ in range(20)])
             assert await dishes(client) == 20
             assert client.totals.errors["rate_limited"] > 0
@@ -143,7 +146,7 @@ async def test_one_client_hears_what_another_of_the_same_player_does(game: GameS
         await listener.request("session")
         await begin(client)
         await client.request("cook", count=4)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT_S):
             while (push := await heard.get())[0] != "cook":
                 pass
         assert push[1]["dishes"] == 4
@@ -161,7 +164,7 @@ async def test_the_player_plays_a_sensible_game(game: GameServer) -> None:
 
     async with Client(game.url, account(game, "sensible@example.com"), HABITS, on_settled=settled) as client:
         player = Player(client, view, clicks_per_second=1000, most_count=100)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_S):
             await player.play(stop)
         told = View()
         told.take("session", await client.request("session"))
@@ -173,7 +176,9 @@ def test_the_command_plays_and_writes_its_book(game: GameServer, tmp_path: Path)
     book = tmp_path / "book.jsonl"
     command = [sys.executable, "-m", "scripts.clicker", "--url", game.url, "--users", "3", "--cps", "40"]
     command += ["--for", "3", "--no-buy", "--book", str(book)]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "users 3, clicks/s" in ended.stdout
     assert "lost 0" in ended.stdout
@@ -186,7 +191,9 @@ def test_the_command_plays_and_writes_its_book(game: GameServer, tmp_path: Path)
 def test_the_command_fails_where_no_account_can_be_had(game: GameServer) -> None:
     """Exit code 2 and the server's reason."""
     command = [sys.executable, "-m", "scripts.clicker", "--url", game.url, "--email", "nobody", "--for", "5"]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
     assert ended.returncode == 2
     assert "mail" in ended.stdout
 

@@ -17,13 +17,12 @@ from websockets.exceptions import ConnectionClosed
 
 from scripts.describe.asyncapi import title
 from tests.support.doc_examples import Block, blocks, difference, http_example, wire_schema
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.game_server import GameServer
-
-WITHIN_S = 10.0
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class _Stage:
         if "multipart" in headers.get("content-type", ""):
             body = body.replace("\n", "\r\n")
         self.http = httpx.request(
-            method, f"{self.server.url}{path}", headers=headers, content=body.encode(), timeout=WITHIN_S
+            method, f"{self.server.url}{path}", headers=headers, content=body.encode(), timeout=LIMIT_S
         )
 
     def _compare_http(self, block: Block) -> str:
@@ -85,7 +84,9 @@ class _Stage:
 
     async def _send_frame(self, block: Block) -> None:
         if self.socket is None:
-            self.socket = await self.stack.enter_async_context(connect(self.server.websocket_url))
+            self.socket = await self.stack.enter_async_context(
+                connect(self.server.websocket_url, open_timeout=LIMIT_S)
+            )
         await self.socket.send(self.fill(block.text))
 
     async def _compare_frame(self, block: Block) -> str:
@@ -99,7 +100,7 @@ class _Stage:
     async def _receive(self, request_id: str, request_type: str) -> dict[str, Any]:
         """Return the answer to a request, or the push of a type, whatever comes before it."""
         assert self.socket is not None
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(LIMIT_S):
             while True:
                 for found in self.waiting:
                     if found["request_id"] == request_id and (
@@ -112,7 +113,7 @@ class _Stage:
     async def _compare_close(self, block: Block) -> str:
         assert self.socket is not None
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(LIMIT_S):
                 while True:
                     await self.socket.recv()
         except ConnectionClosed:
@@ -142,7 +143,7 @@ def test_the_first_conversation_of_the_readme_works(game: GameServer, tmp_path: 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LIMIT_S,
         check=False,
     )
     assert done.stderr == ""

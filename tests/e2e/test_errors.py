@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ async def test_the_rules_refuse_in_their_own_words(game: GameServer) -> None:
     """Each refusal of the rules has its code and message, and changes nothing."""
     async with player(game) as anna:
         await anna.ask("session")
-        bought = await anna.ask("upgrade_buy", id=1)
+        await anna.ask("upgrade_buy", id=1)
+        before = (await anna.ask("session"))["session"]
         assert await anna.ask("sell") == {"code": "no_dishes", "message": "not enough dishes"}
         unknown = {"code": "upgrade_not_found", "message": "upgrade not found"}
         for upgrade_id in (1, 0, -1, 82, 2**53):
@@ -147,7 +149,7 @@ async def test_the_rules_refuse_in_their_own_words(game: GameServer) -> None:
             "code": "not_enough_money",
             "message": f"not enough money, you have: 0, you need: {dear['price']}",
         }
-        assert (await anna.ask("level_check"))["version"] == bought["version"]
+        assert (await anna.ask("session"))["session"] == before
 
 
 async def test_a_seq_too_far_back_is_an_invalid_message(game: GameServer) -> None:
@@ -196,17 +198,17 @@ async def test_who_shows_no_token_is_closed_and_who_shows_an_expired_one_is_not(
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
     past = {**claims, "exp": int(time.time()) - 1}
     expired = jwt.encode(past, EXTERNAL["ACCESS_TOKEN_SECRET"], algorithm="HS256")
+    began_s = time.monotonic()
     async with (
         player(game, "nonsense") as stranger,
         player(game, "nonsense") as silent,
         player(game, expired) as late,
     ):
-        began_s = time.monotonic()
         await stranger.ask("session")
         await late.ask("session")
         assert await close_code(stranger.socket) == 1008
         assert await close_code(silent.socket) == 1008
-        assert 9.5 < time.monotonic() - began_s < 13
+        assert time.monotonic() - began_s >= 10
         assert (await late.ask("session"))["code"] == "token_invalid"
 
 
@@ -228,21 +230,26 @@ def limited(module_databases: dict[str, str]) -> Iterator[GameServer]:
 
 
 async def test_clicks_beyond_the_rate_are_refused_and_followed_by_a_pause(limited: GameServer) -> None:
-    """The burst passes, one more is `rate_limited`; then nothing is answered for 250 ms, in order still."""
+    """The burst passes, more are `rate_limited`; then nothing is answered for 250 ms, in order still."""
     async with player(limited) as anna:
         await anna.ask("session")
         await anna.ask("upgrade_buy", id=1)
+        began_s = time.monotonic()
         assert (await anna.ask("cook", count=5))["applied"] == 5
-        refused = await anna.ask("cook")
-        refused_s = time.monotonic()
+        asked_s = time.monotonic()
+        # On a busy machine there may be new clicks before the next request.
+        while "code" not in (refused := await anna.ask("cook", count=5)):
+            assert refused["applied"] <= 2 * (time.monotonic() - began_s) + 1
+            asked_s = time.monotonic()
         assert (refused["code"], refused["message"]) == ("rate_limited", "too many requests")
         assert 0 < refused["retry_after_ms"] <= 500
         checked = await anna.ask("level_check")
-        assert time.monotonic() - refused_s >= 0.24
+        assert time.monotonic() - asked_s >= 0.25
         assert checked["current_rank"] == 0
         assert (await anna.ask("cook", count=6))["code"] == "invalid_message"
         await asyncio.sleep(refused["retry_after_ms"] / 1000)
-        assert (await anna.ask("cook", count=5))["applied"] < 5
+        applied = (await anna.ask("cook", count=5))["applied"]
+        assert 1 <= applied <= 2 * (time.monotonic() - asked_s) + 1
 
 
 async def test_too_many_connections_are_closed_by_their_codes(limited: GameServer) -> None:
@@ -263,7 +270,7 @@ async def test_too_many_connections_are_closed_by_their_codes(limited: GameServe
 
 async def close_code(socket: ClientConnection) -> int | None:
     """Read until the server closes the connection; return its code, None where it just vanished."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(LIMIT_S):
         try:
             while True:
                 await socket.recv()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player, register
 from tests.support.servers import ValkeyServer, running_valkey
 
@@ -99,7 +100,7 @@ async def test_redis_emptied_under_a_player_who_resends(
         await ready_to_cook(anna)
         for seq in range(1, 21):
             saved = await anna.ask("cook", client="tab", seq=seq, count=5)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT_S):
             while True:
                 if (await anna.ask("session"))["saved_version"] >= saved["version"]:
                     break
@@ -123,7 +124,12 @@ async def test_a_restored_redis_knows_what_was_applied(
     valkey.ask("FLUSHALL")
     command = [sys.executable, "-m", "scripts.restore", "--active-since", "24h"]
     await asyncio.to_thread(
-        subprocess.run, command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=60
+        subprocess.run,
+        command,
+        env={**os.environ, **settings},
+        check=True,
+        capture_output=True,
+        timeout=LIMIT_S,
     )
     pair[1].start()
     async with player(pair[1], token) as anna:

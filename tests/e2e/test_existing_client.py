@@ -14,7 +14,8 @@ import redis
 from game.session import UserId
 from persistence.live.keys import session_key
 from tests.support.game_server import GameServer, running_game
-from tests.support.legacy_client import MAX_ERRORS, LegacyClient, LoggedOut
+from tests.support.legacy_client import ERRORS_WITHIN_S, MAX_ERRORS, LegacyClient, LoggedOut
+from tests.support.limits import LIMIT_S
 from tests.support.live_hash import with_values
 from tests.support.players import EXTERNAL
 from tests.support.servers import ValkeyServer, fresh_folder
@@ -47,8 +48,8 @@ def own_live() -> Iterator[ValkeyServer]:
 
 @pytest.fixture(scope="module")
 def strict_game(module_databases: dict[str, str], own_live: ValkeyServer) -> Iterator[GameServer]:
-    """A server that allows 50 clicks a second, with little credit."""
-    limits = {"CLICK_RATE": "50", "CLICK_BURST": "50", "REDIS_CONNECTION": own_live.url}
+    """A server that allows two clicks a second, with little credit: a busy machine makes more of them too."""
+    limits = {"CLICK_RATE": "2", "CLICK_BURST": "10", "REDIS_CONNECTION": own_live.url}
     with running_game({**EXTERNAL, **module_databases, **limits}) as server:
         yield server
 
@@ -58,6 +59,19 @@ async def registered(server: GameServer) -> LegacyClient:
     client = LegacyClient(server, f"legacy{next(_numbers)}@example.com")
     await client.enter("/reg")
     return client
+
+
+async def patient(server: GameServer) -> LegacyClient:
+    """Open an account for a client that gives up at no error: a busy machine may bring it many at once."""
+    client = await registered(server)
+    client.errors_within_s = 0
+    return client
+
+
+def check_not_logged_out(client: LegacyClient, began_s: float) -> None:
+    """Check that errors came too slowly for that client to give up, on the whole since then."""
+    most = (time.monotonic() - began_s) / ERRORS_WITHIN_S * (MAX_ERRORS - 1)
+    assert len(client.errors()) <= most + 1, (len(client.errors()), most)
 
 
 def user_id_of(client: LegacyClient) -> int:
@@ -107,11 +121,13 @@ async def test_it_plays_from_its_first_dish_to_its_first_prestige(
         ] == [45, 46, 47, 48]
         await anna.play("upgrade_buy", id=shop[CHEF])
         assert anna.current[shop[CHEF]]["times_bought"] == 1
+        began_s = time.monotonic()
         xp, needed = anna.xp, anna.needed_xp
         assert needed is not None
         await anna.play("level_up")
         assert anna.rank == 12
-        assert anna.xp == pytest.approx(xp - needed, abs=5)  # the chef may have cooked in between
+        # The chef may have cooked in between.
+        assert xp - needed <= anna.xp <= xp - needed + 5 * (time.monotonic() - began_s + 1)
         await anna.play("session_reset")
         assert anna.stars == {"current_value": 1.5, "current_boost_value": 1.1, "accumulated_value": 0}
         assert (anna.money, anna.dishes, anna.rank) == (0, 0, 0)
@@ -194,6 +210,7 @@ async def test_its_log_in_of_before_is_good_and_a_wrong_one_is_told(anna: Legacy
 
 async def test_it_does_give_up_at_fifteen_errors(anna: LegacyClient) -> None:
     """Fourteen refusals in a row are borne, the fifteenth logs its player out: the tests below can fail."""
+    anna.errors_within_s = LIMIT_S  # of a busy machine too
     with pytest.RaisesGroup(LoggedOut):
         async with anna.connected():
             await open_kitchen(anna)
@@ -204,14 +221,16 @@ async def test_it_does_give_up_at_fifteen_errors(anna: LegacyClient) -> None:
 
 
 async def test_a_player_far_too_fast_is_never_logged_out(strict_game: GameServer) -> None:
-    """At 200 clicks a second where 50 are allowed it meets refusals, fewer than make it give up."""
-    client = await registered(strict_game)
+    """At 200 clicks a second where two are allowed it meets refusals, fewer than make it give up."""
+    client = await patient(strict_game)
+    began_s = time.monotonic()
     async with client.connected() as socket:
         await open_kitchen(client)
         async for _ in every(1 / 200, FLOOD_S):
             await client.send("cook")
         await client.until(lambda: len(client.errors()) >= MAX_ERRORS)
         socket.transport.abort()  # what is still unsent would take long
+    check_not_logged_out(client, began_s)
     assert {"rate_limited"} == set(client.errors())
     assert client.dishes == sum(one["request_type"] == "cook" for one in client.heard)
 
@@ -220,19 +239,20 @@ async def test_redis_away_for_two_seconds_logs_nobody_out(
     strict_game: GameServer, own_live: ValkeyServer
 ) -> None:
     """Through an outage under clicks it stays connected, is refused too seldom to give up, and plays on."""
-    client = await registered(strict_game)
+    client = await patient(strict_game)
     async with client.connected():
         await open_kitchen(client)
         await client.play("cook")
+        began_s = time.monotonic()
         own_live.kill()
         async for _ in every(1 / 20, OUTAGE_S):
             await client.send("cook")
         assert "unavailable" in client.errors()
         before = client.dishes
-        own_live.start()
-        async with asyncio.timeout(2):
-            await client.until(lambda: client.dishes > before)
+        await asyncio.to_thread(own_live.start)
+        await client.until(lambda: client.dishes > before)
         await client.play("cook")
+        check_not_logged_out(client, began_s)
     assert client.dishes == sum(one["request_type"] == "cook" for one in client.heard)
 
 

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from scripts.top.reading import Reading, read
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player, register
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from tests.support.servers import PostgresServer, ValkeyServer
 
-LIMIT_S = 20.0
+STOPPED_WITHOUT_ANSWER_S = 5.0
+"""After this a connection is taken for one that the stopped worker got; the other one is asked then."""
 
 
 def wait_for(server: GameServer, condition: Callable[[Reading], bool]) -> Reading:
@@ -163,9 +165,11 @@ async def test_every_limit_that_is_hit_is_counted(module_databases: dict[str, st
             429,
             429,
         ]
-        sockets = [connect(server.websocket_url) for _ in range(6)]
+        sockets = [connect(server.websocket_url, open_timeout=LIMIT_S) for _ in range(6)]
         opened = [await socket for socket in sockets]
-        for socket in await asyncio.gather(*(connect(server.websocket_url) for _ in range(2))):
+        for socket in await asyncio.gather(
+            *(connect(server.websocket_url, open_timeout=LIMIT_S) for _ in range(2))
+        ):
             with pytest.raises(ConnectionClosed):
                 await socket.recv()
         for socket in opened:
@@ -236,7 +240,7 @@ def _scraped_from_the_other(server: GameServer) -> str:
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:
         with contextlib.suppress(httpx.TimeoutException):
-            return httpx.get(f"{server.url}/metrics", timeout=2).text
+            return httpx.get(f"{server.url}/metrics", timeout=STOPPED_WITHOUT_ANSWER_S).text
     raise AssertionError(server.log[-3000:])
 
 

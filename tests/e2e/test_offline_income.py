@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from game.accrual import AWAY_S
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player
 from tests.support.seeding import seeded_player
 
@@ -19,6 +22,11 @@ CAP_S = 3600
 TABS = 8
 OVENS = "1:1,70:3"
 """Three dishes and 0.6 xp a second."""
+
+
+def dishes_since(began_s: float) -> range:
+    """Return what the ovens can have cooked since then: three dishes for each whole second."""
+    return range(0, 3 * int(time.monotonic() - began_s + 2), 3)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +46,7 @@ async def test_many_tabs_that_open_at_once_are_paid_once(
     servers: tuple[GameServer, GameServer], module_databases: dict[str, str]
 ) -> None:
     """Eight `session`s over two processes: one shows `offline`, up to the cap, and all say the same."""
+    began_s = time.monotonic()
     anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=5 * CAP_S, bought=OVENS)
     async with contextlib.AsyncExitStack() as stack:
         tabs = [
@@ -58,7 +67,7 @@ async def test_many_tabs_that_open_at_once_are_paid_once(
         assert shown[0]["offline"]["away_seconds"] >= 5 * CAP_S
         assert shown[0]["session"]["dishes"] == 3 * CAP_S
         dishes = [answer["session"]["dishes"] for answer in opened]
-        assert all(extra in range(0, 30, 3) for extra in (each - 3 * CAP_S for each in dishes))
+        assert all(each - 3 * CAP_S in dishes_since(began_s) for each in dishes)
         assert "offline" not in await tabs[0].ask("session")
 
 
@@ -67,6 +76,7 @@ async def test_income_that_another_request_paid_is_shown_by_the_next_session(
     servers: tuple[GameServer, GameServer], module_databases: dict[str, str], request_type: str
 ) -> None:
     """A tab that goes on without a `session` is paid at once; the other tab's `session` shows it, once."""
+    began_s = time.monotonic()
     anna = await seeded_player(
         module_databases["DB_CONNECTION"], away_s=2 * CAP_S, bought=OVENS, money=1000.0
     )
@@ -83,7 +93,7 @@ async def test_income_that_another_request_paid_is_shown_by_the_next_session(
             "stars": 0,
         }
         assert gap_s >= 2 * CAP_S
-        assert opened["session"]["dishes"] in range(3 * CAP_S, 3 * CAP_S + 30, 3)
+        assert opened["session"]["dishes"] - 3 * CAP_S in dishes_since(began_s)
         assert "offline" not in await first.ask("session")
 
 
@@ -99,19 +109,27 @@ async def test_what_was_not_shown_before_the_stop_is_shown_after_it(
         server.kill()
         server.start()
         async with player(server, anna.token) as tab:
-            offline = (await tab.ask("session"))["offline"]
-            assert (offline["dishes"], offline["seconds"]) == (paid, paid / 3)
+            opened = await tab.ask("session")
+            # The restart may have been a gap of its own, which is shown with it.
+            offline = opened["offline"]
+            assert offline["dishes"] == 3 * offline["seconds"]
+            assert paid <= offline["dishes"] <= opened["session"]["dishes"]
 
 
 async def test_a_gap_below_ten_seconds_is_paid_and_not_shown(
     servers: tuple[GameServer, GameServer], module_databases: dict[str, str]
 ) -> None:
-    """Seven seconds away earn seven seconds, without a word."""
-    anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=7, bought=OVENS)
-    async with player(servers[0], anna.token) as tab:
-        opened = await tab.ask("session")
+    """Three seconds away earn three seconds, without a word."""
+    async with asyncio.timeout(LIMIT_S):
+        took_s = float(AWAY_S)
+        while took_s >= AWAY_S - 3:  # so long that the gap may have been one of ten seconds
+            began_s = time.monotonic()
+            anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=3, bought=OVENS)
+            async with player(servers[0], anna.token) as tab:
+                opened = await tab.ask("session")
+            took_s = time.monotonic() - began_s
     assert "offline" not in opened
-    assert opened["session"]["dishes"] in (21, 24, 27)
+    assert opened["session"]["dishes"] - 9 in dishes_since(began_s)
 
 
 async def test_a_gap_is_shown_also_where_less_of_it_is_paid(module_databases: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
 from tests.support.servers import POSTGRES_PROGRAMS, cluster_url, running_cluster, running_valkey
 
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
 
     from tests.support.game_server import GameServer
 
-WITHIN_S = 60
-
 
 def _run(settings: Mapping[str, str], *words: str, code: int = 0) -> str:
     """Run a command with a game's settings; fails with its words where it ends with another code."""
     done = subprocess.run(
-        words, env={**os.environ, **settings}, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        words, env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout

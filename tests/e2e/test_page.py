@@ -20,6 +20,7 @@ from tests.support.browser import (
     visitor,
 )
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ async def test_one_tab_too_many_says_so_and_plays_when_there_is_room() -> None:
             other = await anna.open()
             await expect(other.locator("#link")).to_contain_text("Too many tabs")
             await one.close()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(LIMIT_S):
                 while not await other.locator("#link.connected").count():
                     await other.evaluate("document.querySelector('#link button').click()")
                     await other.wait_for_selector("#link.crowded, #link.connected")

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from game.session import UserId
 from persistence.live.keys import session_key
 from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.limits import LIMIT_S
 from tests.support.live_hash import with_values
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ async def test_income_while_away_is_told_once(game: GameServer, live: redis.Redi
 
 async def test_the_board_shows_who_chose_a_name(game: GameServer, live: redis.Redis) -> None:
     """A player puts up a name, is refused one that is taken, and soon finds both kitchens on the board."""
-    async with asyncio.timeout(30), visitor(game.url, **LAPTOP) as anna, visitor(game.url, **LAPTOP) as boris:
+    async with (
+        asyncio.timeout(LIMIT_S),
+        visitor(game.url, **LAPTOP) as anna,
+        visitor(game.url, **LAPTOP) as boris,
+    ):
         one, other = await anna.register("board1@example.com"), await boris.register("board2@example.com")
         for page in (one, other):
             await page.click("[data-opens=board]")

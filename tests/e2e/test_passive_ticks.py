@@ -17,7 +17,7 @@ from tests.support.servers import ValkeyServer, running_valkey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LISTENED_S = 5.0
+PUSHES = 5
 PRO_OVEN = "70:3"
 """Three ovens: three dishes a second, 0.6 xp a second."""
 
@@ -57,17 +57,15 @@ async def test_income_is_paid_and_pushed_once_a_second_over_three_processes(
         end = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
     seconds = (end[1] - start[1]) // 1000
     assert end[0] - start[0] == 3 * seconds
-    assert LISTENED_S - 1 <= seconds <= LISTENED_S + 2
     for messages in heard:
         # A machine too busy for a tick pays two seconds with the next one; never is one told twice.
-        assert LISTENED_S / 2 <= len(messages) <= seconds + 1
+        assert PUSHES <= len(messages) <= seconds + 1
         versions = [message["version"] for message in messages]
         assert versions == sorted(set(versions))
         dishes = [message["dishes"] for message in messages]
         assert all(
             (later - earlier) % 3 == 0 < later - earlier for earlier, later in itertools.pairwise(dishes)
         )
-        assert dishes[-1] - dishes[0] >= 3 * (LISTENED_S - 2)
 
 
 async def test_a_player_alone_on_one_connection_costs_no_message(
@@ -97,15 +95,13 @@ def paid_until(fields: list[str]) -> tuple[int, int]:
 
 
 async def listen(each: Player) -> list[dict[str, Any]]:
-    """Return the `passive` pushes of the next seconds."""
+    """Return the next `passive` pushes."""
     heard: list[dict[str, Any]] = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LISTENED_S):
-            while True:
-                message = await each.receive()
-                assert message["request_id"] == ""
-                if message["request_type"] == "passive":
-                    heard.append(message["data"])
+    while len(heard) < PUSHES:
+        message = await each.receive()
+        assert message["request_id"] == ""
+        if message["request_type"] == "passive":
+            heard.append(message["data"])
     return heard
 
 

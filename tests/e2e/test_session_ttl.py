@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player
 from tests.support.seeding import seeded_player
 from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
@@ -15,8 +17,11 @@ from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TTL_S = 1
-WITHIN_S = 10.0
+TTL_S = 6
+"""A live session is touched at each third of it, so a busy machine has four seconds for that."""
+GONE = -2
+TOUCHES = 4
+"""More than one life of a session that nobody touches."""
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +52,21 @@ def servers(short_lived: dict[str, str]) -> Iterator[tuple[GameServer, GameServe
 
 async def until_gone(valkey: ValkeyServer, key: str) -> None:
     """Wait until Redis has a session no more."""
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(LIMIT_S):
         while valkey.ask("EXISTS", key):  # noqa: ASYNC110 - Redis sends no event for it
+            await asyncio.sleep(0.05)
+
+
+async def until_touched(valkey: ValkeyServer, key: str, times: int) -> None:
+    """Wait until a session was given its time to live again so often; fails once Redis has it no more."""
+    lefts_ms: list[int] = []
+    async with asyncio.timeout(LIMIT_S):
+        while sum(later > earlier for earlier, later in itertools.pairwise(lefts_ms)) < times:
+            left_ms = valkey.ask("PTTL", key)
+            assert isinstance(left_ms, int)
+            assert left_ms != GONE
+            if left_ms > 0:  # it has no such time before it is saved
+                lefts_ms.append(left_ms)
             await asyncio.sleep(0.05)
 
 
@@ -61,8 +79,7 @@ async def test_a_session_leaves_after_its_last_connection_and_comes_back(
         async with player(servers[1], anna.token) as there:
             await here.ask("cook", count=42)
             await there.ask("session")
-        await asyncio.sleep(3 * TTL_S)  # several lives of a session that nobody touches
-        assert valkey.ask("EXISTS", anna.key) == 1
+        await until_touched(valkey, anna.key, TOUCHES)
         assert (await here.ask("level_check"))["current_rank"] == 0
         left = await here.ask("session", client="tab")
     await until_gone(valkey, anna.key)
@@ -70,7 +87,7 @@ async def test_a_session_leaves_after_its_last_connection_and_comes_back(
         back = await there.ask("session", client="tab")
     assert back["session"] == left["session"]
     assert back["version"] >= left["version"]
-    assert back["saved_version"] == left["version"]
+    assert back["saved_version"] >= left["version"]
 
 
 async def test_two_processes_that_load_at_once_make_one_session(
@@ -97,8 +114,10 @@ async def test_what_postgresql_lacks_stays(
             await each.ask("session")
             own_postgres.kill()
             cooked = await each.ask("cook", count=42)
-        await asyncio.sleep(3 * TTL_S)  # several lives of a clean session
-        assert anna.fields(own_valkey, "dishes", "version") == ["42", str(cooked["version"])]
+        await asyncio.to_thread(server.wait_for_log, '"flush_failed"', 3)
+        dishes, version = anna.fields(own_valkey, "dishes", "version")
+        assert dishes == "42"
+        assert int(version) >= cooked["version"]  # an achievement may have come since
         assert own_valkey.ask("TTL", anna.key) == -1
         await asyncio.to_thread(own_postgres.start)
         await until_gone(own_valkey, anna.key)

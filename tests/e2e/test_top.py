@@ -18,13 +18,12 @@ import pytest
 
 from scripts.top.reading import Change, Reading
 from tests.support.game_server import REPOSITORY, GameServer
+from tests.support.limits import LIMIT_S
 from tests.support.players import player
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LIMIT_S = 30.0
 
 
 async def top(*arguments: str) -> tuple[int, list[str]]:

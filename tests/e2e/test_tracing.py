@@ -13,6 +13,7 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player, register
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ async def test_a_click_is_followed_to_redis_and_back(module_databases: dict[str,
         with running_game({**settings, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as server:
             tokens = await asyncio.to_thread(register, server, "traced@example.com")
             account = {"email": "traced@example.com", "password": "wrong" + PASSWORD}
-            wrong = await asyncio.to_thread(httpx.post, f"{server.url}/auth", json=account)
+            wrong = await asyncio.to_thread(httpx.post, f"{server.url}/auth", json=account, timeout=LIMIT_S)
             assert wrong.status_code == 401
             async with player(server, tokens["access_token"]) as one:
                 await one.ask("session")

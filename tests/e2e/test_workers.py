@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS = 3
-LIMIT_S = 30.0
 ACCOUNT = {"email": "cook@example.com", "password": "correct horse"}
 
 
@@ -60,10 +60,10 @@ def alive(pid: int) -> bool:
 def test_all_workers_serve_one_port(game: GameServer) -> None:
     """What one worker wrote, each can read: fresh connections reach all of them."""
     assert workers(game).keys() == set(range(WORKERS))
-    assert httpx.post(f"{game.url}/reg", json=ACCOUNT).status_code == 200
+    assert httpx.post(f"{game.url}/reg", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
 
     for _ in range(10 * WORKERS):
-        assert httpx.post(f"{game.url}/auth", json=ACCOUNT).status_code == 200
+        assert httpx.post(f"{game.url}/auth", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
 
     for pid in workers(game).values():
         sockets = psutil.Process(pid).net_connections("tcp")
@@ -129,7 +129,7 @@ def test_workers_end_with_a_killed_supervisor_and_a_new_one_takes_over(game: Gam
     assert game.log.count("drain_ended") == WORKERS
     game.wait_for_log("workers_ready", 2)
     assert not set(left) & set(workers(game).values())
-    assert httpx.get(f"{game.url}/readyz").json()["status"] == "ok"
+    assert httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).json()["status"] == "ok"
 
 
 def test_a_port_that_another_game_has_is_refused() -> None:

@@ -9,6 +9,7 @@ from game.session import UserId
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
 from tests.support import servers
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ async def test_a_master_fails_over_to_its_replica(module_databases: dict[str, st
                 master = owner_of(nodes, slot_of(user_id))
                 assert master.ask("WAIT", 1, 2000) == 1
                 master.kill()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(LIMIT_S):
                     while True:
                         answer = await anna.ask("cook", client="tab", seq=51)
                         if "code" not in answer:

@@ -14,6 +14,7 @@ from redis.exceptions import OutOfMemoryError
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
+from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def flushing(world: SavingWorld, *, write_timeout_s: float = 10.0) -> Asyn
         yield flusher
     finally:
         stop.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_S):
             await running
 
 

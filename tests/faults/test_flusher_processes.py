@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.faulty_flusher import STEPS
+from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 30
 
 
 @pytest.fixture

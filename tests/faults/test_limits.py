@@ -10,6 +10,7 @@ import httpx
 from scripts.clicker.accounts import PasswordAccount
 from scripts.clicker.client import Client, Habits
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD
 from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 
@@ -26,7 +27,7 @@ def client_of(server: GameServer, email: str) -> Client:
 
 async def saved(client: Client, version: int) -> None:
     """Wait until PostgreSQL has a version."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         while True:
             if (await client.request("session"))["saved_version"] >= version:
                 return
@@ -43,15 +44,17 @@ async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str
                 await client.request("upgrade_buy", id=1)
                 valkey.ask("CONFIG", "SET", "maxmemory", 1_000_000)
                 waiting = [await client.send("cook", count=2) for _ in range(8)]
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(LIMIT_S):
                     while client.totals.errors["unavailable"] == 0:
                         await asyncio.wait(waiting, timeout=0.02)
                 assert not any(future.done() for future in waiting)
-                readiness = (await asyncio.to_thread(httpx.get, f"{server.url}/readyz")).json()
+                readiness = (
+                    await asyncio.to_thread(httpx.get, f"{server.url}/readyz", timeout=LIMIT_S)
+                ).json()
                 assert readiness["status"] == "degraded"
                 assert readiness["redis"].startswith("full")
                 valkey.ask("CONFIG", "SET", "maxmemory", 0)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(LIMIT_S):
                     answers = await asyncio.gather(*waiting)
                 assert [answer.code for answer in answers] == [""] * 8
                 assert (await client.request("session"))["session"]["dishes"] == 16
@@ -82,7 +85,7 @@ async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
                     cut_back(valkey.log_file, size)
                     await asyncio.to_thread(valkey.start)
                     await asyncio.to_thread(server.start)
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(LIMIT_S):
                         after = await client.request("cook")
                     assert after["dishes"] == 6
                     assert after["version"] > kept["version"]
@@ -108,7 +111,7 @@ async def test_a_client_can_tell_that_redis_lost_its_last_second(module_database
                     cut_back(valkey.log_file, size)
                     await asyncio.to_thread(valkey.start)
                     client.drop()
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(LIMIT_S):
                         after = await client.request("cook")
                     assert after["dishes"] == 1
                     assert after["version"] > lost["version"]

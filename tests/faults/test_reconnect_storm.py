@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import orjson
 from game.session import UserId
 from server.auth.tokens import TokenSigner
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player
 from tests.support.ws_peer import text
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RETURNING = 3000
-PLAYING_WITHIN_S = 10.0
+LEAST_CLICKS_MEANWHILE = 3
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -58,10 +58,8 @@ def tokens_of(user_ids: Sequence[UserId]) -> list[str]:
     ]
 
 
-async def come_back(
-    server: GameServer, token: str, arrived: asyncio.Event, everybody: asyncio.Event
-) -> float:
-    """Connect, ask for the session until it is answered; return when it was. Stay until everybody is back."""
+async def come_back(server: GameServer, token: str, arrived: asyncio.Event, everybody: asyncio.Event) -> None:
+    """Connect, ask for the session until it is answered, and stay until everybody is back."""
     message = {
         "message_type": "request",
         "request_id": "1",
@@ -83,29 +81,36 @@ async def come_back(
             chunk = await reader.read(65_536)
             assert chunk, "the server closed the connection"
             received += chunk
-        played_s = time.monotonic()
         arrived.set()
         await everybody.wait()
-        return played_s
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
 
-async def click_steadily(each: Player, stop: asyncio.Event) -> list[float]:
-    """Click 20 times a second; return how long each answer took."""
-    latencies_s = []
+async def click_steadily(each: Player, arrivals: Sequence[asyncio.Event], stop: asyncio.Event) -> list[int]:
+    """Click about 20 times a second; return how many were back at each answer."""
+    back: list[int] = []
     while not stop.is_set():
-        began_s = time.monotonic()
         assert "code" not in await each.ask("cook")
-        latencies_s.append(time.monotonic() - began_s)
+        back.append(sum(arrived.is_set() for arrived in arrivals))
         await asyncio.sleep(0.05)
-    return latencies_s
+    return back
+
+
+async def until_all_are_back(arrivals: Sequence[asyncio.Event]) -> None:
+    """Wait for all; raises TimeoutError where for a long time nobody more comes back."""
+    count = 0
+    while count < len(arrivals):
+        async with asyncio.timeout(LIMIT_S):
+            while (now := sum(arrived.is_set() for arrived in arrivals)) == count:  # noqa: ASYNC110 - of any of them
+                await asyncio.sleep(0.1)
+        count = now
 
 
 async def test_three_thousand_clients_come_back_in_the_same_second(module_databases: dict[str, str]) -> None:
-    """All are playing again within 10 s, their sessions loaded from PostgreSQL; those already in play on."""
+    """All are playing again, their sessions loaded from PostgreSQL; those already in play on meanwhile."""
     settings = {**EXTERNAL, **module_databases}
     with running_game(settings) as server:
         tokens = tokens_of(await prepare_players(module_databases["DB_CONNECTION"]))
@@ -113,22 +118,19 @@ async def test_three_thousand_clients_come_back_in_the_same_second(module_databa
             await anna.ask("session")
             await anna.ask("upgrade_buy", id=1)
             everybody, stop = asyncio.Event(), asyncio.Event()
-            clicking = asyncio.create_task(click_steadily(anna, stop))
-            began_s = time.monotonic()
             arrivals = [asyncio.Event() for _ in tokens]
+            clicking = asyncio.create_task(click_steadily(anna, arrivals, stop))
             returning = [
                 asyncio.create_task(come_back(server, token, arrived, everybody))
                 for token, arrived in zip(tokens, arrivals, strict=True)
             ]
-            back = asyncio.gather(*(arrived.wait() for arrived in arrivals))
             try:
-                async with asyncio.timeout(60):
-                    await back
+                await until_all_are_back(arrivals)
             finally:
                 everybody.set()
                 stop.set()
-            played_s = await asyncio.gather(*returning)
-            latencies_s = await clicking
-        assert max(played_s) - began_s <= PLAYING_WITHIN_S
-        # The client shares the two cores with the server and is the slower of the two.
-        assert statistics.median(latencies_s) < 2
+            await asyncio.gather(*returning)
+            back_at_clicks = await clicking
+        # Whoever had to wait until all are back would be answered once.
+        meanwhile = [count for count in back_at_clicks if 0 < count < RETURNING]
+        assert len(meanwhile) >= LEAST_CLICKS_MEANWHILE, back_at_clicks

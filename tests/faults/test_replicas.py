@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player
 from tests.support.servers import free_port, running_valkey
 
@@ -41,7 +42,7 @@ async def test_an_answer_waits_for_the_replica(module_databases: dict[str, str])
                     assert (refused["code"], refused["maybe_applied"]) == ("unavailable", True)
                 finally:
                     replica.process.send_signal(signal.SIGCONT)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(LIMIT_S):
                     while True:
                         again = await anna.ask("cook", client="tab", seq=21)
                         if "code" not in again:

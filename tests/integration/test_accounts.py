@@ -14,6 +14,7 @@ from persistence.durable.errors import DurableUnavailable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.token_families import Families, Outcome, RevokedFamily, Rotation
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.servers import PostgresServer
 
 REFRESH_TTL_S = 604_800
-LIMIT_S = 10.0
 
 
 @pytest.fixture

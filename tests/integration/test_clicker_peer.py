@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from scripts.clicker.accounts import Tokens
 from scripts.clicker.client import Client, Habits
 from scripts.clicker.failures import MisunderstoodError, RefusedError
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -109,9 +110,9 @@ async def test_a_client_that_is_done_closes_in_order() -> None:
             closed.set_result(socket.close_code)
 
     async with scripted(act) as url:
-        async with Client(url, NumberedAccount(), HABITS) as client, asyncio.timeout(10):
+        async with Client(url, NumberedAccount(), HABITS) as client, asyncio.timeout(LIMIT_S):
             await (await client.send("cook"))
-        assert await asyncio.wait_for(closed, 10) == 1000
+        assert await asyncio.wait_for(closed, LIMIT_S) == 1000
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1013, 4000, 4002])
@@ -119,7 +120,7 @@ async def test_closed_for_a_reason_that_passes_the_client_comes_back(code: int) 
     """Its requests are answered on the next connection, with the numbers they had."""
     account = NumberedAccount()
     async with scripted(close_with(code), answer_all) as url, Client(url, account, HABITS) as client:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT_S):
             answers = await asyncio.gather(*[await client.send("cook") for _ in range(5)])
         assert [answer.data["seq"] for answer in answers] == [1, 2, 3, 4, 5]
         assert client.totals.closes[code] == 1
@@ -159,7 +160,7 @@ async def test_a_silent_server_is_left() -> None:
         await socket.wait_closed()
 
     async with scripted(say_nothing, answer_all) as url, Client(url, NumberedAccount(), HABITS) as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT_S):
             assert (await client.request("cook"))["seq"] == 1
         assert client.totals.timeouts == 1
 
@@ -183,7 +184,7 @@ async def test_what_was_unanswered_is_sent_again_in_order() -> None:
         await socket.wait_closed()
 
     async with scripted(answer_two, watch) as url, Client(url, NumberedAccount(), HABITS) as client:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT_S):
             await asyncio.gather(*[await client.send("cook") for _ in range(5)])
     assert seen == [
         [("session", 0), ("cook", 1), ("cook", 2), ("cook", 3), ("cook", 4), ("cook", 5)],
@@ -235,7 +236,7 @@ async def test_an_applied_number_that_the_server_forgot_is_counted_as_lost() -> 
     async with scripted(know_nothing) as url, Client(url, NumberedAccount(), HABITS) as client:
         await client.request("cook")
         await client.request("cook")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT_S):
             await client.request("level_check")
             while client.totals.lost == 0:
                 await client.request("session")

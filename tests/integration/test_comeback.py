@@ -11,6 +11,7 @@ from persistence.durable.rows import row_of_session
 from persistence.live.keys import channel, session_key
 from persistence.recovery.cold_load import LoadingTotals
 from persistence.recovery.reconcile import Comebacks
+from tests.support.limits import LIMIT_S
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def test_only_older_sessions_are_replaced_and_their_connections_told(world
         assert player(user, version=live[user], money=1) == await world.live(user)
     assert (totals.verified, totals.replaced) == (5, 1)
     assert older not in await world.marks()
-    messages = [await pubsub.parse_response(timeout=5) for _ in range(2)]
+    messages = [await pubsub.parse_response(timeout=LIMIT_S) for _ in range(2)]
     assert messages[1][2] == b"test reloaded 2000"
     await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
 

@@ -18,12 +18,11 @@ import redis
 
 from runtime.embedded import embedded_servers
 from runtime.settings import Secret, Settings, StartupError
+from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LIMIT_S = 30.0
 
 
 @pytest.fixture

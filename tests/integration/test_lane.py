@@ -15,6 +15,7 @@ import pytest
 from persistence.live.addresses import opener
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneFull, LaneLimits, ReplyLost, pack
+from tests.support.limits import LIMIT_S
 from tests.support.servers import free_port, running_valkey
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from persistence.live.lane_contract import OnReply
     from tests.support.servers import ValkeyServer
 
-WAIT_S = 5.0
 CHANNEL = b"user:{1}:1"
 SEEDS = range(6)
 STORM_STEPS = 500
@@ -62,7 +62,7 @@ class Hearer:
 
     async def until(self, wanted: int) -> list[object]:
         """Wait until so much was heard."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             while len(self.heard) < wanted:
                 self.changed.clear()
                 await self.changed.wait()
@@ -85,7 +85,7 @@ async def running_lane(url: str, hearer: Hearer, limits: LaneLimits | None = Non
 
 async def until_up(lane: Lane) -> None:
     """Wait until the lane takes commands."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(LIMIT_S):
         while not lane.up:  # noqa: ASYNC110 - a lane has no event of its own
             await asyncio.sleep(0.005)
 

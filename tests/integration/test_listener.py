@@ -17,11 +17,11 @@ from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Route
 from server.listener import Listener, PortLimits
 from tests.support.http_world import listening
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMIT_S = 5.0
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -37,7 +37,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def client(listener: Listener) -> httpx.AsyncClient:
     """An HTTP client of the listener."""
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", trust_env=False)
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", trust_env=False, timeout=LIMIT_S)
 
 
 def address(listener: Listener) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from persistence.durable.rows import row_of_session
+from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tests.support.servers import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 30
 
 
 @pytest.fixture

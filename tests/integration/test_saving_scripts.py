@@ -14,6 +14,7 @@ from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, expect, open_store
+from tests.support.limits import LIMIT_S
 from tests.support.live_hash import by_name
 from tests.support.saving_world import player
 from tests.support.servers import running_valkey
@@ -176,7 +177,7 @@ class TestLoad:
         assert player(user, version=1000) == await read(store, user)
         assert await mark_of(client, user) is None
         assert await values(store, user, "dirty") == ["0"]
-        messages = [await pubsub.parse_response(timeout=5) for _ in range(2)]
+        messages = [await pubsub.parse_response(timeout=LIMIT_S) for _ in range(2)]
         assert messages[1][2] == "me reloaded 1000"
         await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
 

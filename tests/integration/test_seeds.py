@@ -24,6 +24,7 @@ from runtime.embedded import embedded_servers
 from runtime.settings import read_settings
 from seeds.files import LEVELS, UPGRADES, read_catalogue, read_levels, read_upgrades
 from seeds.start import seed_if_empty
+from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from persistence.durable.pool import Connection
 
-COMMAND_LIMIT_S = 60
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,7 +77,7 @@ async def _seed(module: str, *arguments: str, **environ: str) -> Ended:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(COMMAND_LIMIT_S):
+    async with asyncio.timeout(LIMIT_S):
         out, err = await process.communicate()
     return Ended(process.returncode, out.decode(), err.decode())
 
@@ -199,7 +199,7 @@ async def test_a_reader_sees_one_generation(seeded: Connection, postgres_dsn: st
     async with _second_connection(postgres_dsn) as reader:
         async with seeded.transaction():
             await catalogue.write_levels(seeded, [101, *read_levels()[1:]])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LIMIT_S):
                 assert await catalogue.read(reader, "ru") == replace(read_catalogue("ru"), generation=2)
         assert (await catalogue.read(reader, "ru")).generation == 3
 

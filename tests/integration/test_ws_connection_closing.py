@@ -12,7 +12,8 @@ from websockets.frames import Frame, Opcode
 from server.protocol.close_codes import CloseCode
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
-from tests.support.ws_peer import WAIT_S, close_frame, connected, masked, more, raw_frame, text
+from tests.support.limits import LIMIT_S
+from tests.support.ws_peer import close_frame, connected, masked, more, raw_frame, text
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ async def test_a_peer_that_keeps_its_end_open_is_cut_off_after_5_s() -> None:
         await asyncio.sleep(0)
         assert peer.recorder.closed == []
         peer.advance(1)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             await peer.recorder.gone.wait()
 
 
@@ -250,7 +251,7 @@ async def test_a_reader_that_does_not_read_is_closed_with_4000_and_cut_off() -> 
         other.connection.send(b"unharmed")
         assert await other.texts(1) == [b"unharmed"]
         peer.advance(5)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             await peer.recorder.gone.wait()
         assert transport.get_write_buffer_size() == 0
 

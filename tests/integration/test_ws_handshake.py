@@ -14,7 +14,8 @@ from websockets.http11 import Request
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
-from tests.support.ws_peer import HEADERS, WAIT_S, Recorder, connected, upgrade_request
+from tests.support.limits import LIMIT_S
+from tests.support.ws_peer import HEADERS, Recorder, connected, upgrade_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ async def answer_to(request: Request, origins: Sequence[str] | None = (PAGE,)) -
         limits=ConnectionLimits(),
         sweeper=Sweeper(),
     )
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(LIMIT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         if connection is not None:
             connection.abort()

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.support.limits import LIMIT_S
 from tests.support.players import player, register
 from tests.support.raw_http import HANDSHAKE, everything_after, quiet_log
 from tests.support.ws_peer import masked, more, raw_frame, text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
 MIB = 1024 * 1024
+LEAST_CLICKS_MEANWHILE = 3
 DEAF = 20
 DEAF_REQUESTS = 100
 KEPT_MIB = 30
@@ -48,24 +49,24 @@ FLOODS = {
 
 
 async def test_floods_end_their_own_connection_and_hold_up_nobody(game: GameServer) -> None:
-    """Each is closed with its code, one line is logged for it; whoever plays beside hardly waits."""
+    """Each is closed with its code, one line is logged for it; another player is answered meanwhile."""
     async with player(game) as anna:
         await anna.ask("session")
         await anna.ask("upgrade_buy", id=1)
         with quiet_log(game, lines=len(FLOODS)):
             floods = [everything_after(game, HANDSHAKE + flood) for _, flood in FLOODS.values()]
             flooding = asyncio.gather(*floods)
-            slowest_s = 0.0
+            clicks = 0
             while not flooding.done():
-                began_s = time.monotonic()
                 assert (await anna.ask("cook"))["applied"] == 1
-                slowest_s = max(slowest_s, time.monotonic() - began_s)
+                clicks += 1
                 await asyncio.sleep(0.01)
             received = await flooding
     assert {name: code for name, (code, _) in FLOODS.items()} == {
         name: close_code_in(answer) for name, answer in zip(FLOODS, received, strict=True)
     }
-    assert slowest_s < 1
+    # Whoever had to wait until all of them are worked off would be answered once.
+    assert clicks >= LEAST_CLICKS_MEANWHILE
 
 
 def close_code_in(received: bytes) -> int:
@@ -111,6 +112,6 @@ def ask_without_reading(deaf: socket.socket, server: GameServer, token: str) -> 
     session = text(json.dumps({**requests, "request_type": "session"}).encode())
     listing = text(json.dumps({**requests, "request_type": "upgrade_list"}).encode())
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.settimeout(10)
+    deaf.settimeout(LIMIT_S)
     deaf.connect(("127.0.0.1", server.port))
     deaf.sendall(HANDSHAKE + session + listing * DEAF_REQUESTS)

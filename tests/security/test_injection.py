@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player, register
 from tests.support.servers import ValkeyServer, running_valkey
 
@@ -143,7 +144,7 @@ async def test_no_log_in_breaks_out_of_its_query(game: GameServer) -> None:
     """Addresses with every character that HTML allows are accounts of their own; the rest is refused."""
     for email in EMAILS:
         await asyncio.to_thread(register, game, email)
-    async with httpx.AsyncClient(base_url=game.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=game.url, timeout=LIMIT_S) as client:
         for email in EMAILS:
             answer = await client.post("/auth", json={"email": email, "password": PASSWORD})
             assert answer.status_code == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.test_errors import close_code
 from tests.support.game_server import running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, Player, player, register
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.support.game_server import GameServer
 
-CLOSED_WITHIN_S = 2.0
 REVOKED = 4001
 
 
@@ -67,10 +66,10 @@ async def log_ins(
 async def test_a_log_out_ends_one_log_in_everywhere(
     servers: tuple[GameServer, GameServer], log_ins: LogIns
 ) -> None:
-    """Its connections close with 4001 within 2 s on both servers; the other log-in plays on."""
-    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    """Its connections close with 4001 on both servers; the other log-in plays on."""
+    closing = asyncio.gather(*(revoked(each.socket) for each in log_ins.ended_players))
     assert (await post(servers[1], "/logout", log_ins.ended["refresh_token"])).status_code == 200
-    assert max(await closing) < CLOSED_WITHIN_S
+    await closing
     await refused_everywhere(servers, log_ins.ended)
     await plays_on(log_ins.other_players)
 
@@ -81,9 +80,9 @@ async def test_a_stolen_token_ends_its_log_in_everywhere(
     """A refresh token used again after 30 s closes thief and owner alike; the other log-in plays on."""
     assert (await post(servers[0], "/refresh", log_ins.ended["refresh_token"])).status_code == 200
     await make_refreshes_older(module_databases["DB_CONNECTION"])
-    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    closing = asyncio.gather(*(revoked(each.socket) for each in log_ins.ended_players))
     assert (await post(servers[1], "/refresh", log_ins.ended["refresh_token"])).status_code == 401
-    assert max(await closing) < CLOSED_WITHIN_S
+    await closing
     await refused_everywhere(servers, log_ins.ended)
     await plays_on(log_ins.other_players)
 
@@ -91,11 +90,11 @@ async def test_a_stolen_token_ends_its_log_in_everywhere(
 async def test_a_changed_password_ends_the_other_log_ins_everywhere(
     servers: tuple[GameServer, GameServer], log_ins: LogIns
 ) -> None:
-    """Whoever changed it plays on; everybody else is out within 2 s."""
-    closing = asyncio.gather(*(closed_after(each.socket) for each in log_ins.ended_players))
+    """Whoever changed it plays on; everybody else is out."""
+    closing = asyncio.gather(*(revoked(each.socket) for each in log_ins.ended_players))
     body = {"password": PASSWORD, "new_password": "another horse"}
     assert (await post(servers[0], "/password", log_ins.other["access_token"], body)).status_code == 200
-    assert max(await closing) < CLOSED_WITHIN_S
+    await closing
     await refused_everywhere(servers, log_ins.ended)
     await plays_on(log_ins.other_players)
 
@@ -103,23 +102,21 @@ async def test_a_changed_password_ends_the_other_log_ins_everywhere(
 async def test_a_deleted_account_ends_every_log_in_everywhere(
     servers: tuple[GameServer, GameServer], log_ins: LogIns
 ) -> None:
-    """All of its connections close within 2 s, and nothing of its tokens is accepted any more."""
+    """All of its connections close, and nothing of its tokens is accepted any more."""
     players = [*log_ins.ended_players, *log_ins.other_players]
-    closing = asyncio.gather(*(closed_after(each.socket) for each in players))
-    async with httpx.AsyncClient(base_url=servers[1].url, timeout=30) as client:
+    closing = asyncio.gather(*(revoked(each.socket) for each in players))
+    async with httpx.AsyncClient(base_url=servers[1].url, timeout=LIMIT_S) as client:
         headers = {"Authorization": f"Bearer {log_ins.ended['access_token']}"}
         gone = await client.request("DELETE", "/account", json={"password": PASSWORD}, headers=headers)
         assert gone.status_code == 200
-    assert max(await closing) < CLOSED_WITHIN_S
+    await closing
     await refused_everywhere(servers, log_ins.ended)
     await refused_everywhere(servers, log_ins.other)
 
 
-async def closed_after(socket: ClientConnection) -> float:
-    """Read until the connection is closed as revoked; return how long that took."""
-    began_s = time.monotonic()
+async def revoked(socket: ClientConnection) -> None:
+    """Read until the connection is closed as revoked."""
     assert await close_code(socket) == REVOKED
-    return time.monotonic() - began_s
 
 
 async def refused_everywhere(servers: tuple[GameServer, GameServer], tokens: dict[str, str]) -> None:
@@ -142,7 +139,7 @@ async def post(
     server: GameServer, path: str, bearer: str, body: dict[str, str] | None = None
 ) -> httpx.Response:
     """Ask a route, with a bearer token where there is one."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=LIMIT_S) as client:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         return await client.post(path, json=body or {}, headers=headers)
 

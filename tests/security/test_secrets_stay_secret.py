@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player
 from tests.support.raw_http import HANDSHAKE, everything_after
 
@@ -34,7 +35,7 @@ def game(module_databases: dict[str, str]) -> Iterator[GameServer]:
 async def test_secrets_show_nowhere(game: GameServer) -> None:
     """Through log-ins, faults, theft and odd requests no secret, password, token or e-mail is written."""
     account = {"email": EMAIL, "password": PASSWORD}
-    async with httpx.AsyncClient(base_url=game.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=game.url, timeout=LIMIT_S) as client:
         tokens = (await client.post("/reg", json=account)).json()["tokens"]
         said = [
             await client.post("/reg", json=account),

@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.support.game_server import REPOSITORY
+from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
-LIMIT_MS: Final = 15_000
+LIMIT_MS: Final = 1000 * LIMIT_S
 # A browser as root has no sandbox; containers have a small /dev/shm.
 _OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 _READ: Final = "Number(document.getElementById(what).textContent.replace(/\\D/g, ''))"

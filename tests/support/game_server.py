@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import httpx
 import psutil
 
+from tests.support.limits import LIMIT_S
 from tests.support.servers import free_port, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 REPOSITORY = Path(__file__).parents[2]
-START_LIMIT_S = 30.0
-STOP_LIMIT_S = 30.0
 POLL_S = 0.02
 QUICK_PASSWORDS = {"BCRYPT_COST": "4"}
 
@@ -85,17 +84,20 @@ class GameServer:
 
     def wait_until_ready(self) -> None:
         """Wait until `/readyz` says that it serves; raises GameServerError where it ends before."""
-        end_s = time.monotonic() + START_LIMIT_S
+        end_s = time.monotonic() + LIMIT_S
         while time.monotonic() < end_s and self.process is not None and self.process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if self._listens() and httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
+                if (
+                    self._listens()
+                    and httpx.get(f"{self.url}/readyz", timeout=LIMIT_S).status_code == httpx.codes.OK
+                ):
                     return
             time.sleep(POLL_S)
         raise GameServerError(self.log[-4000:])
 
     def wait_for_log(self, text: str, count: int = 1) -> None:
         """Wait until the log holds a text so often."""
-        end_s = time.monotonic() + START_LIMIT_S
+        end_s = time.monotonic() + LIMIT_S
         while self.log.count(text) < count:
             if time.monotonic() > end_s:
                 raise GameServerError(f"never said {text!r}: {self.log[-4000:]}")
@@ -105,7 +107,7 @@ class GameServer:
         """Wait until it has ended by itself and return its code."""
         if self.process is None:
             raise GameServerError("it does not run")
-        code = self.process.wait(STOP_LIMIT_S)
+        code = self.process.wait(LIMIT_S)
         self.process = None
         return code
 

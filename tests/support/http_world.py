@@ -31,6 +31,7 @@ from server.listener import Listener, PortLimits
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     import asyncio
@@ -201,6 +202,6 @@ async def running(
             listening(*account_routes(accounts), limits=PortLimits(0, 0, networks))
         )
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=10, trust_env=False)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=LIMIT_S, trust_env=False)
         )
         yield World(client, listener, pool, store, hasher, accounts, forgotten)

@@ -13,6 +13,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
+from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MAX_ERRORS: Final = 15
 ERRORS_WITHIN_S: Final = 3.0
-LIMIT_S: Final = 10.0
 UNSENT_BYTES: Final = 2**24
 CHANGES: Final = frozenset({"cook", "sell", "upgrade_buy", "level_up", "session_reset", "passive"})
 
@@ -62,6 +62,7 @@ class LegacyClient:
     current: dict[int, dict[str, Any]] = field(default_factory=dict)
     heard: list[dict[str, Any]] = field(default_factory=list)
     refreshes: int = 0
+    errors_within_s: float = ERRORS_WITHIN_S
     _socket: ClientConnection | None = None
     _last_id: int = 0
     _waiting: dict[str, _Asked] = field(default_factory=dict)
@@ -82,7 +83,9 @@ class LegacyClient:
         Requests without an answer are forgotten with their connection.
         """
         # A page never waits for its own sending.
-        async with connect(self.server.websocket_url, write_limit=UNSENT_BYTES) as socket:
+        async with connect(
+            self.server.websocket_url, open_timeout=LIMIT_S, ping_timeout=None, write_limit=UNSENT_BYTES
+        ) as socket:
             self._socket, self._last_id, self._waiting = socket, 0, {}
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(socket))
@@ -149,10 +152,12 @@ class LegacyClient:
     async def _take_error(self, data: dict[str, Any], asked: _Asked | None) -> None:
         now_s = asyncio.get_running_loop().time()
         self._error_moments.append(now_s)
-        while self._error_moments[0] < now_s - ERRORS_WITHIN_S:
+        while self._error_moments[0] < now_s - self.errors_within_s:
             self._error_moments.popleft()
         if len(self._error_moments) >= MAX_ERRORS:
-            raise LoggedOut(f"{MAX_ERRORS} errors within {ERRORS_WITHIN_S} s: {self.errors()[-MAX_ERRORS:]}")
+            raise LoggedOut(
+                f"{MAX_ERRORS} errors within {self.errors_within_s} s: {self.errors()[-MAX_ERRORS:]}"
+            )
         if data["message"] == "token invalid" and asked is not None:
             if asked.token == self.tokens["access_token"]:
                 await self._refresh()

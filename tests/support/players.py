@@ -13,12 +13,13 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from tests.support.game_server import GameServer
 
-ANSWER_LIMIT_S = 10.0
 PASSWORD = "correct horse"
 
 EXTERNAL = {
@@ -37,7 +38,7 @@ _emails = itertools.count(1)
 def register(server: GameServer, email: str | None = None) -> dict[str, str]:
     """Open an account, with an e-mail of its own where none is given; return its tokens."""
     body = {"email": email or f"player{next(_emails)}@example.com", "password": PASSWORD}
-    answer = httpx.post(f"{server.url}/reg", json=body, timeout=30)
+    answer = httpx.post(f"{server.url}/reg", json=body, timeout=LIMIT_S)
     answer.raise_for_status()
     tokens: dict[str, str] = answer.json()["tokens"]
     return tokens
@@ -66,7 +67,7 @@ class Player:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message, whatever it is; raises TimeoutError, or ConnectionClosed."""
-        async with asyncio.timeout(ANSWER_LIMIT_S):
+        async with asyncio.timeout(LIMIT_S):
             message: dict[str, Any] = orjson.loads(await self.socket.recv())
             return message
 
@@ -97,9 +98,18 @@ class Player:
             self.pushes.append(await self.receive())
 
 
+async def joined(stack: contextlib.AsyncExitStack, server: GameServer, token: str) -> Player:
+    """Connect one of many; the token is shown at once, as ten seconds may pass until all are connected."""
+    each = await stack.enter_async_context(player(server, token))
+    await each.ask("session")
+    return each
+
+
 @contextlib.asynccontextmanager
 async def player(server: GameServer, token: str | None = None) -> AsyncIterator[Player]:
     """Connect a player, with an account of its own where no access token is given."""
     access = token or (await asyncio.to_thread(register, server))["access_token"]
-    async with connect(server.websocket_url, compression=None, max_size=None) as socket:
+    async with connect(
+        server.websocket_url, open_timeout=LIMIT_S, ping_timeout=None, compression=None, max_size=None
+    ) as socket:
         yield Player(socket, access)

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from tests.support.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.game_server import GameServer
 
-ANSWER_LIMIT_S = 15.0
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -24,7 +25,7 @@ async def everything_after(server: GameServer, *pieces: bytes, pause_s: float = 
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     received = b""
     try:
-        async with asyncio.timeout(ANSWER_LIMIT_S):
+        async with asyncio.timeout(LIMIT_S):
             with contextlib.suppress(ConnectionError):
                 for piece in pieces:
                     writer.write(piece)

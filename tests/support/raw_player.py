@@ -7,6 +7,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
+from tests.support.limits import LIMIT_S
 from tests.support.ws_peer import text, upgrade_request
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from tests.support.game_server import GameServer
 
-READ_LIMIT_S = 30.0
 TEXT, CLOSE = 0x81, 0x88
 
 
@@ -26,7 +26,7 @@ class RawPlayer:
         self._socket = socket.socket()
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        self._socket.settimeout(READ_LIMIT_S)
+        self._socket.settimeout(LIMIT_S)
         self._socket.connect(("127.0.0.1", server.port))
         self._socket.sendall(upgrade_request().serialize())
         self._received = b""
@@ -59,7 +59,7 @@ class RawPlayer:
         self._socket.settimeout(1.0)
         with contextlib.suppress(TimeoutError, ConnectionError):
             self._socket.sendall(frames)
-        self._socket.settimeout(READ_LIMIT_S)
+        self._socket.settimeout(LIMIT_S)
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield what arrives, for ever; raises ConnectionError at the end of the connection."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import psutil
 import redis
 
-from tests.limits import LIMIT_S
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.support.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-START_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def tls_doors(certificate: Certificate, doors: Mapping[int, int]) -> Iterator[No
     thread = threading.Thread(target=loop.run_until_complete, args=(keep_open(),), name="tls doors")
     thread.start()
     try:
-        if not opened.wait(START_LIMIT_S):
+        if not opened.wait(LIMIT_S):
             raise TimeoutError("the doors did not open")
         yield
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import hiredis
 
 from persistence.live.scripts import load_scripts
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 CLOCK_KEY: Final = "test-clock"
 CLOCK: Final = f"local function now() return tonumber(redis.call('GET', '{CLOCK_KEY}')) end\n"
-ANSWER_LIMIT_S: Final = 30.0
 
 
 class Wire:
@@ -25,7 +25,7 @@ class Wire:
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(ANSWER_LIMIT_S)
+        self._socket.settimeout(LIMIT_S)
         self._socket.connect(path)
         self._reader = hiredis.Reader()
 

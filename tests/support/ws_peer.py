@@ -16,11 +16,11 @@ from websockets.speedups import apply_mask
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-WAIT_S = 5.0
 
 MASK = b"\x37\xfa\x21\x3d"
 
@@ -109,7 +109,7 @@ class Peer:
 
     async def frame(self) -> Frame:
         """Read the next frame."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             first, length = await self.reader.readexactly(2)
             if length == 126:
                 length = int.from_bytes(await self.reader.readexactly(2), "big")
@@ -131,7 +131,7 @@ class Peer:
 
     async def ended(self) -> bytes:
         """Read whatever comes until the server's end is closed, and wait until the receiver knows."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             try:
                 rest = await self.reader.read()
             except ConnectionError:
@@ -187,7 +187,7 @@ async def connected(
     finally:
         writer.close()
         connection.abort()
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LIMIT_S):
             await recorder.gone.wait()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -15,12 +15,12 @@ from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
 from game.session import Session, UserId
 from tests.support.game_catalogue import CATALOGUE, LEVEL_XP
 from tests.support.game_server import REPOSITORY
+from tests.support.limits import LIMIT_S
 
 WEB: Final = REPOSITORY / "server" / "web"
 WEB_TESTS: Final = REPOSITORY / "tests" / "web"
 NODE: Final = shutil.which("node") or ""
 NOW_MS: Final = 1_700_000_000_000
-LIMIT_S: Final = 60
 
 
 def test_it_weighs_under_100_kb_with_its_pictures() -> None:

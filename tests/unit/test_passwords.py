@@ -10,6 +10,7 @@ import pytest
 
 from server.auth.errors import Busy
 from server.auth.passwords import PasswordHasher
+from tests.support.limits import LIMIT_S
 
 COST = 5
 PASSWORD = "correct horse"
@@ -100,7 +101,7 @@ async def test_past_its_bound_the_queue_says_no() -> None:
     spy.gate.clear()
     hasher = PasswordHasher(COST, threads=1, max_waiting=1, check=spy)
     waiting = [asyncio.ensure_future(hasher.verify(PASSWORD, None)) for _ in range(2)]
-    await asyncio.to_thread(spy.running.acquire, timeout=5)
+    await asyncio.to_thread(spy.running.acquire, timeout=LIMIT_S)
     assert hasher.occupied == 2
     with pytest.raises(Busy) as refused:
         await hasher.hash(PASSWORD)

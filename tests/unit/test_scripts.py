@@ -13,6 +13,7 @@ from persistence.live.check import check, differences, type_differences
 from persistence.live.heads import head_of
 from persistence.live.replies.publications import PUBLICATION_SHAPES
 from persistence.live.scripts import joined, load_scripts
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,6 +181,6 @@ def test_the_check_is_a_command() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=LIMIT_S,
     )
     assert (done.returncode, done.stderr) == (0, "")

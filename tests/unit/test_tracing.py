@@ -16,6 +16,7 @@ from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Route
 from server.observability.spans import Spans
 from tests.support.game_server import REPOSITORY
+from tests.support.limits import LIMIT_S
 
 SECRET = "pepper@example.com"
 
@@ -93,7 +94,12 @@ async def test_what_is_raised_goes_on(
 def run(code: str) -> str:
     """Run a piece of code in a process of its own; return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
@@ -112,6 +118,7 @@ from contextlib import AsyncExitStack
 import server.app
 from runtime.settings import Settings
 from server.observability.tracing import open_tracing
+from tests.support.limits import LIMIT_S
 tracing = open_tracing(Settings(trace_endpoint={endpoint!r}), AsyncExitStack())
 print(type(tracing).__name__, "server.observability.spans" in sys.modules)
 """

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from server.ws.sweeper import Sweeper
+from tests.support.limits import LIMIT_S
 
 
 @dataclass(eq=False)
@@ -75,7 +76,7 @@ async def test_it_ticks_by_itself_until_it_is_stopped() -> None:
 
     sweeper.schedule(Waiter(sweeper), 3)
     sweeper.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         await ticked.wait()
     sweeper.stop()
     assert sweeper.tick >= 4
