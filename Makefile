@@ -43,6 +43,10 @@ soak: setup ## play for MINUTES (30) with storms and dribblers, and see that not
 chaos: setup ## break a running game for ten minutes and check that nothing is lost; ARGS="--for 60 --faults 30"
 	$(BIN)/python -m scripts.chaos $(ARGS)
 
+.PHONY: containers
+containers: setup ## as root on Debian: build the image, run the composition with Docker of its own; ARGS="--cache DIR"
+	$(BIN)/python -m scripts.containers $(ARGS)
+
 .PHONY: lock
 lock: setup ## pin what requirements*.in name; UPGRADE=--upgrade takes the newest of all
 	$(COMPILE) --output-file=requirements.lock requirements.in

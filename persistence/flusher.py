@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from persistence.durable.errors import DurableRefused, DurableUnavailable
 from persistence.durable.reach import reach_postgres
 from persistence.durable.sessions import SessionWriter
+from persistence.heartbeat import beating
 from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveUnavailable, open_store
@@ -48,20 +50,31 @@ def main() -> int:
     unsaved in it at the end. 2: the settings make no sense, or a database refuses what they say. 130: stopped
     before Redis answered.
     """
-    argparse.ArgumentParser(
-        prog="python -m persistence.flusher",
-        description="Write dirty sessions to PostgreSQL until SIGTERM, in the place of servers with "
-        "FLUSHER=off. It is configured by environment variables or .env; see .env.example.",
-    ).parse_args()
+    heartbeat = _parser().parse_args().heartbeat
     try:
         settings = read_settings(os.environ | NO_TOKENS)
         configure_logs(settings)
         with reached_servers(settings, on_loss=_end_at_once) as reached:
-            return asyncio.run(_flush(reached))
+            return asyncio.run(_flush(reached, heartbeat))
     except StartupError as error:
         return _fail(REFUSED, str(error))
     except (DurableRefused, LiveUnavailable) as error:
         return _fail(UNFINISHED if waiting_helps(error) else REFUSED, line_of(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m persistence.flusher",
+        description="Write dirty sessions to PostgreSQL until SIGTERM, in the place of servers with "
+        "FLUSHER=off. It is configured by environment variables or .env; see .env.example.",
+    )
+    parser.add_argument(
+        "--heartbeat",
+        type=Path,
+        metavar="FILE",
+        help="touch this file once a second; `python -m persistence.heartbeat FILE` is the health check",
+    )
+    return parser
 
 
 def owner_name() -> str:
@@ -69,7 +82,7 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-async def _flush(settings: Settings) -> int:
+async def _flush(settings: Settings, heartbeat: Path | None) -> int:
     stop = asyncio.Event()
     owner = owner_name()
     writer = SessionWriter(settings.db_connection.reveal())
@@ -88,8 +101,9 @@ async def _flush(settings: Settings) -> int:
             Pace(interval_s=settings.flush_interval_ms / 1000),
         )
         _log.info("flusher_ready", owner=owner)
-        await flusher.run(stop)
-        left = await flusher.drain(settings.drain_s)
+        async with beating(heartbeat):
+            await flusher.run(stop)
+            left = await flusher.drain(settings.drain_s)
         _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
         return UNFINISHED if left else 0
 

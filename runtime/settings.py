@@ -307,9 +307,8 @@ class _Reader:
         return text
 
     def networks(self, name: str) -> tuple[Network, ...]:
-        parts = (part.strip() for part in self.text(name, "").split(","))
         networks = []
-        for part in filter(None, parts):
+        for part in self.text(name, "").replace(",", " ").split():
             try:
                 networks.append(ipaddress.ip_network(part))
             except ValueError as error:

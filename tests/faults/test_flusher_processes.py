@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from persistence.heartbeat import lives
 from tests.support.faulty_flusher import STEPS
 from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
@@ -125,6 +126,24 @@ async def test_a_flusher_killed_inside_its_transaction_leaves_nothing_of_it(worl
     assert set(await world.marks()) == set(users)
     await world.flusher().flush_once()
     await assert_saved(world, [player(user) for user in users])
+
+
+async def test_a_flusher_shows_that_it_lives(world: SavingWorld, tmp_path: Path) -> None:
+    """It touches the file that it is given while it runs, and removes it at the end."""
+    heartbeat = tmp_path / "heartbeat"
+
+    async def beats() -> bool:
+        return lives(heartbeat)
+
+    process = await start(world, "persistence.flusher", "--heartbeat", str(heartbeat))
+    try:
+        await until(beats)
+        process.terminate()
+        assert await ended(process) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert not heartbeat.exists()
 
 
 async def test_of_two_flushers_the_living_takes_over(world: SavingWorld) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,8 @@ import yaml
 from jsonschema.validators import validator_for
 
 from runtime.settings import Settings, read_settings
+from scripts.containers.checks import rolling_restart_commands
+from scripts.containers.images import OWN, repository_of
 
 ROOT: Final = Path(__file__).parent.parent.parent
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -24,6 +28,15 @@ SECRETS: Final = {
     "REDIS_PASSWORD": "2" * 64,
     "ACCESS_TOKEN_SECRET": "3" * 64,
     "REFRESH_TOKEN_SECRET": "4" * 64,
+}
+ALLOWED_IMAGES: Final = {
+    # Each tag moves with every fix, and never to another major version. None names a release of Debian, since
+    # such a tag stops moving when the image changes to the next one; PostgreSQL's does, since its indexes
+    # depend on the order of letters in the C library.
+    "haproxy:3.2": "fixes until 2030",
+    "redis:8": "the newest major version gets fixes",
+    "postgres:18-trixie": "fixes until 2030",
+    "python:3.14-slim": "fixes until 2030",
 }
 LASTING: Final = {"proxy", "server", "flusher", "redis", "postgres"}
 
@@ -84,7 +97,33 @@ def test_every_service_is_restarted_watched_and_bounded() -> None:
         assert service["restart"] == ("unless-stopped" if name in LASTING else "no")
         assert {"cpus", "memory"} == service["deploy"]["resources"]["limits"].keys()
         # The image has a health check of its own, which the server alone can pass.
-        assert ("healthcheck" in service) == (name != "server")
+        assert ("test" in service["healthcheck"]) == (name not in ("server", "migrate"))
+        assert service["healthcheck"].get("disable", False) == (name == "migrate")
+
+
+def test_a_start_does_not_wait_for_a_late_check() -> None:
+    """Each check is made every two seconds at first, so that `up --wait` ends when all is ready."""
+    for name in LASTING:
+        check = SERVICES[name]["healthcheck"]
+        assert check["start_interval"] == "2s", name
+        assert check["start_period"] in {"30s", "60s"}, name  # without one, Docker refuses the other
+
+
+def test_one_service_builds_each_image() -> None:
+    """Two builds of one tag at once fail in a current Docker: the other services use what one builds."""
+    builds = [service["image"] for service in SERVICES.values() if "build" in service]
+    assert sorted(set(builds)) == sorted(builds)
+    own = {service["image"] for service in SERVICES.values() if repository_of(service["image"]) == OWN}
+    assert own == set(builds)
+
+
+def test_every_image_has_a_tag_that_gets_fixes() -> None:
+    """Each image that is pulled stands on the list of tags that were looked up."""
+    pulled = {service["image"] for service in SERVICES.values()} - {f"{OWN}:local"}
+    [base] = _instructions("ARG")
+    assert {*pulled, base.removeprefix("PYTHON_IMAGE=")} == ALLOWED_IMAGES.keys()
+    for image in _instructions("FROM"):
+        assert image.split()[0] == "${PYTHON_IMAGE}"
 
 
 def test_data_lives_in_named_volumes() -> None:
@@ -116,6 +155,18 @@ def test_the_server_accepts_its_settings() -> None:
     assert settings.flusher is False
     subnet = COMPOSITION["networks"]["front"]["ipam"]["config"][0]["subnet"]
     assert [str(network) for network in settings.trusted_proxies] == [subnet]
+
+
+def test_an_operator_sets_limits_and_trusted_fronts() -> None:
+    """What stands in the environment of Compose reaches the server, and the proxy where it concerns it."""
+    changed = {"MAX_CONNECTIONS_PER_IP": "5000", "AUTH_RATE": "0", "TRUSTED_FRONTS": "10.0.0.7 10.1.0.0/16"}
+    services = _filled(SECRETS | changed)["services"]
+    settings = read_settings(services["server"]["environment"] | {"DATA_DIR": "/none"}, dotenv=None)
+    assert settings.max_connections_per_ip == 5000
+    assert settings.auth_rate == 0
+    trusted = [str(network) for network in settings.trusted_proxies]
+    assert trusted == ["172.30.132.0/24", "10.0.0.7/32", "10.1.0.0/16"]
+    assert services["proxy"]["environment"]["TRUSTED_FRONTS"] == changed["TRUSTED_FRONTS"]
 
 
 def test_a_container_has_longer_to_stop_than_the_server_needs() -> None:
@@ -168,7 +219,7 @@ def test_the_image_holds_no_secret_and_needs_no_env_file() -> None:
 
 
 def test_the_image_runs_as_nobody_special_from_pinned_packages() -> None:
-    """Not root, hashes required, a stop that drains, and no embedded database beside the real ones."""
+    """Not root, hashes required, a stop that drains, and no embedded database with the real ones."""
     assert _instructions("USER") == ["10001:10001"]
     assert _instructions("STOPSIGNAL") == ["SIGTERM"]
     assert len(_instructions("HEALTHCHECK")) == 1
@@ -190,7 +241,7 @@ def test_the_proxy_leaves_a_quiet_websocket_alone() -> None:
 
 def test_the_proxy_tells_who_the_player_is_and_keeps_figures_inside() -> None:
     """The client's address replaces what was claimed, /metrics stays inside, servers are found by name."""
-    assert "http-request set-header X-Forwarded-For %[src]" in PROXY
+    assert "http-request set-header X-Forwarded-For %[src] unless from_front says_who" in PROXY
     assert re.search(r"return status 404 .* if \{ path /metrics \}", PROXY)
     assert re.search(r"server-template server- \d+ server:1323 check", PROXY)
 
@@ -209,3 +260,55 @@ def test_redis_keeps_every_answer() -> None:
     assert lines["appendonly"] == "yes"
     assert lines["appendfsync"] == "always"
     assert lines["maxmemory-policy"] == "noeviction"
+
+
+@pytest.mark.parametrize("fronts", ["", "10.0.0.7 10.1.0.0/16 fd00::/8"])
+def test_the_proxy_reads_its_settings(fronts: str) -> None:
+    """HAProxy itself finds nothing to say about its settings, with trusted fronts and without."""
+    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("haproxy is not installed")
+    words = [program, "-c", "-dW", "-f", str(ROOT / "deploy" / "haproxy.cfg")]
+    environment = {"TRUSTED_FRONTS": fronts}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_proxy_stops_before_it_is_killed() -> None:
+    """Docker waits for 10 s; WebSockets, which last for hours, are cut off well before."""
+    limit = re.search(r"hard-stop-after (\d+)s", PROXY)
+    assert limit is not None
+    assert 0 < int(limit[1]) <= 5
+
+
+def test_compose_reads_the_composition(tmp_path: Path) -> None:
+    """`docker compose config` itself takes it, where that is installed: no engine is needed."""
+    words = ["docker", "compose", "--project-directory", str(ROOT), "--file", str(ROOT / "compose.yaml")]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SECRETS}
+    if shutil.which("docker") is None or _run([*words[:2], "version"], environment).returncode:
+        pytest.skip("docker compose is not installed")
+    done = _run([*words, "--env-file", "/dev/null", "config", "--format", "json"], environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["services"].keys() == SERVICES.keys()
+
+
+def _run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_rolling_restart_waits_for_the_new_servers() -> None:
+    """The commands of docs/operations.md start new servers, wait, and only then stop the old ones."""
+    commands = [line.split("#")[0].split() for line in rolling_restart_commands(ROOT).splitlines()]
+    ups = [words for words in commands if words[:3] == ["docker", "compose", "up"]]
+    assert all("--wait" in words for words in ups)
+    assert [words[-1] for words in ups] == ["server", "flusher"]
+    assert ["docker", "compose", "run", "--rm", "--no-deps", "migrate"] in commands
+    assert commands.index(ups[0]) < next(place for place, words in enumerate(commands) if "stop" in words)
+
+
+def test_the_flushers_health_check_looks_at_its_heartbeat() -> None:
+    """The file that the flusher touches is the one that is looked at, in a folder that it may write to."""
+    flusher = SERVICES["flusher"]
+    file = flusher["command"][flusher["command"].index("--heartbeat") + 1]
+    assert flusher["healthcheck"]["test"][-2:] == ["persistence.heartbeat", file]
+    assert str(Path(file).parent) in flusher["tmpfs"]

@@ -1,0 +1,65 @@
+"""How a process without a port shows that it lives: it touches a file, and a check looks at its age.
+
+`python -m persistence.heartbeat FILE` is that check; its exit code is 0 while the process lives, else 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+BEAT_EVERY_S: Final = 1.0
+SILENT_AFTER_S: Final = 15.0
+"""Older than this, the process is taken for stuck. Many beats long, since a busy machine delays some."""
+
+
+@contextlib.asynccontextmanager
+async def beating(file: Path | None) -> AsyncIterator[None]:
+    """Touch `file` once a second for as long as the event loop turns; None touches nothing.
+
+    The file is gone at the end. Raises OSError where it cannot be made.
+    """
+    if file is None:
+        yield
+        return
+    _touch(file)
+    beats = asyncio.create_task(_beat(file), name="heartbeat")
+    try:
+        yield
+    finally:
+        beats.cancel()
+        await asyncio.gather(beats, return_exceptions=True)
+        _remove(file)
+
+
+def lives(file: Path) -> bool:
+    """Say whether `file` was touched within the last 15 s."""
+    try:
+        return time.time() - file.stat().st_mtime < SILENT_AFTER_S
+    except FileNotFoundError:
+        return False
+
+
+async def _beat(file: Path) -> None:
+    while True:
+        await asyncio.sleep(BEAT_EVERY_S)
+        _touch(file)
+
+
+def _touch(file: Path) -> None:
+    file.touch()
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(not lives(Path(sys.argv[1])))

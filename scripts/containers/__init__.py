@@ -1,0 +1,1 @@
+"""Build and run the containers on a machine without a registry of images: `make containers`."""
