@@ -175,7 +175,7 @@ class Checks:
 def rolling_restart_commands(repository: Path) -> str:
     """Return the commands of a rolling restart with Compose, word for word from docs/operations.md."""
     page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
-    block = re.search(r"^\*\*A rolling restart\*\*.*?\n\n((?:    .*\n)+)", page, re.MULTILINE | re.DOTALL)
+    block = re.search(r"^\*\*A rolling restart\*\*.*?\n\n((?:    [^\n]*\n)+)", page, re.MULTILINE | re.DOTALL)
     if block is None:
         raise CheckFailedError("docs/operations.md no longer shows a rolling restart")
     return "\n".join(line.removeprefix("    ") for line in block[1].splitlines())

@@ -299,6 +299,7 @@ def _run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedP
 def test_a_rolling_restart_waits_for_the_new_servers() -> None:
     """The commands of docs/operations.md start new servers, wait, and only then stop the old ones."""
     commands = [line.split("#")[0].split() for line in rolling_restart_commands(ROOT).splitlines()]
+    assert {words[0] for words in commands} == {"docker", "old=$(docker"}
     ups = [words for words in commands if words[:3] == ["docker", "compose", "up"]]
     assert all("--wait" in words for words in ups)
     assert [words[-1] for words in ups] == ["server", "flusher"]
