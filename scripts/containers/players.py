@@ -26,13 +26,14 @@ class Report:
     """What happened to all players together.
 
     `clicks` were answered. `moves` are reconnects after the close that asks for one (1001), `broken` all
-    others: a connection cut off, or an attempt to connect that failed. `wrong` names who has another
-    number of dishes than clicks.
+    others: a connection cut off, or an attempt to connect that failed. `closes` are counted by code, an
+    answered attempt as 0. `wrong` names who has another number of dishes than clicks.
     """
 
     clicks: int = 0
     moves: int = 0
     broken: int = 0
+    closes: dict[int, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -49,6 +50,7 @@ async def play(url: str, count: int, stop: asyncio.Event) -> Report:
             await asyncio.gather(*(event.wait() for event in begun))
         print("playing", flush=True)
     report.moves = totals.closes[GOING_AWAY]
+    report.closes = dict(totals.closes)
     report.broken = totals.reconnects - report.moves
     return report
 
