@@ -39,7 +39,7 @@ REPOSITORY: Final = Path(__file__).parent.parent.parent
 EXIT_WRONG: Final = 1
 EXIT_NOT_TRIED: Final = 2
 EXIT_INTERRUPTED: Final = 130
-_TOOLS: Final = ("mmdebstrap", "unshare", "nsenter", "setpriv", "pivot_root", "awk", "tar")
+_TOOLS: Final = ("mmdebstrap", "unshare", "nsenter", "setpriv", "pivot_root", "tar")
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "click-and-cook"
 _UNCHECKED: Final = (
     "the official images themselves: their entry points, users and versions (stand-ins were run)",

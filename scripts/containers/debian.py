@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -42,9 +41,7 @@ ENGINE: Final = Root(
     "engine",
     ("docker.io", "docker-cli", "docker-compose", "docker-buildx", "iptables", "iproute2", "ca-certificates"),
 )
-IMAGES: Final = Root(
-    "images", ("python3-venv", "python-is-python3", "haproxy", "redis-server", "postgresql", "mawk")
-)
+IMAGES: Final = Root("images", ("python3-venv", "python-is-python3", "haproxy", "redis-server", "postgresql"))
 
 
 class CannotPrepareError(Exception):
@@ -77,27 +74,22 @@ def python_of(folder: Path) -> str:
 def wheels(repository: Path, python: str, cache: Path) -> Path:
     """Return a folder with the wheels that the image installs, downloaded first where the cache has none.
 
-    Which those are, the Dockerfile says. Raises CannotPrepareError.
+    Raises CannotPrepareError.
     """
-    program = re.search(r"awk '(.+?)'", (repository / "Dockerfile").read_text(encoding="utf-8"))
-    if program is None:
-        raise CannotPrepareError("the Dockerfile no longer says which packages are left out")
-    lock = _run(["awk", program[1], str(repository / "requirements.lock")])
-    folder = cache / f"wheels-{python}-{platform.machine()}-{_digest(lock)}"
+    lock = repository / "requirements.lock"
+    folder = cache / f"wheels-{python}-{platform.machine()}-{_digest(lock.read_text(encoding='utf-8'))}"
     if folder.exists():
         return folder
     unfinished = folder.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    wanted = unfinished / "image.lock"
-    wanted.write_text(lock, encoding="utf-8")
     platforms = (f"--platform={tag}_{platform.machine()}" for tag in ("manylinux_2_28", "manylinux_2_17"))
     _run(
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--require-hashes", "--only-binary=:all:", f"--python-version={python}", *platforms),
             *(f"--platform=manylinux2014_{platform.machine()}", f"--dest={unfinished}", "--requirement"),
-            str(wanted),
+            str(lock),
         ]
     )
     return unfinished.rename(folder)
@@ -107,9 +99,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _run(words: Sequence[str]) -> str:
+def _run(words: Sequence[str]) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)  # noqa: S603 - ours
     if done.returncode:
         said = "\n".join(done.stderr.splitlines()[-15:])
         raise CannotPrepareError(f"{words[0]} ended with {done.returncode}:\n{said}")
-    return done.stdout
