@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.servers import POLL_S, START_LIMIT_S, STOP_LIMIT_S, free_port, fresh_folder
+from tests.support.limits import LIMIT_S
+from tests.support.servers import POLL_S, free_port, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +53,11 @@ def running_pgbouncer(behind: str, mode: str, user: str, password: str) -> Itera
             yield port
         finally:
             process.kill()
-            process.wait(STOP_LIMIT_S)
+            process.wait(LIMIT_S)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end_s = time.monotonic() + START_LIMIT_S
+    end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s and process.poll() is None:
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port)).close()
