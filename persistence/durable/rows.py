@@ -14,14 +14,11 @@ import orjson
 
 from game.session import Session, UserId
 from persistence.live.hashes import (
-    AMOUNTS,
     CLIENT_PREFIX,
-    PACKED_LIFE,
-    PACKED_NOW,
-    STAMP_AT,
     MalformedSessionError,
     fields_of,
     joined_texts,
+    missing_field,
     parse_achieved,
     parse_bought,
     parse_offline,
@@ -30,6 +27,7 @@ from persistence.live.hashes import (
     texts_of,
     window_of_text,
 )
+from persistence.live.record import AMOUNTS, STAMP_AT, WHOLE, Life, Now, row_packer, saved_packer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +36,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "user_id",
-    "version",
-    "accrued_at",
-    "rank",
+    *WHOLE,
     *AMOUNTS,
     "bought",
     "achieved",
@@ -53,11 +49,12 @@ COLUMNS: Final = (
 
 COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TAIL: Final = b"\xff\xff"
-# Each value stands behind its length: three bigint, a smallint, the doubles.
-_NUMBERS: Final = struct.Struct(">h" + "iq" * 3 + "ih" + "id" * len(AMOUNTS))
 _LENGTH: Final = struct.Struct(">i")
 _BIGINT: Final = struct.Struct(">iq")
 _NULL: Final = _LENGTH.pack(-1)
+_numbers_of_row: Final = row_packer(len(COLUMNS))
+_saved_now: Final = saved_packer(Now)
+_saved_life: Final = saved_packer(Life)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +73,10 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
     amounts are sound is left to PostgreSQL.
     """
     try:
-        number, _, dishes, money, xp, clicks, cooked, earned, _ = PACKED_NOW.unpack(fields[b"now"])
-        boost, accrued_at, accumulated, rank, stars, purchases, resets, _, _ = PACKED_LIFE.unpack(
-            fields[b"life"]
-        )
-        version = int(number)
-        numbers = _NUMBERS.pack(
-            len(COLUMNS),
-            8,
-            user_id,
-            8,
-            version,
-            8,
-            int(accrued_at),
-            2,
-            int(rank),
-            8,
-            money,
-            8,
-            dishes,
-            8,
-            xp,
-            8,
-            stars,
-            8,
-            accumulated,
-            8,
-            boost,
-            8,
-            clicks,
-            8,
-            cooked,
-            8,
-            earned,
-            8,
-            purchases,
-            8,
-            resets,
-        )
+        version, numbers = _numbers_of_row(user_id, fields[b"now"], fields[b"life"])
         bought, achieved, _ = texts_of(fields)
     except KeyError as error:
-        raise MalformedSessionError(user_id, f"field {error.args[0].decode()!r} is missing") from error
+        raise MalformedSessionError(user_id, missing_field(error)) from error
     except (struct.error, ValueError, OverflowError) as error:
         raise MalformedSessionError(user_id, f"it cannot be read: {error}") from error
     names = [name for name in fields if name.startswith(CLIENT_PREFIX)]
@@ -138,7 +98,7 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
 def _derived(fields: Mapping[bytes, bytes]) -> bytes:
     """Write `generation` and `rates`: what income is paid at until the catalogue changes."""
     rates = fields.get(b"rates", b"")
-    generation = rates[STAMP_AT:].partition(b".")[0]
+    generation, _, _ = rates[STAMP_AT:].partition(b".")
     if not generation.isdigit():
         return _NULL + _NULL
     return _BIGINT.pack(8, int(generation)) + _text(rates[:STAMP_AT])
@@ -161,38 +121,17 @@ def _clients_column(user_id: UserId, clients: Mapping[bytes, bytes]) -> bytes:
 
 def row_of_session(session: Session) -> Row:
     """Make the row of a session."""
-    words = fields_of(session)
-    return row_of_hash(session.user_id, dict(zip(words[::2], words[1::2], strict=True)))
+    words = iter(fields_of(session))
+    return row_of_hash(session.user_id, dict(zip(words, words, strict=True)))
 
 
 def fields_of_record(record: asyncpg.Record) -> list[bytes]:
     """Write a selected row as `name, value, name, value, …`, as `load` takes it."""
-    version = record["version"]
     fields = [
         b"now",
-        PACKED_NOW.pack(
-            version,
-            0,
-            record["dishes"],
-            record["money"],
-            record["xp"],
-            record["clicks"],
-            record["cooked"],
-            record["earned"],
-            0,
-        ),
+        _saved_now(record),
         b"life",
-        PACKED_LIFE.pack(
-            record["boost"],
-            record["accrued_at"],
-            record["accumulated"],
-            record["rank"],
-            record["stars"],
-            record["purchases"],
-            record["resets"],
-            version,
-            0,
-        ),
+        _saved_life(record),
         b"texts",
         joined_texts(record["bought"], record["achieved"], record["email"]),
     ]

@@ -1,8 +1,8 @@
 """A session as the hash in Redis: which numbers its packed fields hold, and the texts beside them.
 
-The numbers are doubles, little-endian, in three fields (twin of `lua/lib/formats.lua`), so that a script
-reads and writes what changes in one piece. `rates` is derived from the rest, by `refresh`; behind its numbers
-stands the stamp under which it holds. `texts` is `bought;achieved;email`.
+The numbers are doubles in three fields (`record` states their order), so that a script reads and writes what
+changes in one piece. `rates` is derived from the rest, by `refresh`; after its numbers stands the stamp under
+which it holds. `texts` is `bought;achieved;email`.
 """
 
 from __future__ import annotations
@@ -11,61 +11,13 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from game.session import ClientWindow, Offline, Session, UserId
+from persistence.live.record import AMOUNTS, PACKED_LIFE, PACKED_NOW, RECORD, STAMP_AT, Life, Now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOW: Final = ("version", "dirty", "dishes", "money", "xp", "clicks", "cooked", "earned", "tat")
-LIFE: Final = (
-    "boost",
-    "accrued_at",
-    "accumulated",
-    "rank",
-    "stars",
-    "purchases",
-    "resets",
-    "saved",
-    "saved_at",
-)
-RATES: Final = (
-    "cook_gain",
-    "click_xp",
-    "mPc",
-    "mM",
-    "sPs",
-    "dPc",
-    "dM",
-    "mPs",
-    "dPs",
-    "mpM",
-    "dpM",
-    "need",
-    "first_need",
-)
 TEXTS: Final = ("bought", "achieved", "email")
-AMOUNTS: Final = (
-    "money",
-    "dishes",
-    "xp",
-    "stars",
-    "accumulated",
-    "boost",
-    "clicks",
-    "cooked",
-    "earned",
-    "purchases",
-    "resets",
-)
-"""Numbers that are doubles in PostgreSQL and in `Session` too, by the same name."""
-
-PACKED_NOW: Final = struct.Struct(f"<{len(NOW)}d")
-PACKED_LIFE: Final = struct.Struct(f"<{len(LIFE)}d")
-PACKED_RATES: Final = struct.Struct(f"<{len(RATES)}d")
-PACKED: Final = {b"now": (NOW, PACKED_NOW), b"life": (LIFE, PACKED_LIFE), b"rates": (RATES, PACKED_RATES)}
 _WINDOW: Final = struct.Struct("<4d")
-STAMP_AT: Final = PACKED_RATES.size
-"""Where in `rates` the stamp begins."""
-
 CLIENT_PREFIX: Final = b"c:"
 _LOW_BITS: Final = 32
 
@@ -84,10 +36,16 @@ def number_text(value: float) -> str:
     return f"{value:.17g}"
 
 
+def missing_field(error: KeyError) -> str:
+    """Say which field of a hash a KeyError found missing."""
+    (name,) = error.args
+    return f"field {name.decode() if isinstance(name, bytes) else name!r} is missing"
+
+
 def numbers_of(fields: Mapping[bytes, bytes]) -> dict[str, float]:
     """Read the packed fields that a hash has, by name. Raises ValueError when one has another length."""
     numbers: dict[str, float] = {}
-    for name, (names, packed) in PACKED.items():
+    for name, (names, packed) in RECORD.items():
         if name in fields:
             try:
                 value = fields[name][:STAMP_AT] if name == b"rates" else fields[name]
@@ -122,9 +80,7 @@ def session_of(user_id: UserId, fields: Mapping[bytes, bytes]) -> Session:
             **{name: numbers[name] for name in AMOUNTS},
         )
     except KeyError as error:
-        name = error.args[0]
-        missing = name.decode() if isinstance(name, bytes) else name
-        raise MalformedSessionError(user_id, f"field {missing!r} is missing") from error
+        raise MalformedSessionError(user_id, missing_field(error)) from error
     except (ValueError, OverflowError) as error:
         raise MalformedSessionError(user_id, str(error)) from error
 
@@ -164,31 +120,33 @@ def fields_of(
 
     PostgreSQL counts as having version `saved` (this one) since `saved_at_ms`; no rate limit holds.
     """
+    now = Now(
+        version=session.version,
+        dirty=dirty,
+        dishes=session.dishes,
+        money=session.money,
+        xp=session.xp,
+        clicks=session.clicks,
+        cooked=session.cooked,
+        earned=session.earned,
+        tat=0,
+    )
+    life = Life(
+        boost=session.boost,
+        accrued_at=session.accrued_at_ms,
+        accumulated=session.accumulated,
+        rank=session.rank,
+        stars=session.stars,
+        purchases=session.purchases,
+        resets=session.resets,
+        saved=session.version if saved is None else saved,
+        saved_at=saved_at_ms,
+    )
     fields = [
         b"now",
-        PACKED_NOW.pack(
-            session.version,
-            dirty,
-            session.dishes,
-            session.money,
-            session.xp,
-            session.clicks,
-            session.cooked,
-            session.earned,
-            0,
-        ),
+        PACKED_NOW.pack(*now),
         b"life",
-        PACKED_LIFE.pack(
-            session.boost,
-            session.accrued_at_ms,
-            session.accumulated,
-            session.rank,
-            session.stars,
-            session.purchases,
-            session.resets,
-            session.version if saved is None else saved,
-            saved_at_ms,
-        ),
+        PACKED_LIFE.pack(*life),
         b"texts",
         joined_texts(bought_text(session.bought), ",".join(map(str, session.achieved)), email),
     ]

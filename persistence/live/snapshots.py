@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from persistence.live.hashes import PACKED_LIFE, PACKED_NOW, PACKED_RATES, RATES, STAMP_AT
+from persistence.live.record import STAMP_AT, read_life, read_now, read_rates
 from persistence.live.replies.play import Amount, Stale
 from persistence.live.replies.status import Status
 
@@ -46,19 +46,18 @@ def snapshot_of(reply: object) -> Snapshot | None:
     if fields is None or fields.now is None or fields.life is None or fields.texts is None:
         return None
     bought, achieved, email = fields.texts.split(b";", 2)
-    version, _, dishes, money, xp, _, _, _, _ = PACKED_NOW.unpack(fields.now)
-    boost, _, accumulated, rank, stars, _, _, saved, _ = PACKED_LIFE.unpack(fields.life)
+    now, life = read_now(fields.now), read_life(fields.life)
     return Snapshot(
-        version=int(version),
-        saved=int(saved),
+        version=int(now.version),
+        saved=int(life.saved),
         email=email,
-        money=_amount(money),
-        dishes=_amount(dishes),
-        rank=_amount(rank),
-        xp=_amount(xp),
-        stars=_amount(stars),
-        boost=_amount(boost),
-        accumulated=_amount(accumulated),
+        money=_amount(now.money),
+        dishes=_amount(now.dishes),
+        rank=_amount(life.rank),
+        xp=_amount(now.xp),
+        stars=_amount(life.stars),
+        boost=_amount(life.boost),
+        accumulated=_amount(life.accumulated),
         bought=bought,
         achieved=achieved,
     )
@@ -93,5 +92,5 @@ def passive_of(reply: object, stamp: str) -> bool | None:
     (held,) = reply
     if held is None or held[STAMP_AT:] != stamp.encode():
         return None
-    rates = dict(zip(RATES, PACKED_RATES.unpack_from(held), strict=True))
-    return bool(rates["mPs"] or rates["dPs"])
+    rates = read_rates(held)
+    return bool(rates.mPs or rates.dPs)

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from game.session import Session, UserId
-from persistence.live.hashes import PACKED_RATES, RATES, fields_of
+from persistence.live.hashes import fields_of
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from scripts.bench.stage import cpu_s, stage
 
@@ -53,7 +54,9 @@ def away() -> dict[str, float]:
 
 def _put(client: redis.Redis, seconds: int, dishes: float, sums: dict[str, float]) -> None:
     accrued_at_ms = int(time.time() * 1000) - seconds * 1000
-    rates = PACKED_RATES.pack(*({"need": 1e5, **sums}.get(name, 0) for name in RATES)) + _STAMP.encode()
+    rates = (
+        PACKED_RATES.pack(*({"need": 1e5, **sums}.get(name, 0) for name in Rates._fields)) + _STAMP.encode()
+    )
     pipeline = client.pipeline(transaction=False)
     for number in range(_PLAYERS):
         user_id = UserId(number)

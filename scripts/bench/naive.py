@@ -20,8 +20,8 @@ import redis.asyncio as redis
 from websockets.asyncio.server import ServerConnection, serve
 
 from game.session import UserId
-from persistence.live.hashes import STAMP_AT
 from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.record import STAMP_AT
 from persistence.live.scripts import load_scripts
 
 RATE_INTERVAL_US = "1.0"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from persistence.live.hashes import (
-    PACKED,
-    STAMP_AT,
     TEXTS,
     joined_texts,
     number_text,
@@ -14,11 +12,12 @@ from persistence.live.hashes import (
     text_of_window,
     texts_of,
 )
+from persistence.live.record import RECORD, STAMP_AT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NUMBERS = {name: field for field, (names, _) in PACKED.items() for name in names}
+_NUMBERS = {name: field for field, (names, _) in RECORD.items() for name in names}
 _JOINED = {*TEXTS, "stamp"}
 
 
@@ -28,7 +27,7 @@ def by_name(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     plain = {
         name.decode(): text_of_window(value) if name.startswith(b"c:") else value.decode()
         for name, value in fields.items()
-        if name not in PACKED and name != b"texts"
+        if name not in RECORD and name != b"texts"
     }
     return numbers | _texts(fields) | plain
 
@@ -46,7 +45,7 @@ def with_values(fields: Mapping[bytes, bytes], values: Mapping[str, object]) -> 
     texts = _texts(fields) | {name: str(value) for name, value in values.items() if name in _JOINED}
     new = {
         field: packed.pack(*(held.get(name, 0.0) for name in names))
-        for field, (names, packed) in PACKED.items()
+        for field, (names, packed) in RECORD.items()
         if field in fields or field in touched
     }
     if b"rates" in new:

@@ -13,8 +13,9 @@ from game.session import ClientWindow, Offline, Session, UserId
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter, load_rows
-from persistence.live.hashes import PACKED_RATES, RATES, fields_of, session_of
+from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import BUCKETS, Bucket, bucket_of, dirty_key, session_key
+from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
 from persistence.writeback.batch import Saver
@@ -86,7 +87,7 @@ class SavingWorld:
         pipeline = self.redis.pipeline(transaction=False)
         for session in sessions:
             key, user_id = session_key(session.user_id), session.user_id
-            rates = PACKED_RATES.pack(*[123.0] * len(RATES))
+            rates = PACKED_RATES.pack(*[123.0] * len(Rates._fields))
             fields = fields_of(session, "x@example.org", dirty=marked_ms is not None, saved=saved)
             fields += [b"rates", rates + b"1.run"]
             pipeline.delete(key)

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from game.session import ClientWindow, Offline, Session, UserId
 from persistence.durable.rows import row_of_hash, row_of_session
 from persistence.live.hashes import (
-    PACKED_RATES,
-    RATES,
     MalformedSessionError,
     bought_text,
     fields_of,
@@ -25,6 +23,7 @@ from persistence.live.hashes import (
     unpacked_window,
     window_of_text,
 )
+from persistence.live.record import PACKED_RATES, Rates
 from tests.support.live_hash import with_values
 
 NANS = struct.pack("<4d", *[float("nan")] * 4)
@@ -85,7 +84,7 @@ def test_a_session_written_to_a_hash_reads_back_the_same(session: Session) -> No
 @given(SESSION)
 def test_the_row_of_a_hash_is_the_row_of_its_session(session: Session) -> None:
     """What Redis alone holds is no part of it, but for the rates and the generation they come from."""
-    rates = PACKED_RATES.pack(*range(len(RATES)))
+    rates = PACKED_RATES.pack(*range(len(Rates._fields)))
     live = {b"rates": rates + b"3.run"}
     dirty = fields_of(session, "x@example.org", dirty=True, saved=7, saved_at_ms=8)
     fields = dict(zip(dirty[::2], dirty[1::2], strict=True)) | live

@@ -1,0 +1,151 @@
+"""A session's numbers: which packed field of its hash holds which, and in what order.
+
+This is the one place that states the order: the formats, what is packed and unpacked, and the rows for
+PostgreSQL are made of it, and `persistence.live.check` holds the Lua scripts against it. All numbers are
+doubles, little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Now(NamedTuple):
+    """Field `now`: what clicks change. `dirty` and `tat` are in Redis alone."""
+
+    version: float
+    dirty: float
+    dishes: float
+    money: float
+    xp: float
+    clicks: float
+    cooked: float
+    earned: float
+    tat: float
+
+
+class Life(NamedTuple):
+    """Field `life`: what else is kept. `saved` and `saved_at` are in Redis alone."""
+
+    boost: float
+    accrued_at: float
+    accumulated: float
+    rank: float
+    stars: float
+    purchases: float
+    resets: float
+    saved: float
+    saved_at: float
+
+
+class Rates(NamedTuple):
+    """Field `rates`: what `refresh` derives. The stamp under which it holds follows its numbers."""
+
+    cook_gain: float
+    click_xp: float
+    mPc: float  # noqa: N815 - the names of boost types
+    mM: float  # noqa: N815
+    sPs: float  # noqa: N815
+    dPc: float  # noqa: N815
+    dM: float  # noqa: N815
+    mPs: float  # noqa: N815
+    dPs: float  # noqa: N815
+    mpM: float  # noqa: N815
+    dpM: float  # noqa: N815
+    need: float
+    first_need: float
+
+
+PACKED_NOW: Final = struct.Struct(f"<{len(Now._fields)}d")
+PACKED_LIFE: Final = struct.Struct(f"<{len(Life._fields)}d")
+PACKED_RATES: Final = struct.Struct(f"<{len(Rates._fields)}d")
+STAMP_AT: Final = PACKED_RATES.size
+"""Where in `rates` the stamp begins."""
+
+RECORD: Final[Mapping[bytes, tuple[tuple[str, ...], struct.Struct]]] = {
+    b"now": (Now._fields, PACKED_NOW),
+    b"life": (Life._fields, PACKED_LIFE),
+    b"rates": (Rates._fields, PACKED_RATES),
+}
+"""The names of the numbers in each packed field of the hash, and its format."""
+
+WHOLE: Final = ("version", "accrued_at", "rank")
+"""Numbers that are integers in PostgreSQL and in `Session`."""
+
+_LIVE_ONLY: Final = frozenset({"dirty", "tat", "saved", "saved_at"})
+_KEPT: Final = (*Now._fields, *Life._fields)
+AMOUNTS: Final = tuple(name for name in _KEPT if name not in {*WHOLE, *_LIVE_ONLY})
+"""Numbers that are doubles in PostgreSQL and in `Session` too, by the same name."""
+
+_ZERO: Final = "8x"
+"""Eight zero bytes: the double 0.0, which takes no argument of `pack`."""
+
+
+def read_now(packed: bytes) -> Now:
+    """Read the field `now` by name; raises struct.error for another length."""
+    return Now._make(PACKED_NOW.unpack(packed))
+
+
+def read_life(packed: bytes) -> Life:
+    """Read the field `life` by name; raises struct.error for another length."""
+    return Life._make(PACKED_LIFE.unpack(packed))
+
+
+def read_rates(packed: bytes) -> Rates:
+    """Read the numbers of the field `rates` by name; raises struct.error where it is too short."""
+    return Rates._make(PACKED_RATES.unpack_from(packed))
+
+
+class Columns(Protocol):
+    """The columns of a saved session: `asyncpg.Record`, or a mapping."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column's value."""
+
+
+def saved_packer(field: type[Now | Life]) -> Callable[[Columns], bytes]:
+    """Make the function that packs a field of the record from the columns of a saved session.
+
+    PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
+    """
+    columns = ["version" if name == "saved" else name for name in field._fields]
+    packed = struct.Struct("<" + "".join(_ZERO if name in _LIVE_ONLY else "d" for name in columns))
+    values_of = itemgetter(*(name for name in columns if name not in _LIVE_ONLY))
+    return lambda record: packed.pack(*values_of(record))
+
+
+NumbersOfRow = Callable[[int, bytes, bytes], tuple[int, bytes]]
+"""Takes a user id and the fields `now` and `life`; returns the version and the numbers of a row for COPY."""
+
+
+def row_packer(columns: int) -> NumbersOfRow:
+    """Make the function that turns a session's packed fields into the numbers of a row of so many columns.
+
+    They are `user_id`, WHOLE and AMOUNTS, in that order, each after its length in bytes, as COPY's binary
+    format has them. It raises struct.error, ValueError or OverflowError for fields that cannot be read.
+    The function is compiled from the record's names: picking values by position (`itemgetter`) took a
+    third longer, and a flush calls it for every session.
+    """
+    row = struct.Struct(">h" + "iq" * 3 + "ih" + "id" * len(AMOUNTS))
+    sizes = {"rank": 2}
+    values = ("user_id", *WHOLE, *AMOUNTS)
+    source = f"""
+def numbers_of_row(user_id, now, life):
+    {", ".join(Now._fields)} = unpack_now(now)
+    {", ".join(Life._fields)} = unpack_life(life)
+    {"; ".join(f"{name} = int({name})" for name in WHOLE)}
+    return version, pack({columns}, {", ".join(f"{sizes.get(name, 8)}, {name}" for name in values)})
+"""
+    made: dict[str, Any] = {
+        "unpack_now": PACKED_NOW.unpack,
+        "unpack_life": PACKED_LIFE.unpack,
+        "pack": row.pack,
+    }
+    exec(source, made)  # noqa: S102 - made of the names above, as dataclasses make their methods
+    return cast("NumbersOfRow", made["numbers_of_row"])
