@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_FILE_NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 _LOCK: Final = (
     0x436C_6963_6B43_6F6F  # "ClickCoo": one number for all processes, unlikely to be anybody else's
 )
@@ -62,7 +62,7 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
         match = _FILE_NAME.fullmatch(path.name)
         if match is None:
             raise MigrationError(f"{path.name}: a migration is named like 0001_accounts.sql")
-        migration = Migration(int(match[1]), match[2], path.read_text(encoding="utf-8"))
+        migration = Migration(int(match["number"]), match["name"], path.read_text(encoding="utf-8"))
         if migration.number in found:
             raise MigrationError(f"{path.name}: there are two migrations with number {migration.number}")
         found[migration.number] = migration

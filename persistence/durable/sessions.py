@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 WRITE_TIMEOUT_S: Final = 10.0
 _RETRIES_OF_A_RACE: Final = 3
 _NAMES: Final = ", ".join(COLUMNS)
+_VALUES: Final = [name for name in COLUMNS if name != "user_id"]
 _INCOMING: Final = "CREATE TEMP TABLE incoming (LIKE sessions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 # Rows are taken in the order of their ids, so that two writers cannot lock each other out. The join keeps the
 # sessions of deleted accounts out.
@@ -35,7 +36,7 @@ SELECT {", ".join("incoming." + name for name in COLUMNS)}, now()
 FROM incoming JOIN accounts ON accounts.id = incoming.user_id
 ORDER BY incoming.user_id
 ON CONFLICT (user_id) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])}, updated_at = excluded.updated_at
+SET {", ".join(f"{name} = excluded.{name}" for name in (*_VALUES, "updated_at"))}
 WHERE saved.version < excluded.version
 RETURNING saved.user_id
 """  # noqa: S608 - made of constants
@@ -122,7 +123,7 @@ class SessionWriter:
                 continue  # an account was deleted between the join and the insert; the next join knows
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 if len(rows) == 1:
-                    result.bad[rows[0].user_id] = one_line(error)
+                    result.bad.update((row.user_id, one_line(error)) for row in rows)
                     return
                 middle = len(rows) // 2
                 await self._write(rows[:middle], result)
@@ -137,7 +138,7 @@ class SessionWriter:
                 await connection.copy_to_table(
                     "incoming", source=_chunks(rows), columns=COLUMNS, format="binary"
                 )
-                written = {UserId(record[0]) for record in await connection.fetch(_UPSERT)}
+                written = {UserId(record["user_id"]) for record in await connection.fetch(_UPSERT)}
                 refused = [row for row in rows if row.user_id not in written]
                 found = await self._saved_versions(connection, refused) if refused else {}
                 await connection.execute("COMMIT")
@@ -158,7 +159,7 @@ class SessionWriter:
     @staticmethod
     async def _saved_versions(connection: Connection, rows: Sequence[Row]) -> dict[UserId, int | None]:
         records = await connection.fetch(_WHY_NOT, [row.user_id for row in rows])
-        return {UserId(record[0]): record[1] for record in records}
+        return {UserId(record["id"]): record["version"] for record in records}
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
@@ -229,7 +230,7 @@ async def iterate_records(
         with translated():
             records = await pool.fetch(sql, after, active_since, batch)
         if records:
-            after = records[-1]["user_id"]
+            after = max(record["user_id"] for record in records)
             yield records
         if len(records) < batch:
             return

@@ -96,10 +96,10 @@ def _through_sentinels(address: RedisUrl) -> Open:
         connection = await _plain(address, found)()
         # A Sentinel may not know yet that its master has become a replica.
         await connection.send_command("ROLE")
-        role = cast("list[Any]", await connection.read_response(disable_decoding=True))
-        if role[0] != b"master":
+        role, *_ = cast("list[Any]", await connection.read_response(disable_decoding=True))
+        if role != b"master":
             await connection.disconnect()
-            raise RedisConnectionError(f"the Sentinels' master is a {role[0].decode()} by now")
+            raise RedisConnectionError(f"the Sentinels' master is a {role.decode()} by now")
         return connection
 
     return open_connection

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from persistence.live.store import LiveStore
 
 
-async def forget(store: LiveStore, user_id: UserId) -> None:
-    """Remove a deleted user's session from Redis. Safe to repeat; raises LiveUnavailable: call again."""
-    bucket = bucket_of(user_id)
-    keys = (session_key(user_id), dirty_key(bucket), load_key(user_id))
-    (reply,) = await store.run([store.script("delete", bucket, keys, (user_id,))])
-    expect(reply, list)
+async def forget(store: LiveStore, *user_ids: UserId) -> None:
+    """Remove deleted users' sessions from Redis. Safe to repeat; raises LiveUnavailable: call again."""
+    calls = []
+    for user_id in user_ids:
+        bucket = bucket_of(user_id)
+        keys = (session_key(user_id), dirty_key(bucket), load_key(user_id))
+        calls.append(store.script("delete", bucket, keys, (user_id,)))
+    for reply in await store.run(calls):
+        expect(reply, list)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from persistence.live.keys import bucket_of, channel, revoked_key
+from persistence.live.replies.publications import ALL_FAMILIES, revoked_text
 from persistence.live.store import call, expect
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 ORIGIN: Final = "auth"
 """Not a process' own origin, so that the process that revokes hears it too."""
 
-ALL_FAMILIES: Final = "*"
 _BATCH: Final = 500
 
 
@@ -39,7 +39,7 @@ class Revocations:
         calls = [self._mark(user_id, family) for family in families]
         if everything:
             name = channel(user_id)
-            calls.append(call(bucket_of(user_id), "SPUBLISH", name, f"{ORIGIN} revoked 0 {ALL_FAMILIES}"))
+            calls.append(call(bucket_of(user_id), "SPUBLISH", name, revoked_text(ORIGIN, ALL_FAMILIES)))
         for reply in await self._store.run(calls):
             expect(reply, list if isinstance(reply, list) else int)
 
@@ -58,5 +58,5 @@ class Revocations:
         return len(listed)
 
     def _mark(self, user_id: UserId, family: str) -> Call:
-        args = (self._access_ttl_s, channel(user_id), f"{ORIGIN} revoked 0 {family}")
+        args = (self._access_ttl_s, channel(user_id), revoked_text(ORIGIN, family))
         return self._store.script("revoke", bucket_of(user_id), (revoked_key(user_id, family),), args)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from persistence.live.keys import BUCKETS, Bucket
+from persistence.live.replies.upkeep import AttemptRefused, throttle_reply
 from persistence.live.store import LiveUnavailable, call, expect
 
 if TYPE_CHECKING:
@@ -37,13 +38,8 @@ class AttemptLog:
         bucket, keys = _place(address, pair)
         args = (self._window_ms, attempt, address_limit, pair_limit)
         (reply,) = await self._store.run([self._store.script("throttle", bucket, keys, args)])
-        match expect(reply, list):
-            case [b"counted"]:
-                return 0.0
-            case [b"refused", int(retry_after_ms)]:
-                return retry_after_ms / 1000
-            case other:
-                raise TypeError(f"throttle replied {other!r}")
+        refused = throttle_reply(expect(reply, list))
+        return refused.retry_after_ms / 1000 if isinstance(refused, AttemptRefused) else 0.0
 
     async def give_back(self, attempt: str, address: str, pair: str) -> None:
         """Take back an attempt that turned out to be no failure. Without Redis it stays counted."""

@@ -16,6 +16,7 @@ from persistence.durable.rows import session_of_record
 from persistence.durable.sessions import load_records
 from persistence.live.hashes import MalformedSessionError, numbers_of, session_of
 from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.replies.upkeep import Looked, look_reply
 from persistence.live.store import expect
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 
@@ -128,13 +129,12 @@ async def _read(store: LiveStore, user_ids: Sequence[UserId]) -> dict[UserId, _L
         calls.append(store.script("look", bucket, [session_key(user_id), dirty_key(bucket)], [user_id]))
     found = {}
     for user_id, reply in zip(user_ids, await store.run(calls), strict=True):
-        word, *rest = expect(reply, list)
-        if word == b"ok":
-            words, mark, ttl_ms = rest
-            fields = dict(zip(words[::2], words[1::2], strict=True))
-            found[user_id] = _Live(fields, float(mark) if mark else None, ttl_ms)
+        looked = look_reply(expect(reply, list))
+        if isinstance(looked, Looked):
+            mark_ms = float(looked.mark) if looked.mark else None
+            found[user_id] = _Live(looked.hash, mark_ms, looked.ttl)
         else:
-            found[user_id] = _Live(rest[0].decode(), None, -1)
+            found[user_id] = _Live(looked.reason.decode(), None, -1)
     return found
 
 
@@ -203,6 +203,5 @@ async def _old_marks(store: LiveStore, max_lag_s: float) -> list[Difference]:
     now_ms = (await read_due(store, EVERY_BUCKET, 0)).now_ms
     due = await read_due(store, EVERY_BUCKET, _OLD_MARKS_A_BUCKET, now_ms - int(max_lag_s * 1000))
     return [
-        Difference(user_id, f"dirty for {(now_ms - since_ms) / 1000:.1f} s")
-        for user_id, since_ms in due.users
+        Difference(mark.user_id, f"dirty for {(now_ms - mark.since_ms) / 1000:.1f} s") for mark in due.marks
     ]

@@ -22,6 +22,8 @@ from persistence.errors import Unavailable
 from persistence.live.hashes import fields_of, joined_texts
 from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
 from persistence.live.lane_contract import LaneError
+from persistence.live.replies.status import Status
+from persistence.live.replies.upkeep import status_of
 
 if TYPE_CHECKING:
     from game.session import UserId
@@ -147,12 +149,12 @@ class Loader:
                     await lane.call("DEL", load_key(ref.user_id))
                     return False
                 if row.session is None:
-                    word = await self._write(ref, "create", claim, row)
-                    self.totals.created += word == b"loaded"
+                    status = await self._write(ref, "create", claim, row)
+                    self.totals.created += status is Status.LOADED
                 else:
-                    word = await self._write(ref, "claimed", claim, row)
-                    self.totals.loaded += word == b"loaded"
-                if word != b"unclaimed":
+                    status = await self._write(ref, "claimed", claim, row)
+                    self.totals.loaded += status is Status.LOADED
+                if status is not Status.UNCLAIMED:
                     return True
             elif await lane.call("EXISTS", session_key(ref.user_id)):
                 return True
@@ -170,14 +172,14 @@ class Loader:
             raise
         self.totals.verified += 1
         if row is not None and row.session is not None:
-            word = await self._write(ref, "newer", "", row)
-            if word == b"loaded":
+            status = await self._write(ref, "newer", "", row)
+            if status is Status.LOADED:
                 self.totals.replaced += 1
                 _log.warning("session_replaced_by_newer", user=ref.user_id, version=row.session.version)
         return True
 
-    async def _write(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> bytes:
-        """Call `load` for one session; returns its word."""
+    async def _write(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> Status:
+        """Call `load` for one session; returns what became of it."""
         user_id = ref.user_id
         if row.session is None:
             fields = [b"texts", joined_texts("", "", row.email)]
@@ -201,7 +203,7 @@ class Loader:
             len(fields),
             *fields,
         )
-        return cast("list[bytes]", reply)[0]
+        return status_of(cast("list[bytes]", reply))
 
     async def _row(self, user_id: UserId) -> Saved | None:
         """Read a player's row in the next shared SELECT; None when there is no such account."""

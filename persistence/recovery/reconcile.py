@@ -7,16 +7,17 @@ rest, so that an audit is clean soon after a failover, whoever comes back or not
 from __future__ import annotations
 
 import asyncio
-import struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from persistence.durable.errors import DurableUnavailable, one_line, translated
 from persistence.durable.sessions import load_records
 from persistence.live.keys import Bucket, bucket_of, session_key
+from persistence.live.record import PACKED_NOW, read_now
+from persistence.live.replies.status import Status
 from persistence.live.store import LiveUnavailable, call
-from persistence.recovery.restore import Word, load_newer
+from persistence.recovery.restore import load_newer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +109,7 @@ class Comebacks:
         if not older:
             return 0
         words = await load_newer(self._store, await load_records(self._pool, older), self._ttl_s)
-        replaced = [user_id for user_id, word in words.items() if word is Word.LOADED]
+        replaced = [user_id for user_id, word in words.items() if word is Status.LOADED]
         self._totals.replaced += len(replaced)
         for user_id in replaced:
             _log.warning("session_fell_back", user=user_id)
@@ -119,9 +120,9 @@ class Comebacks:
         calls = [call(bucket_of(user_id), "HGET", session_key(user_id), "now") for user_id in user_ids]
         replies = zip(user_ids, await self._store.run(calls), strict=True)
         return {
-            user_id: cast("float", struct.unpack_from("<d", reply)[0])
+            user_id: read_now(reply).version
             for user_id, reply in replies
-            if isinstance(reply, bytes) and len(reply) >= 8  # noqa: PLR2004 - a double
+            if isinstance(reply, bytes) and len(reply) == PACKED_NOW.size
         }
 
 

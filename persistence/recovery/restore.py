@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from game.session import UserId
 from persistence.durable.rows import fields_of_record
 from persistence.durable.sessions import iterate_records, load_records
 from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
+from persistence.live.replies.status import Status, statuses_of
+from persistence.live.store import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,14 +32,6 @@ RESTORE_CONNECTIONS: Final = 12
 1.2 times six. A click behind them waits for what Redis reads of each at once: 250 sessions, 5 ms."""
 
 
-class Word(StrEnum):
-    """What `load` made of a session."""
-
-    LOADED = "loaded"
-    EXISTS = "exists"
-    REFUSED = "refused"
-
-
 @dataclass(slots=True)
 class Restored:
     """How many sessions were `loaded`, `kept` as they were (as new or newer), or refused by a full Redis."""
@@ -55,12 +48,13 @@ class Restored:
 
 async def load_newer(
     store: LiveStore, records: Sequence[asyncpg.Record], session_ttl_s: int
-) -> dict[UserId, Word]:
+) -> dict[UserId, Status]:
     """Load saved sessions where Redis has none or an older one; their connections elsewhere are told.
 
-    Each session is one atomic step; safe to repeat. Raises LiveUnavailable: some may be loaded, call again.
+    Returns LOADED, EXISTS (as new or newer) or REFUSED (by a full Redis) for each. Each session is one atomic
+    step; safe to repeat. Raises LiveUnavailable: some may be loaded, call again.
     """
-    words: dict[UserId, Word] = {}
+    outcome_of: dict[UserId, Status] = {}
     groups = store.groups(records, lambda record: bucket_of(record["user_id"]), _SESSIONS_A_CALL)
     for at in range(0, len(groups), _CALLS_AT_ONCE):
         some = groups[at : at + _CALLS_AT_ONCE]
@@ -75,13 +69,11 @@ async def load_newer(
                 args += (user_id, channel(user_id), "", record["version"], len(fields), *fields)
             calls.append(store.script("load", place, keys, args))
         for (_, group), reply in zip(some, await store.run(calls), strict=True):
-            if isinstance(reply, list):
-                outcomes = [Word(word.decode()) for word in cast("list[bytes]", reply)]
-            else:
-                # A full Redis refuses a call as a whole, before it does anything.
-                outcomes = [Word.REFUSED] * len(group)
-            words.update(zip((UserId(record["user_id"]) for record in group), outcomes, strict=True))
-    return words
+            # A full Redis refuses a call as a whole, before it does anything.
+            refused = not isinstance(reply, list)
+            outcomes = [Status.REFUSED] * len(group) if refused else statuses_of(expect(reply, list))
+            outcome_of.update(zip((UserId(record["user_id"]) for record in group), outcomes, strict=True))
+    return outcome_of
 
 
 async def restore(
@@ -115,7 +107,8 @@ async def restore(
                 group.create_task(work())
     except BaseExceptionGroup as failures:
         # One is enough to say what to do, and the workers fail alike.
-        raise failures.exceptions[0] from None
+        failure, *_ = failures.exceptions
+        raise failure from None
     return restored
 
 
@@ -129,8 +122,8 @@ async def restore_users(
     return restored
 
 
-def _count(restored: Restored, words: dict[UserId, Word]) -> None:
-    outcomes = list(words.values())
-    restored.loaded += outcomes.count(Word.LOADED)
-    restored.kept += outcomes.count(Word.EXISTS)
-    restored.refused += outcomes.count(Word.REFUSED)
+def _count(restored: Restored, outcome_of: dict[UserId, Status]) -> None:
+    outcomes = list(outcome_of.values())
+    restored.loaded += outcomes.count(Status.LOADED)
+    restored.kept += outcomes.count(Status.EXISTS)
+    restored.refused += outcomes.count(Status.REFUSED)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from persistence.durable.rows import Row, row_of_hash
+from persistence.live.forget import forget
 from persistence.live.hashes import MalformedSessionError
-from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
+from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.replies.status import Status, statuses_of
 from persistence.live.store import expect
-from persistence.recovery.restore import Word, load_newer
+from persistence.recovery.restore import load_newer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from game.session import UserId
     from persistence.durable.sessions import SessionWriter
-    from persistence.live.store import Call, LiveStore
+    from persistence.live.store import LiveStore
 
 _log = structlog.get_logger(__name__)
 
@@ -146,50 +148,40 @@ class Saver:
         outcome.undone.update(row.user_id for row in rows)
         outcome.undone -= result.saved | result.gone | result.bad.keys()
         outcome.saved = len(result.saved)
-        versions = [(row.user_id, row.version) for row in rows if row.user_id in result.saved]
-        versions += [(user_id, 0) for user_id in batch.without]
-        await self._take_back(versions, batch, outcome)
+        written = {row.user_id: row.version for row in rows if row.user_id in result.saved}
+        written.update(dict.fromkeys(batch.without, 0))
+        await self._take_back(written, batch, outcome)
         if result.gone:
             await self._delete(sorted(result.gone), outcome)
         if result.ahead:
             await self._reload(result.ahead, outcome)
         return outcome
 
-    async def _take_back(
-        self, versions: Sequence[tuple[UserId, int]], batch: Batch, outcome: Outcome
-    ) -> None:
+    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: Outcome) -> None:
+        """Clear marks by version; a version of 0 clears that of a session which is not there."""
         calls = []
-        for place, group in self.store.groups(versions, lambda pair: bucket_of(pair[0]), _MARKS_A_CALL):
+        for place, group in self.store.groups(written, bucket_of, _MARKS_A_CALL):
             keys: list[str] = []
             args: list[int] = [self._ttl_s, batch.read_ms]
-            for user_id, version in group:
+            for user_id in group:
                 keys += (session_key(user_id), dirty_key(bucket_of(user_id)))
-                args += (user_id, version)
+                args += (user_id, written[user_id])
             calls.append(self.store.script("clean", place, keys, args))
         for at in range(0, len(calls), batch.portions.calls):
             for reply in await self.store.run(calls[at : at + batch.portions.calls]):
-                words = cast("list[bytes]", expect(reply, list))
-                outcome.again += words.count(b"dirty")
-                vanished = words.count(b"gone")
-                outcome.vanished += vanished
+                statuses = statuses_of(expect(reply, list))
+                outcome.again += statuses.count(Status.DIRTY)
+                outcome.vanished += statuses.count(Status.GONE)
 
     async def _delete(self, user_ids: Sequence[UserId], outcome: Outcome) -> None:
-        for reply in await self.store.run([delete_call(self.store, user_id) for user_id in user_ids]):
-            expect(reply, list)
-            outcome.gone += 1
+        await forget(self.store, *user_ids)
+        outcome.gone += len(user_ids)
         _log.info("sessions_of_deleted_accounts_removed", count=len(user_ids))
 
     async def _reload(self, ahead: dict[UserId, int], outcome: Outcome) -> None:
         """Put PostgreSQL's newer sessions in place of older ones: Redis lost its last seconds."""
         records = await self._writer.read(ahead)
-        for user_id, word in (await load_newer(self.store, records, self._ttl_s)).items():
-            if word is Word.LOADED:
+        for user_id, status in (await load_newer(self.store, records, self._ttl_s)).items():
+            if status is Status.LOADED:
                 outcome.reloaded += 1
                 _log.warning("session_fell_back", user=user_id, version=ahead[user_id])
-
-
-def delete_call(store: LiveStore, user_id: UserId) -> Call:
-    """Prepare the removal of a session, its mark and its claim."""
-    bucket = bucket_of(user_id)
-    keys = [session_key(user_id), dirty_key(bucket), load_key(user_id)]
-    return store.script("delete", bucket, keys, [user_id])

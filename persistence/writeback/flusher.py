@@ -175,7 +175,7 @@ class Flusher:
                 async with asyncio.timeout_at(end_s):
                     due = await read_due(self._store, EVERY_BUCKET, self._passed_over() + 1, until_ms)
                     until_ms = until_ms or due.now_ms
-                    left = due.dirty if any(user not in self._set_aside for user, _ in due.users) else 0
+                    left = due.dirty if any(mark.user_id not in self._set_aside for mark in due.marks) else 0
                     if not left:
                         break
                     await self._pass(self._held_buckets if _now_s() < alone_s else _every_bucket)
@@ -260,11 +260,11 @@ class Flusher:
         present.until_ms = until_ms - (present.until_ms is None)
         now_s = _now_s()
         present.waiting.extend(
-            user_id
-            for user_id, since_ms in due.users
-            if since_ms <= until_ms
-            and user_id not in passed_over
-            and not self._set_aside.waits(user_id, now_s)
+            mark.user_id
+            for mark in due.marks
+            if mark.since_ms <= until_ms
+            and mark.user_id not in passed_over
+            and not self._set_aside.waits(mark.user_id, now_s)
         )
 
     def _marks_a_bucket(self, passed_over: int) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from persistence.live.keys import BUCKETS, FLUSHERS_KEY, Bucket, lease_key
+from persistence.live.replies.upkeep import lease_reply
 from persistence.live.store import expect
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Leases:
             args = (self._owner, self._lease_ms, max(0, share - len(held)))
             keys = [lease_key(number) for number in numbers]
             [reply] = await self._store.run([self._store.script("lease", place, keys, args)])
-            flags = cast("list[int]", expect(reply, list))
-            held.update(number for number, flag in zip(numbers, flags, strict=True) if flag)
+            held |= lease_reply(expect(reply, list), numbers)
         return frozenset(held)
 
     def _enlisting(self, lease_ms: int) -> Call:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
-from game.session import UserId
 from persistence.live.keys import BUCKETS, Bucket, dirty_key
+from persistence.live.replies.upkeep import due_reply
 from persistence.live.store import expect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from persistence.live.replies.upkeep import DueMark
     from persistence.live.store import LiveStore
 
 EVERY_BUCKET: Final = tuple(map(Bucket, range(BUCKETS)))
@@ -23,15 +25,15 @@ _CALLS_AT_ONCE: Final = 4
 class Due:
     """The marks of some buckets as of `now_ms`, Redis' time.
 
-    `dirty` counts all marks, `buckets` those with any; `oldest_age_ms` is 0 without one. `users` are the
-    oldest marks of each bucket, the oldest of all first: user id and the moment of the mark (ms).
+    `dirty` counts all marks, `buckets` those with any; `oldest_age_ms` is 0 without one. `marks` are the
+    oldest marks of each bucket, the oldest of all first.
     """
 
     now_ms: int
     dirty: int
     buckets: int
     oldest_age_ms: int
-    users: list[tuple[UserId, int]]
+    marks: list[DueMark]
 
 
 async def read_due(
@@ -50,15 +52,15 @@ async def read_due(
     for at in range(0, len(calls), _CALLS_AT_ONCE):
         replies += await store.run(calls[at : at + _CALLS_AT_ONCE])
     now_ms, dirty, marked, oldest_ms = 0, 0, 0, 0
-    users: list[tuple[UserId, int]] = []
+    marks: list[DueMark] = []
     for reply in replies:
-        reply_ms, *lists = cast("list[int | list[int]]", expect(reply, list))
-        now_ms = max(now_ms, cast("int", reply_ms))
-        for count, since_ms, *marks in cast("list[list[int]]", lists):
-            if count:
-                dirty += count
+        read = due_reply(expect(reply, list))
+        now_ms = max(now_ms, read.now_ms)
+        for bucket in read.buckets:
+            if bucket.dirty:
+                dirty += bucket.dirty
                 marked += 1
-                oldest_ms = min(oldest_ms or since_ms, since_ms)
-                users += ((UserId(marks[at]), marks[at + 1]) for at in range(0, len(marks), 2))
-    users.sort(key=lambda mark: mark[1])
-    return Due(now_ms, dirty, marked, max(0, now_ms - oldest_ms) if dirty else 0, users)
+                oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
+                marks += bucket.marks
+    marks.sort(key=attrgetter("since_ms"))
+    return Due(now_ms, dirty, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)

@@ -21,8 +21,9 @@ from game.session import ClientWindow, Session, UserId
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter
-from persistence.live.hashes import PACKED_RATES, RATES, fields_of
+from persistence.live.hashes import fields_of
 from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
 from persistence.recovery.restore import RESTORE_CONNECTIONS, restore
@@ -64,7 +65,7 @@ def player(user_id: int, version: int) -> Session:
 
 async def put(store: LiveStore, count: int, version: int) -> None:
     """Make every player's session dirty."""
-    rates = PACKED_RATES.pack(*[1234.0] * len(RATES))
+    rates = PACKED_RATES.pack(*[1234.0] * len(Rates._fields))
     for first in range(1, count + 1, PUT_AT_ONCE):
         calls = []
         for number in range(first, min(first + PUT_AT_ONCE, count + 1)):
@@ -84,7 +85,7 @@ async def row_by_row(store: LiveStore, dsn: str, count: int) -> float:
     writer = SessionWriter(dsn)
     saver = Saver(store, writer, TTL_S)
     due = await read_due(store, EVERY_BUCKET, 1 + count // len(EVERY_BUCKET))
-    users = [user_id for user_id, _ in due.users][:count]
+    users = [mark.user_id for mark in due.marks][:count]
     began_s = time.perf_counter()
     for user_id in users:
         await saver.save([user_id], due.now_ms)

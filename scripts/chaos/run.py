@@ -179,7 +179,7 @@ async def _await_saved(world: World, players: Sequence[Player], outcome: Outcome
     async with open_store(world.redis_url, "chaos", load_scripts()) as store:
         while loop.time() - began_s < ticks_within_s:
             due = await read_due(store, EVERY_BUCKET, _MARKS_A_BUCKET)
-            unsaved = clickers & {user_id for user_id, _ in due.users}
+            unsaved = clickers & {mark.user_id for mark in due.marks}
             if not clicks_saved and not unsaved:
                 clicks_saved, outcome.saved_after_s = True, loop.time() - began_s
             if not clicks_saved and loop.time() - began_s > within_s:

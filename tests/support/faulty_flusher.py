@@ -18,7 +18,7 @@ from persistence.writeback.batch import FAST, Batch, Outcome, Portions, Saver
 from persistence.writeback.flusher import Flusher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from game.session import UserId
     from persistence.durable.rows import Row
@@ -69,13 +69,12 @@ class FaultySaver(Saver):
         self._fault.at("hashes read")
         return batch
 
-    async def _take_back(
-        self, versions: Sequence[tuple[UserId, int]], batch: Batch, outcome: Outcome
-    ) -> None:
+    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: Outcome) -> None:
+        versions = list(written.items())
         half = len(versions) // 2
-        await super()._take_back(versions[:half], batch, outcome)
+        await super()._take_back(dict(versions[:half]), batch, outcome)
         self._fault.at("some marks taken back")
-        await super()._take_back(versions[half:], batch, outcome)
+        await super()._take_back(dict(versions[half:]), batch, outcome)
         self._fault.at("all marks taken back")
 
 

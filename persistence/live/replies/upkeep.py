@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
+from game.session import UserId
 from persistence.live.replies.status import Status, statuses_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class AttemptRefused(NamedTuple):
 class DueMark(NamedTuple):
     """A session that waits to be saved since a moment of Redis' time."""
 
-    user_id: int
+    user_id: UserId
     since_ms: int
 
 
@@ -116,7 +117,9 @@ def due_reply(reply: Sequence[Any]) -> DueRead:
 
 def _due_bucket(dirty: int, oldest_ms: int, *words: int) -> DueBucket:
     pairs = iter(words)
-    return DueBucket(dirty, oldest_ms, list(map(DueMark, pairs, pairs)))
+    return DueBucket(
+        dirty, oldest_ms, [DueMark(UserId(user_id), ms) for user_id, ms in zip(pairs, pairs, strict=True)]
+    )
 
 
 def lease_reply(reply: Sequence[int], leases: Iterable[int]) -> set[int]:
