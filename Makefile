@@ -23,6 +23,7 @@ check: setup ## lint, format, types, import direction, heads of the Lua scripts,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m persistence.live.check
+	$(BIN)/python -m scripts.checks.named_data
 	$(BIN)/python -m scripts.describe --check
 	$(BIN)/python -m scripts.packages.wheels
 	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py

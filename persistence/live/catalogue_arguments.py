@@ -20,7 +20,8 @@ def packed_boosts(catalogue: Catalogue) -> str:
 
 def packed_levels(catalogue: Catalogue) -> str:
     """Pack the xp of ranks 1 to the last, comma-separated."""
-    return ",".join(str(xp) for xp in catalogue.level_xp[1:])
+    _, *needed = catalogue.level_xp
+    return ",".join(map(str, needed))
 
 
 def packed_changes(catalogue: Catalogue) -> str:

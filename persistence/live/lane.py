@@ -280,11 +280,12 @@ class Lane(asyncio.BufferedProtocol):
         if kind not in (b"ssubscribe", b"sunsubscribe"):
             return
         head = self._pending[0] if self._pending else None
-        if isinstance(head, _Confirmation) and head.kind == kind and head.channel == push[1]:
+        _, channel, *_ = push
+        if isinstance(head, _Confirmation) and head.kind == kind and head.channel == channel:
             self._pending.popleft()
             self.totals.replies += 1
         elif kind == b"sunsubscribe":
-            self._subscriber.unsubscribed(self, cast("bytes", push[1]))
+            self._subscriber.unsubscribed(self, cast("bytes", channel))
 
     def _published(self, push: object) -> None:
         _, channel, payload = cast("tuple[bytes, bytes, bytes]", push)
@@ -381,9 +382,13 @@ class Lane(asyncio.BufferedProtocol):
             except TimeoutError:
                 now = self._loop.time()
                 marks.append((now, self.totals.replies + len(self._pending)))
-                while marks and self.totals.replies >= marks[0][1]:
+                sent_s = now
+                while marks:
+                    sent_s, replies_by_then = marks[0]
+                    if self.totals.replies < replies_by_then:
+                        break
                     marks.popleft()
-                if marks and now - marks[0][0] >= timeout_s:
+                if marks and now - sent_s >= timeout_s:
                     self._break(f"no reply within {timeout_s:g} s")
 
 

@@ -175,9 +175,9 @@ class Lanes:
 
     def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:  # noqa: ARG002 - as above
         """Pass on a publication, but for those of this process: their replies carry the same news."""
-        words = payload.split(b" ")
-        if words[0] != self.origin and self._hearer is not None:
-            self._hearer.published(channel, words[1:])
+        origin, *words = payload.split(b" ")
+        if origin != self.origin and self._hearer is not None:
+            self._hearer.published(channel, words)
 
     def unsubscribed(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above
         """Find the slot's new place, subscribe there, and let the owner send the present state."""
@@ -240,14 +240,14 @@ class Lanes:
                 return
 
     async def _read_topology(self) -> None:
-        asked, reply = await self._cluster_slots()
+        (asked_host, _), reply = await self._cluster_slots()
         nodes: dict[str, Node] = {}
         owner: list[str] = [""] * 16384
-        for first, last, master, *_ in cast("list[Any]", reply):
+        for first, last, (named, port, *_), *_ in cast("list[Any]", reply):
             # A node that does not know under which address it is reached names none: it is the one asked.
-            node = (master[0].decode() if master[0] else asked[0], master[1])
-            name = f"{node[0]}:{node[1]}"
-            nodes[name] = node
+            host = named.decode() if named else asked_host
+            name = f"{host}:{port}"
+            nodes[name] = host, port
             for slot in range(first, last + 1):
                 owner[slot] = name
         for name in sorted(nodes):

@@ -81,7 +81,8 @@ class SessionCommands:
         if count == 1 and seq:
             number = str(seq)
             tail = f"{self._one_click}${len(client.encode())}\r\n{client}\r\n${len(number)}\r\n{number}\r\n"
-            return self.plain_clicks[kind][0], tail.encode()
+            prefix, _ = self.plain_clicks[kind]
+            return prefix, tail.encode()
         return self._command(kind, str(count), *self._rate, *_tag(client, seq))
 
     def buy(self, upgrade: Upgrade, client: str, seq: int) -> Command:

@@ -91,7 +91,8 @@ class Sessions:
 
         Each call holds up whoever comes behind it: keep it short.
         """
-        lane = self._lanes.lane_of(refs[0].user_id)
+        first, *_ = refs
+        lane = self._lanes.lane_of(first.user_id)
         lane.send(self._commands.tick(self._addresses.stamp(lane), self._lanes.origin, refs), on_reply)
 
     def tick_alone(self, ref: SessionRef, on_reply: OnReply) -> None:

@@ -227,7 +227,8 @@ async def open_store(
         for lanes in opened:
             if not await lanes.wait_up(wait_s):
                 raise LiveUnavailable(f"no answer within {wait_s:g} s")
-        yield LiveStore(opened[0], opened[1:])
+        first, *more = opened
+        yield LiveStore(first, more)
     finally:
         for lanes in opened:
             await lanes.stop()

@@ -52,4 +52,5 @@ def statuses_of(words: Sequence[bytes]) -> list[Status]:
     try:
         return [_BY_WORD[word] for word in words]
     except KeyError as error:
-        raise ValueError(f"no script replies {error.args[0]!r}") from error
+        (word,) = error.args
+        raise ValueError(f"no script replies {word!r}") from error

@@ -1,0 +1,93 @@
+"""No value is read by its position: `python -m scripts.checks.named_data`, in `make check`.
+
+A reply, a row or a tuple that is read as `values[16]` says nothing to a reader and breaks in silence when its
+order changes. So a constant position or slice of anything is a defect: give the data a type with names, or
+unpack it into names. What is left has its reason in `ALLOWED`. The command prints a line for each defect, and
+exits with 1 when there is one; an entry that allows nothing any more is a defect too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDERS: Final = ("persistence",)
+
+_SPLITTING: Final = frozenset({"partition", "rpartition"})
+"""Methods of texts and bytes whose parts have a fixed meaning: before, separator, after."""
+
+_HOT: Final = "a reply's status, before the reply has a type: 11 ns, where unpacking takes 160"
+ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
+    "persistence/live/replies/play.py": {"reply[0]": _HOT, "own[0]": _HOT},
+    "persistence/live/lane.py": {
+        "push[0]": _HOT,
+        "repr(take)[:200]": "the beginning of a long text, for an error",
+        "self._pending[0]": "the head of a queue",
+        "marks[0]": "the head of a queue",
+        "self.run_id[:8]": "the beginning of a long name, for a log line",
+    },
+    "persistence/live/session_recovery.py": {
+        "reply[0]": "the status of a reply whose script is not known here",
+        "reply[1]": "the stamp of a reply that is `stale`",
+    },
+    "persistence/live/store.py": {"again[0]": "the first of some that are alike"},
+    "persistence/recovery/reconcile.py": {"run_id[:8]": "the beginning of a long name, for a log line"},
+}
+"""By file: each expression and why it may stand."""
+
+
+def positions(source: str) -> Iterator[tuple[int, str]]:
+    """Find what is read by a constant position: its line and its expression."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Subscript) and _is_position(node.slice) and not _is_part_of_text(node.value):
+            yield node.lineno, ast.unparse(node)
+
+
+def _is_position(index: ast.expr) -> bool:
+    if isinstance(index, ast.Slice):
+        return any(_is_position(bound) for bound in (index.lower, index.upper) if bound is not None)
+    if isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub):
+        index = index.operand
+    return isinstance(index, ast.Constant) and type(index.value) is int
+
+
+def _is_part_of_text(value: ast.expr) -> bool:
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr in _SPLITTING
+    )
+
+
+def defects(name: str, source: str, allowed: Mapping[str, str]) -> list[str]:
+    """Say what a file reads by position and may not, and what is allowed and no longer there."""
+    found = list(positions(source))
+    unused = allowed.keys() - {expression for _, expression in found}
+    return [
+        *(f"{name}:{line}: {text} is read by position" for line, text in found if text not in allowed),
+        *(f"{name}: {text} is allowed and not there" for text in sorted(unused)),
+    ]
+
+
+def check() -> list[str]:
+    """Look through every file of FOLDERS."""
+    found = []
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            found += defects(name, path.read_text(encoding="utf-8"), ALLOWED.get(name, {}))
+    missing = [f"{name}: is allowed and not there" for name in ALLOWED if not (ROOT / name).is_file()]
+    return found + missing
+
+
+if __name__ == "__main__":
+    problems = check()
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    sys.exit(1 if problems else 0)
