@@ -1,7 +1,7 @@
 """Whole amounts in doubles: exact below 2^53, the nearest double beyond, at most 1e300.
 
-Twin of `persistence/live/lua/lib/arithmetic.lua`: the same operations in the same order, so that both give
-the same double for every input, also where it is no longer exact.
+Twin of `saturated`, `product`, `ceiling` and `half_up` in `persistence/live/lua/lib`: the same operations in
+the same order, so that both give the same double for every input, also where it is no longer exact.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exactly once: which of a client's last 64 numbers were applied.
 
-Twin of `persistence/live/lua/lib/window.lua`.
+Twin of `persistence/live/lua/lib/place.lua`.
 """
 
 from __future__ import annotations

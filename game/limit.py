@@ -1,4 +1,4 @@
-"""The rate limit of clicks: a token bucket as a GCRA. Twin of `persistence/live/lua/lib/bucket.lua`."""
+"""The rate limit of clicks: a token bucket as a GCRA. Twin of `persistence/live/lua/lib/draw.lua`."""
 
 from __future__ import annotations
 

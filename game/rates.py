@@ -1,7 +1,7 @@
 """What follows from a session and the catalogue: sums of boosts, gains of a click, the price of an upgrade.
 
-Twin of `persistence/live/lua/lib/derive.lua` and of the price in `upgrade_buy.lua`. Nothing here changes a
-session.
+Twin of `cook_gain` and `click_xp` in `persistence/live/lua/lib` and of the price in `upgrade_buy.lua`.
+Nothing here changes a session.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SECTIONS: Final = ("KEYS", "ARGV", "REPLY", "SENDS", "EFFECTS", "COST")
-_SECTION: Final = re.compile(rf"^-- ({'|'.join(_SECTIONS)})\b(.*)$")
+_SECTION: Final = re.compile(rf"^-- (?P<name>{'|'.join(_SECTIONS)})\b(?P<content>.*)$")
 _REMARK: Final = re.compile(r"\s*\([^)]*\)")
-_LIST: Final = re.compile(r"(?:(\w+): )?\{(.+)\}$")
+_LIST: Final = re.compile(r"(?:(?P<name>\w+): )?\{(?P<items>.+)\}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ def head_of(text: str) -> Head:
             break
         section = _SECTION.match(line)
         if section:
-            lines = sections[section[1]]
-        content = section[2] if section else line[2:]
+            lines = sections[section["name"]]
+        content = section["content"] if section else line.removeprefix("--")
         if content.strip():
             lines.append(content.strip())
     shapes = _unwrapped(sections["REPLY"])
-    lists = {match[1] or "": _words(match[2]) for shape in shapes if (match := _LIST.match(shape))}
+    lists = {match["name"] or "": _words(match["items"]) for shape in shapes if (match := _LIST.match(shape))}
     return Head(
         purpose=" ".join(purpose),
         keys=_numbered(sections["KEYS"]),
@@ -72,17 +72,14 @@ def _unwrapped(shapes: Sequence[str]) -> list[str]:
     """Join a shape that goes on in the next line; drop what stands in brackets."""
     whole: list[str] = []
     for line in shapes:
-        if whole and whole[-1].endswith(","):
-            whole[-1] = f"{whole[-1]} {line}"
-        else:
-            whole.append(line)
+        shape = f"{whole.pop()} {line}" if "".join(whole).endswith(",") else line
+        whole.append(shape)
     return [_REMARK.sub("", shape) for shape in whole]
 
 
 def _numbered(lines: Sequence[str]) -> tuple[str, ...]:
     """Split `1 session, 2 dirty` or one entry a line; a gap in the numbers leaves an empty name."""
     entries = [entry.strip() for line in lines for entry in re.split(r",\s*(?=\d+ [a-z])", line)]
-    named = {
-        int(match[1]): entry[match.end(1) + 1 :] for entry in entries if (match := re.match(r"(\d+) ", entry))
-    }
+    matches = (re.match(r"(?P<number>\d+) (?P<name>.*)", entry) for entry in entries)
+    named = {int(match["number"]): match["name"] for match in matches if match}
     return tuple(named.get(number, "") for number in range(1, max(named, default=0) + 1))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LUA: Final = Path(__file__).parent / "lua"
 
-_INCLUDE: Final = re.compile(r"^ *--@include (\w+)\n", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^ *--@include (?P<name>\w+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ def load_scripts(overrides: Mapping[str, str] | None = None) -> Mapping[str, Scr
 
 def _script(name: str, text: str, libraries: Mapping[str, str]) -> Script:
     source = joined(text, libraries)
-    shebang = re.match(r"#!lua flags=([\w,-]+)\n", source)
-    flags = tuple(shebang[1].split(",")) if shebang else ()
+    shebang = re.match(r"#!lua flags=(?P<flags>[\w,-]+)\n", source)
+    flags = tuple(shebang["flags"].split(",")) if shebang else ()
     # SHA1 is the name that Redis gives to a script, no protection.
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name, source, sha, len(head_of(text).keys), flags)
@@ -62,7 +62,7 @@ def joined(text: str, libraries: Mapping[str, str]) -> str:
     seen: set[str] = set()
 
     def library(match: re.Match[str]) -> str:
-        name = match[1]
+        name = match["name"]
         if name in seen:
             return ""
         if name not in libraries:

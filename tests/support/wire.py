@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from persistence.live.scripts import Script
 
 CLOCK_KEY: Final = "test-clock"
-CLOCK: Final = f"local function now() return tonumber(redis.call('GET', '{CLOCK_KEY}')) end\n"
+CLOCK: Final = f"local function now_us() return tonumber(redis.call('GET', '{CLOCK_KEY}')) end\n"
 
 
 class Wire:
@@ -66,7 +66,7 @@ def connected(path: str) -> Iterator[Wire]:
 
 def load_for_test(wire: Wire) -> Mapping[str, Script]:
     """Load the scripts with a clock that a test sets."""
-    scripts = load_scripts({"clock": CLOCK})
+    scripts = load_scripts({"now_us": CLOCK})
     for script in scripts.values():
         wire.ask("SCRIPT", "LOAD", script.source)
     return scripts

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from persistence.live.check import check, differences, type_differences
+from persistence.live.bodies import (
+    differences,
+    formats_differences,
+    library_differences,
+    record_differences,
+)
+from persistence.live.check import check, type_differences
 from persistence.live.heads import head_of
 from persistence.live.replies.publications import PUBLICATION_SHAPES
-from persistence.live.scripts import joined, load_scripts
+from persistence.live.scripts import LUA, joined, load_scripts
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 GOOD: Final = """-- Does a thing,
 -- at once.
 --
--- KEYS     1 session, 2 dirty:{b}
+-- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
 --          2 count (integer, at least 1)
 -- REPLY    ok, version,
@@ -30,9 +36,12 @@ GOOD: Final = """-- Does a thing,
 -- EFFECTS  session: dishes
 -- COST     HSET
 --@include part
-if redis.call('EXISTS', KEYS[1]) == 0 then return { 'missing' } end
-mark(KEYS[2], ARGV[1])
-return { 'ok', 1, max(ARGV[2], 3) } -- { 'never' }, KEYS[9]
+local session, marks = KEYS[1], KEYS[2]
+local stamp, count = ARGV[1],
+  tonumber(ARGV[2])
+if redis.call('EXISTS', session) == 0 then return { 'missing' } end
+mark(marks, stamp)
+return { 'ok', 1, max(count, 3) } -- { 'never' }, KEYS[9]
 """
 PART: Final = {"part": "local function mark(key, stamp) end\n"}
 
@@ -46,7 +55,7 @@ def test_a_good_head_has_no_differences() -> None:
     """A head is read with its wrapped lines and remarks, a body without its comments."""
     head = head_of(GOOD)
     assert head.purpose == "Does a thing, at once."
-    assert head.keys == ("session", "dirty:{b}")
+    assert head.keys == ("session", "marks (dirty:{b})")
     assert head.argv == ("stamp (text)", "count (integer, at least 1)")
     assert head.replies == (("ok", "version", "dishes"), ("missing",))
     assert differences("good", GOOD, PART) == []
@@ -56,9 +65,14 @@ def test_a_good_head_has_no_differences() -> None:
     ("old", "new", "said"),
     [
         ("-- COST     HSET\n", "", "good: the head says nothing of its cost"),
-        ("mark(KEYS[2]", "mark(KEYS[3]", "good: the body uses KEYS[3], the head ends at 2"),
-        ("mark(KEYS[2]", "mark(KEYS[1]", "good: the head names KEYS [2], the body uses none of them"),
-        ("ARGV[2]", "ARGV[1]", "good: the head names ARGV [2], the body uses none of them"),
+        ("mark(marks", "mark(KEYS[3]", "good: the body reads KEYS by number"),
+        ("mark(marks", "mark(session", "good: the body names marks and never uses it"),
+        (
+            "local stamp, count",
+            "local stamp, most",
+            "good: the head names ARGV stamp, count, the body stamp, most",
+        ),
+        ("= KEYS[1], KEYS[2]", "= KEYS[2], KEYS[1]", "good: the body's names of KEYS are not in their order"),
         ("--          2 count", "--          3 count", "good: the numbers of ARGV have a gap"),
         ("{ 'missing' }", "{ 'gone' }", "good: the head replies ['missing', 'ok'], the body ['gone', 'ok']"),
         ("'ok', 1, ", "'ok', ", "good: the body replies ok with 2 words, which the head does not show"),
@@ -136,7 +150,7 @@ def test_a_list_and_its_type_that_differ_are_named() -> None:
 def test_publications_are_held_against_head_and_type() -> None:
     """A publication has the words that the head shows, and its type their names."""
     text = GOOD.replace("-- EFFECTS", "-- SENDS    cook, version, dishes\n-- EFFECTS", 1)
-    sends = f"{text}publish(ARGV[1], 0, 'refresh', 'cook', s.version, max(1, 2))\n"
+    sends = f"{text}publish(stamp, 0, 'refresh', 'cook', s.version, max(1, 2))\n"
     assert differences("good", sends, PART) == []
     assert differences("good", sends.replace("s.version, ", ""), PART) == [
         "good: the body publishes cook with 2 words, which the head does not show"
@@ -144,6 +158,48 @@ def test_publications_are_held_against_head_and_type() -> None:
     assert type_differences("good", head_of(text), _SHAPES, {}, PUBLICATION_SHAPES) == [
         "good publishes cook with version, dishes, its type has version, dishes, xp, applied"
     ]
+
+
+def test_a_library_takes_its_arguments_and_has_its_functions_name() -> None:
+    """A library reads neither KEYS nor ARGV, and its last function is called like its file."""
+    good = {"now": "local function now() return 1 end\n", "limits": "local MOST = 1\n"}
+    assert library_differences(good) == []
+    assert library_differences({"clock": "local function now() return ARGV[1] end\n"}) == [
+        "lib/clock: reads KEYS or ARGV, which a script names",
+        "lib/clock: the function that it ends with is not clock",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("local version, dirty, dishes = struct.unpack(NOW, packed)", []),
+        ("local version, dirty = struct.unpack('<dd', packed)", []),
+        ("local saved, saved_at = struct.unpack('<dd', life, SAVED)", []),
+        ("x = struct.pack(WINDOW, highest, hi, lo, now_s)", []),
+        (
+            "local version, dishes = struct.unpack(NOW, packed)",
+            ["good: unpacks version, dishes as NOW"],
+        ),
+        ("local dirty = struct.unpack('<d', packed)", ["good: unpacks dirty as '<d'"]),
+        (
+            "s.boost,\n  s.rank = struct.unpack(LIFE, packed)",
+            ["good: unpacks s.boost,\n  s.rank as LIFE"],
+        ),
+        ("x = struct.pack(LIFE, s.boost, s.accrued_at)", ["good: packs s.boost, s.accrued_at as LIFE"]),
+    ],
+)
+def test_lua_packs_a_session_in_the_records_order(code: str, said: list[str]) -> None:
+    """Numbers are packed and unpacked where the record has them; a pack has all of a field."""
+    assert record_differences("good", code) == said
+
+
+def test_formats_are_those_of_the_record() -> None:
+    """A format with a number too few, or another offset, is named."""
+    text = (LUA / "lib" / "formats.lua").read_text()
+    assert formats_differences(text) == []
+    (said,) = formats_differences(text.replace("17, 57, 105", "17, 49, 105"))
+    assert said == "lib/formats: must say local REST, SAVED, STAMP = 17, 57, 105"
 
 
 def test_a_library_is_joined_once() -> None:
@@ -160,7 +216,7 @@ def test_an_unknown_library_is_told() -> None:
 
 def test_scripts_are_named_by_their_sha() -> None:
     """The SHA is that of the joined source, so another library gives another script."""
-    scripts, others = load_scripts(), load_scripts({"clock": "local function now() return 1 end\n"})
+    scripts, others = load_scripts(), load_scripts({"now_us": "local function now_us() return 1 end\n"})
     cook = scripts["cook"]
     assert cook.sha == hashlib.sha1(cook.source.encode(), usedforsecurity=False).hexdigest()
     assert cook.sha != others["cook"].sha

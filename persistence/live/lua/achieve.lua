@@ -1,6 +1,6 @@
 -- Records the achievements whose counters got to their thresholds since it was last asked.
 --
--- KEYS     1 session, 2 dirty:{b}
+-- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
 --          2 user_id (integer)
 --          3 channel (text)
@@ -14,14 +14,19 @@
 -- EFFECTS  session: version, achieved, dirty; the dirty mark; publishes `achieved`
 -- COST     HMGET; with news: TIME, HSET, PUBSUB SHARDNUMSUB; O(achievements)
 
---@include clock
+--@include now_us
+--@include next_version
 --@include write
 --@include publish
 --@include fetch
+--@include joined_texts
 --@include refusal
 
-local s = fetch('')
-local refused = refusal(s)
+local session, marks = KEYS[1], KEYS[2]
+local stamp, user_id, channel, own, origin, achievements = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+local s = fetch(session, marks, user_id, '')
+local refused = refusal(s, stamp)
 if refused then return refused end
 
 local held = {}
@@ -30,7 +35,7 @@ for id in string.gmatch(s.achieved, '%d+') do
   held[id] = true
 end
 local newly = {}
-for id, counter, threshold in string.gmatch(ARGV[6], '(%d+):(%a+):([^,]+)') do
+for id, counter, threshold in string.gmatch(achievements, '(%d+):(%a+):([^,]+)') do
   if not held[id] and s[counter] >= tonumber(threshold) then
     newly[#newly + 1] = tonumber(id)
     held[#held + 1] = tonumber(id)
@@ -40,10 +45,10 @@ if #newly == 0 then return { 'ok', s.version, '' } end
 
 table.sort(newly)
 table.sort(held)
-local now_ms = math.floor(now() / 1e3)
+local now_ms = math.floor(now_us() / 1e3)
 s.version = next_version(s.version, now_ms)
 local ids = table.concat(newly, ',')
 s.achieved = table.concat(held, ',')
 write(s, now_ms, { 'texts', joined_texts(s) })
-publish(ARGV[3], ARGV[4], ARGV[5], 'achieved', s.version, ids)
+publish(channel, own, origin, 'achieved', s.version, ids)
 return { 'ok', s.version, ids }

@@ -3,11 +3,11 @@
 -- that was written; where it has moved on, the mark counts from the moment of the read: what is unsaved is younger than that.
 -- A mark without a session goes.
 --
--- KEYS     1 session, 2 dirty:{b}; the same for each session…
--- ARGV     1 ttl (integer, s)
---          2 moment of the read (integer, ms)
+-- KEYS     1 session, 2 marks (dirty:{b}); the same for each session…
+-- ARGV     1 ttl_s (integer)
+--          2 read_ms (integer: the moment of the read)
 --          3 user_id (integer)
---          4 version that was written (integer); 3 and 4 for each session…
+--          4 written (integer: the version that PostgreSQL has); 3 and 4 for each session…
 -- REPLY    clean
 --          dirty (changed since)
 --          gone (there is no session)
@@ -15,36 +15,39 @@
 -- COST     a session: HMGET, HSET, ZREM, EXPIRE
 
 --@include formats
+--@include now_us
 
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local ttl_s, read_ms = ARGV[1], ARGV[2]
+local now_ms = math.floor(now_us() / 1e3)
 
-local function clean(session, dirty, user_id, written)
+local function clean(session, marks, user_id, written)
   local held = redis.call('HMGET', session, 'now', 'life')
-  if not held[1] then
-    redis.call('ZREM', dirty, user_id)
+  local now, life = held[1], held[2]
+  if not now then
+    redis.call('ZREM', marks, user_id)
     return { 'gone' }
   end
-  local version = struct.unpack('<d', held[1])
-  local life = string.sub(held[2], 1, SAVED - 1) .. struct.pack('<dd', written, now_ms)
+  local version = struct.unpack('<d', now)
+  local saved_life = string.sub(life, 1, SAVED - 1) .. struct.pack('<dd', written, now_ms)
   if version == written then
-    redis.call('HSET', session, 'now', struct.pack('<dd', version, 0) .. string.sub(held[1], REST), 'life', life)
-    redis.call('ZREM', dirty, user_id)
+    redis.call('HSET', session, 'now', struct.pack('<dd', version, 0) .. string.sub(now, REST), 'life', saved_life)
+    redis.call('ZREM', marks, user_id)
     redis.call('EXPIRE', session, ttl_s)
     return { 'clean' }
   end
   -- A version below the written one is a Redis that fell back: its mark stays, and the next flush finds PostgreSQL ahead.
-  if version > written and struct.unpack('<d', held[2], SAVED) < written then
+  if version > written and struct.unpack('<d', life, SAVED) < written then
     -- With `now`, so that neither is older than the other in the append-only file.
-    redis.call('HSET', session, 'now', held[1], 'life', life)
-    redis.call('ZADD', dirty, 'XX', 'GT', read_ms, user_id)
+    redis.call('HSET', session, 'now', now, 'life', saved_life)
+    redis.call('ZADD', marks, 'XX', 'GT', read_ms, user_id)
   end
   return { 'dirty' }
 end
 
-local words = {}
+local statuses = {}
 for i = 1, #KEYS / 2 do
-  words[i] = clean(KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 * i + 1], tonumber(ARGV[2 * i + 2]))[1]
+  local session, marks = KEYS[2 * i - 1], KEYS[2 * i]
+  local user_id, written = ARGV[2 * i + 1], tonumber(ARGV[2 * i + 2])
+  statuses[i] = clean(session, marks, user_id, written)[1]
 end
-return words
+return statuses

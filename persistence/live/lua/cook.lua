@@ -1,13 +1,13 @@
 -- Cooks: as many of `count` clicks as the rate limit lets pass, computed at once.
 --
--- KEYS     1 session, 2 dirty:{b}
+-- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
 --          2 user_id (integer)
 --          3 channel (text)
 --          4 own (0 or 1: the caller's subscriptions to the channel)
 --          5 origin (text, no spaces)
 --          6 count (integer, at least 1)
---          7 rate interval (number, µs; 0: no limit)
+--          7 interval_us (number, of the rate limit; 0: none)
 --          8 burst (integer, at least 1)
 --          9 client (text; empty: none)
 --          10 seq (integer; any text without a client)
@@ -24,64 +24,67 @@
 --          HGETALL
 
 --@include formats
---@include clock
---@include amounts
+--@include math
+--@include now_us
+--@include saturated
 --@include wire
---@include version
+--@include next_version
 
-local interval_us, client = tonumber(ARGV[7]), ARGV[9]
+local session, marks = KEYS[1], KEYS[2]
+local stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+
 local f
 if client == '' then
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates')
+  f = redis.call('HMGET', session, 'now', 'rates')
 else
-  f = redis.call('HMGET', KEYS[1], 'now', 'rates', 'c:' .. client)
+  f = redis.call('HMGET', session, 'now', 'rates', 'c:' .. client)
 end
-if not f[1] then return { 'missing' } end
-local stamp = string.sub(f[2] or '', STAMP)
-if stamp ~= ARGV[1] then return { 'stale', stamp } end
+local now, rates, known = f[1], f[2], f[3]
+if not now then return { 'missing' } end
+local held_stamp = string.sub(rates or '', STAMP)
+if held_stamp ~= stamp then return { 'stale', held_stamp } end
 
-local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, f[1])
-local gain, click_xp = struct.unpack('<dd', f[2])
-local now_us = now()
-local now_ms = floor(now_us / 1e3)
+local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, now)
+local cook_gain, click_xp = struct.unpack('<dd', rates)
+local time_us = now_us()
+local now_ms = floor(time_us / 1e3)
 local window
 if client ~= '' then
-  --@include window
+  --@include place
   local placed
-  placed, window = place(f[3], tonumber(ARGV[10]), floor(now_us / 1e6))
+  placed, window = place(known, tonumber(seq), floor(time_us / 1e6))
   if placed == 'applied' then return { 'duplicate', version, wire(dishes), wire(xp), 0 } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
-if gain == 0 then return { 'no_dish' } end
-local applied = tonumber(ARGV[6])
+if cook_gain == 0 then return { 'no_dish' } end
+local applied = tonumber(count)
+interval_us = tonumber(interval_us)
 if interval_us > 0 then
-  --@include bucket
-  applied, tat = draw(applied, tat, now_us, interval_us, tonumber(ARGV[8]))
+  --@include draw
+  applied, tat = draw(applied, tat, time_us, interval_us, tonumber(burst))
   if applied == 0 then return { 'rate_limited', tat } end
 end
 
 version = next_version(version, now_ms)
-dishes = saturated(dishes + applied * gain)
+dishes = saturated(dishes + applied * cook_gain)
 xp = saturated(xp + applied * click_xp)
-cooked = saturated(cooked + applied * gain)
+cooked = saturated(cooked + applied * cook_gain)
 if dirty == 0 then
   --@include mark
   --@include log_life
-  mark(KEYS[1], KEYS[2], ARGV[2], now_ms)
-  log_life(KEYS[1])
+  mark(session, marks, user_id, now_ms)
+  log_life(session)
 end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
-  if not f[3] then
-    --@include room
-    make_room(floor(now_us / 1e6))
-  end
-  redis.call('HSET', KEYS[1], 'now', packed, 'c:' .. client, window)
+  --@include store_click
+  store_click(session, packed, client, known, window, floor(time_us / 1e6))
 else
-  redis.call('HSET', KEYS[1], 'now', packed)
+  redis.call('HSET', session, 'now', packed)
 end
-if redis.call('PUBSUB', 'SHARDNUMSUB', ARGV[3])[2] > tonumber(ARGV[4]) then
+if redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2] > tonumber(own) then
   --@include tell
-  tell(ARGV[3], ARGV[5], 'cook', version, dishes, xp, applied)
+  tell(channel, origin, 'cook', version, dishes, xp, applied)
 end
 return { 'ok', version, wire(dishes), wire(xp), applied }

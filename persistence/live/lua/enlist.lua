@@ -3,17 +3,21 @@
 --
 -- KEYS     1 flushers (sorted set: owner by the moment it was last seen)
 -- ARGV     1 owner (text)
---          2 time to live (integer, ms; 0: leave the list)
+--          2 ttl_ms (integer; 0: leave the list)
 -- REPLY    (integer: the flushers seen within that time)
 -- EFFECTS  the list
 -- COST     ZADD, ZREMRANGEBYSCORE, ZCARD
 
-if ARGV[2] == '0' then
-  redis.call('ZREM', KEYS[1], ARGV[1])
+--@include now_us
+
+local flushers = KEYS[1]
+local owner, ttl_ms = ARGV[1], ARGV[2]
+
+if ttl_ms == '0' then
+  redis.call('ZREM', flushers, owner)
 else
-  local time = redis.call('TIME')
-  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now_ms), ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now_ms - ARGV[2]))
+  local now_ms = math.floor(now_us() / 1e3)
+  redis.call('ZADD', flushers, string.format('%.0f', now_ms), owner)
+  redis.call('ZREMRANGEBYSCORE', flushers, '-inf', string.format('(%.0f', now_ms - ttl_ms))
 end
-return redis.call('ZCARD', KEYS[1])
+return redis.call('ZCARD', flushers)

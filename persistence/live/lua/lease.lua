@@ -3,13 +3,14 @@
 --
 -- KEYS     1 lease; the same for each lease…
 -- ARGV     1 owner (text)
---          2 time to live (integer, ms)
+--          2 ttl_ms (integer)
 --          3 share (integer: how many of these the owner may hold; 0 gives all back)
 -- REPLY    (0 or 1 for each lease: whether the owner holds it now)
 -- EFFECTS  the leases, which run out by themselves
 -- COST     a lease: GET and SET, PEXPIRE or DEL
 
 local owner, ttl_ms, share = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
 local held, taken, free = {}, 0, {}
 for i, lease in ipairs(KEYS) do
   local holder = redis.call('GET', lease)

@@ -1,15 +1,15 @@
 -- Raises the rank by one when the xp is there, with passive income paid first.
 --
--- KEYS     1 session, 2 dirty:{b}
+-- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
 --          2 user_id (integer)
 --          3 channel (text)
 --          4 own (0 or 1: the caller's subscriptions to the channel)
 --          5 origin (text, no spaces)
---          6 offline cap (integer, s)
+--          6 offline_cap_s (integer)
 --          7 client (text; empty: none)
 --          8 seq (integer; any text without a client)
---          9 xp of ranks 1, 2, … (whole numbers, comma-separated)
+--          9 levels (text: xp of ranks 1, 2, …, whole numbers, comma-separated)
 -- REPLY    ok, version, rank, xp, next (xp that the rank after needs; 0: none follows)
 --          unchanged, version, rank, xp, paid, money, dishes, accumulated
 --          duplicate, version, rank, xp, next
@@ -22,51 +22,56 @@
 --          `level_up`, or `passive` when only income was paid; an unchanged rank records no seq
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(ranks)
 
---@include clock
---@include amounts
---@include product
+--@include math
+--@include now_us
+--@include next_version
 --@include wire
---@include derive
+--@include click_xp
 --@include fetch
 --@include packed_rates
 --@include refusal
---@include income
 --@include accrue
+--@include with_offline
+--@include with_window
 --@include write
 --@include publish
+--@include publish_income
+
+local session, marks = KEYS[1], KEYS[2]
+local stamp, user_id, channel, own, origin, offline_cap_s, client, seq, levels =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
 -- Whole xp that a rank needs, 0 where there is no such rank.
 local function needed(wanted)
   local rank = 0
-  for xp in string.gmatch(ARGV[9], '%d+') do
+  for xp in string.gmatch(levels, '%d+') do
     rank = rank + 1
     if rank == wanted then return tonumber(xp) end
   end
   return 0
 end
 
-local client = ARGV[7]
-local s = fetch(client)
-local refused = refusal(s)
+local s = fetch(session, marks, user_id, client)
+local refused = refusal(s, stamp)
 if refused then return refused end
 
-local now_us = now()
-local now_ms, now_s = floor(now_us / 1e3), floor(now_us / 1e6)
+local time_us = now_us()
+local now_ms, now_s = floor(time_us / 1e3), floor(time_us / 1e6)
 local placed, window
 if client ~= '' then
-  --@include window
-  placed, window = place(s.window, tonumber(ARGV[8]), now_s)
+  --@include place
+  placed, window = place(s.window, tonumber(seq), now_s)
   if placed == 'applied' then return { 'duplicate', s.version, s.rank, wire(s.xp), needed(s.rank + 1) } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
-accrue(s, now_ms, tonumber(ARGV[6]))
+accrue(s, now_ms, tonumber(offline_cap_s))
 local need_xp = 100 * needed(s.rank + 1)
 local rises = need_xp > 0 and s.xp >= need_xp
 if rises or s.moved then s.version = next_version(s.version, now_ms) end
 if not rises then
   if s.moved then
     write(s, now_ms, with_offline(s, {}))
-    if s.paid == 1 then publish(ARGV[3], ARGV[4], ARGV[5], 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated) end
+    if s.paid == 1 then publish_income(s, channel, own, origin) end
   end
   return { 'unchanged', s.version, s.rank, wire(s.xp), s.paid, wire(s.money), wire(s.dishes), wire(s.accumulated) }
 end
@@ -75,14 +80,6 @@ s.rank, s.xp = s.rank + 1, s.xp - need_xp
 s.need = needed(s.rank + 1)
 s.click_xp = click_xp(s.stars, s.need)
 local more = with_offline(s, { 'rates', packed_rates(s) })
-if window then
-  if not s.window then
-    --@include room
-    make_room(now_s)
-  end
-  more[#more + 1] = 'c:' .. client
-  more[#more + 1] = window
-end
-write(s, now_ms, more)
-publish(ARGV[3], ARGV[4], ARGV[5], 'level_up', s.version, s.rank, s.xp, s.need)
+write(s, now_ms, with_window(more, session, client, s.window, window, now_s))
+publish(channel, own, origin, 'level_up', s.version, s.rank, s.xp, s.need)
 return { 'ok', s.version, s.rank, wire(s.xp), s.need }

@@ -5,9 +5,9 @@
 -- newer: where no session exists or an older one, of which nothing is kept; its connections are told.
 -- The stamp names no run, if anything the generation of the rates that were saved: `refresh` derives them before the first use.
 --
--- KEYS     1 session, 2 load:{b} (the claim), 3 dirty:{b}; the same for each session…
+-- KEYS     1 session, 2 claim_key (load:{b}), 3 marks (dirty:{b}); the same for each session…
 -- ARGV     1 mode (text: claimed, create or newer)
---          2 ttl (integer, s)
+--          2 ttl_s (integer)
 --          3 origin (text, no spaces: who publishes)
 --          4 user_id (integer)
 --          5 channel (text)
@@ -24,52 +24,55 @@
 -- COST     a session: HGET, HSET of some 6 fields, EXPIRE
 
 --@include formats
+--@include now_us
 
 local mode, ttl_s, origin = ARGV[1], ARGV[2], ARGV[3]
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_ms = math.floor(now_us() / 1e3)
 
-local function create(session, dirty, user_id, first, last)
+local function create(session, marks, user_id, first, last)
   redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, 1, 0, 0, 0, 0, 0, 0, 0),
     'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), unpack(ARGV, first, last))
-  redis.call('ZADD', dirty, 'NX', now_ms, user_id)
+  redis.call('ZADD', marks, 'NX', now_ms, user_id)
 end
 
 local function saved(session, first, last)
-  ARGV[first + 3] = string.sub(ARGV[first + 3], 1, SAVED + 7) .. struct.pack('<d', now_ms)
+  local life = first + 3
+  ARGV[life] = string.sub(ARGV[life], 1, SAVED + 7) .. struct.pack('<d', now_ms)
   redis.call('HSET', session, unpack(ARGV, first, last))
   redis.call('EXPIRE', session, ttl_s)
 end
 
 -- `first` and `last`: where in ARGV the session's fields stand.
-local function load(session, claim_key, dirty, user_id, channel, claim, version, first, last)
+local function load(session, claim_key, marks, user_id, channel, claim, version, first, last)
   if mode == 'newer' then
-    local held = redis.call('HGET', session, 'now')
-    if held and struct.unpack('<d', held) >= tonumber(version) then return { 'exists' } end
-    if held then
+    local now = redis.call('HGET', session, 'now')
+    if now and struct.unpack('<d', now) >= tonumber(version) then return { 'exists' } end
+    if now then
       redis.call('DEL', session)
-      redis.call('ZREM', dirty, user_id)
+      redis.call('ZREM', marks, user_id)
     end
     saved(session, first, last)
-    if held then redis.call('SPUBLISH', channel, origin .. ' reloaded ' .. version) end
+    if now then redis.call('SPUBLISH', channel, origin .. ' reloaded ' .. version) end
     return { 'loaded' }
   end
   if redis.call('GET', claim_key) ~= claim then return { 'unclaimed' } end
   redis.call('DEL', claim_key)
   if redis.call('EXISTS', session) == 1 then return { 'exists' } end
   if mode == 'create' then
-    create(session, dirty, user_id, first, last)
+    create(session, marks, user_id, first, last)
   else
     saved(session, first, last)
   end
   return { 'loaded' }
 end
 
-local words, at = {}, 4
+local statuses, at = {}, 4
 for i = 1, #KEYS / 3 do
+  local session, claim_key, marks = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
+  local user_id, channel, claim, version, words = unpack(ARGV, at, at + 4)
   local first = at + 5
-  local last = first + ARGV[at + 4] - 1
-  words[i] = load(KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], first, last)[1]
+  local last = first + words - 1
+  statuses[i] = load(session, claim_key, marks, user_id, channel, claim, version, first, last)[1]
   at = last + 1
 end
-return words
+return statuses

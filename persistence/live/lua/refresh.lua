@@ -2,15 +2,15 @@
 -- is shown less than the ticks of the run before told; what was earned under an older catalogue is paid at its rates until it
 -- ended, from then on at the new ones.
 --
--- KEYS     1 session, 2 dirty:{b}
--- ARGV     1 new stamp (text: <generation>.<run id>)
+-- KEYS     1 session, 2 marks (dirty:{b})
+-- ARGV     1 new_stamp (text: <generation>.<run id>)
 --          2 user_id (integer)
---          3 offline cap (integer, s)
---          4 mark after (integer, ms: what ticks are given, for so long after the last save they are in memory only)
+--          3 offline_cap_s (integer)
+--          4 mark_after_ms (integer: what ticks are given, for so long after the last save they are in memory only)
 --          5 channel (text)
 --          6 upgrades (text: `id:boost type:value in hundredths:is_dish`, comma-separated)
---          7 xp of ranks 1, 2, … (whole numbers, comma-separated)
---          8 since when generations hold (text: `generation:ms`, comma-separated)
+--          7 levels (text: xp of ranks 1, 2, …, whole numbers, comma-separated)
+--          8 changes (text: since when generations hold, `generation:ms`, comma-separated)
 -- REPLY    ok, version, passive
 --          missing
 --          behind, stamp
@@ -21,26 +21,33 @@
 --          nobody's origin: the caller's connections are to hear of it too
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
---@include clock
---@include amounts
---@include product
---@include derive
+--@include math
+--@include now_us
+--@include next_version
+--@include saturated
+--@include cook_gain
+--@include click_xp
 --@include fetch
 --@include packed_rates
---@include income
 --@include accrue
+--@include with_offline
 --@include write
 --@include publish
+--@include publish_income
+
+local session, marks = KEYS[1], KEYS[2]
+local new_stamp, user_id, offline_cap_s, mark_after_ms, channel, upgrades, levels, changes =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
 
-local s = fetch('')
+local s = fetch(session, marks, user_id, '')
 if s.version == 0 then return { 'missing' } end
-local stored, generation = string.match(s.stamp, '^%d+'), string.match(ARGV[1], '^%d+')
+local stored, generation = string.match(s.stamp, '^%d+'), string.match(new_stamp, '^%d+')
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end
 
 local catalogue, owns_dish = {}, false
-for id, boost_type, value, is_dish in string.gmatch(ARGV[6], '(%d+):(%a+):(%d+):(%d)') do
+for id, boost_type, value, is_dish in string.gmatch(upgrades, '(%d+):(%a+):(%d+):(%d)') do
   catalogue[id] = { boost_type, tonumber(value), is_dish == '1' }
 end
 local sums = {}
@@ -57,7 +64,7 @@ end
 local passive = sums.mPs > 0 or sums.dPs > 0
 
 local rank, need, first_need = 0, 0, 0
-for xp in string.gmatch(ARGV[7], '%d+') do
+for xp in string.gmatch(levels, '%d+') do
   rank = rank + 1
   if rank == 1 then first_need = tonumber(xp) end
   if rank == s.rank + 1 then need = tonumber(xp) end
@@ -65,17 +72,17 @@ end
 
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
-local since, now_ms, cap_s = s.accrued_at, floor(now() / 1e3), tonumber(ARGV[3])
+local since, now_ms, cap_s = s.accrued_at, floor(now_us() / 1e3), tonumber(offline_cap_s)
 -- Under another run of Redis ticks may be missing that were told after the last save, while they left no mark: at most one for each
 -- whole second and one more, each with a version one above the one before or the time it was told at. No clock that is behind may
 -- lead back to them.
-local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(ARGV[1], '%.(.+)$')
+local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(new_stamp, '%.(.+)$')
 local lost = pays and s.dirty == 0 and run and run ~= new_run
-if lost then s.version = max(s.version + floor(ARGV[4] / 1000) + 1, s.saved_at + ARGV[4]) end
+if lost then s.version = max(s.version + floor(mark_after_ms / 1000) + 1, s.saved_at + mark_after_ms) end
 local paid, seconds = 0, 0
 local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated
 if pays and stored then
-  local ended = string.match(',' .. ARGV[8], ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
+  local ended = string.match(',' .. changes, ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
   accrue(s, min(tonumber(ended or now_ms), now_ms), cap_s)
   paid, seconds = s.paid, s.seconds
 end
@@ -95,19 +102,19 @@ if paid == 1 and gap_s >= 10 then
   s.away = { seconds, s.money - money, s.dishes - dishes, s.xp - xp, gap_s, s.accumulated - accumulated }
 end
 
-s.stamp = ARGV[1]
+s.stamp = new_stamp
 local more = { 'rates', packed_rates(s) }
 if lost or s.accrued_at ~= since then
   s.version = next_version(s.version, now_ms)
   write(s, now_ms, with_offline(s, more))
 else
-  -- All of it: beside new rates the append-only file must not have an older `accrued_at`.
+  -- All of it: next to new rates the append-only file must not have an older `accrued_at`.
   store(s, more)
 end
 if paid == 1 and passive then
-  publish(ARGV[5], 0, 'refresh', 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
+  publish_income(s, channel, 0, 'refresh')
 elseif paid == 1 then
   -- Of the last income that there was: a `passive` would say that there is more to come.
-  publish(ARGV[5], 0, 'refresh', 'reloaded', s.version)
+  publish(channel, 0, 'refresh', 'reloaded', s.version)
 end
 return { 'ok', s.version, passive and 1 or 0 }

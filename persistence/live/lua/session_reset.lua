@@ -1,12 +1,12 @@
 -- Trades everything for prestige: takes at least 1 accumulated star, with passive income paid first.
 --
--- KEYS     1 session, 2 dirty:{b}
+-- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
 --          2 user_id (integer)
 --          3 channel (text)
 --          4 own (0 or 1: the caller's subscriptions to the channel)
 --          5 origin (text, no spaces)
---          6 offline cap (integer, s)
+--          6 offline_cap_s (integer)
 --          7 client (text; empty: none)
 --          8 seq (integer; any text without a client)
 -- REPLY    ok, version, money, dishes, rank, xp, stars, boost, accumulated
@@ -20,38 +20,45 @@
 --          dirty; the dirty mark; publishes `session_reset`
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB
 
---@include clock
---@include amounts
---@include product
+--@include math
+--@include now_us
+--@include next_version
+--@include saturated
+--@include half_up
 --@include wire
---@include derive
+--@include click_xp
 --@include fetch
+--@include joined_texts
 --@include packed_rates
 --@include refusal
---@include income
 --@include accrue
+--@include with_offline
+--@include with_window
 --@include write
 --@include publish
 
+local session, marks = KEYS[1], KEYS[2]
+local stamp, user_id, channel, own, origin, offline_cap_s, client, seq =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+
 local ONE_STAR = 10000
 
-local client = ARGV[7]
-local s = fetch(client)
-local refused = refusal(s)
+local s = fetch(session, marks, user_id, client)
+local refused = refusal(s, stamp)
 if refused then return refused end
 
-local now_us = now()
-local now_ms, now_s = floor(now_us / 1e3), floor(now_us / 1e6)
+local time_us = now_us()
+local now_ms, now_s = floor(time_us / 1e3), floor(time_us / 1e6)
 local placed, window
 if client ~= '' then
-  --@include window
-  placed, window = place(s.window, tonumber(ARGV[8]), now_s)
+  --@include place
+  placed, window = place(s.window, tonumber(seq), now_s)
   if placed == 'applied' then
     return { 'duplicate', s.version, wire(s.money), wire(s.dishes), s.rank, wire(s.xp), wire(s.stars), wire(s.boost), wire(s.accumulated) }
   end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
-accrue(s, now_ms, tonumber(ARGV[6]))
+accrue(s, now_ms, tonumber(offline_cap_s))
 if s.accumulated < ONE_STAR then return { 'not_enough_prestige' } end
 
 s.version = next_version(s.version, now_ms)
@@ -63,14 +70,6 @@ s.dPc, s.mPc, s.sPs, s.dPs, s.mPs, s.dM, s.mM, s.dpM, s.mpM = 0, 0, 0, 0, 0, 0, 
 s.cook_gain, s.click_xp, s.need = 0, click_xp(s.stars, s.first_need), s.first_need
 s.bought = ''
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
-if window then
-  if not s.window then
-    --@include room
-    make_room(now_s)
-  end
-  more[#more + 1] = 'c:' .. client
-  more[#more + 1] = window
-end
-write(s, now_ms, more)
-publish(ARGV[3], ARGV[4], ARGV[5], 'session_reset', s.version, 0, 0, 0, 0, s.stars, s.boost, 0)
+write(s, now_ms, with_window(more, session, client, s.window, window, now_s))
+publish(channel, own, origin, 'session_reset', s.version, 0, 0, 0, 0, s.stars, s.boost, 0)
 return { 'ok', s.version, 0, 0, 0, 0, wire(s.stars), wire(s.boost), 0 }

@@ -1,3 +1,9 @@
+--@include math
+--@include saturated
+--@include half_up
+--@include multiplier
+--@include income
+
 -- Pays passive income for the whole seconds since `accrued_at`: in the table only, whoever called decides whether to write it.
 -- Twin of game/accrual.py.
 
@@ -26,38 +32,4 @@ local function accrue(s, now_ms, cap_s)
   if gap_s >= 10 then
     s.away = { seconds, s.money - money, left - dishes, s.xp - xp, gap_s, s.accumulated - accumulated }
   end
-end
-
--- What is not yet shown: what was pending, and what this gap earned. Nil when there is neither.
-local function pending(s)
-  if not s.offline then s.offline = redis.call('HGET', s.key, 'offline') or '' end
-  if s.offline == '' then return s.away end
-  local sum = {}
-  for number in string.gmatch(s.offline, '[^:]+') do
-    sum[#sum + 1] = tonumber(number)
-  end
-  -- An older release wrote the first four: its gaps were not capped where they were kept.
-  sum[5], sum[6] = sum[5] or sum[1], sum[6] or 0
-  for i = 1, 6 do
-    sum[i] = sum[i] + (s.away and s.away[i] or 0)
-  end
-  return sum
-end
-
--- Puts what a long gap earned beside what is not yet shown.
-local function keep_away(s)
-  if not s.away then return end
-  local sum = pending(s)
-  s.offline = string.format('%.0f:%.17g:%.17g:%.17g:%.0f:%.17g', sum[1], sum[2], sum[3], sum[4], sum[5], sum[6])
-  s.away, s.kept = nil, true
-end
-
--- Fields to write with it: a long gap's income waits there for the next `session`.
-local function with_offline(s, more)
-  keep_away(s)
-  if s.kept then
-    more[#more + 1] = 'offline'
-    more[#more + 1] = s.offline
-  end
-  return more
 end

@@ -1,6 +1,6 @@
 -- A session's numbers: doubles packed into three fields of its hash, so that whatever changes is one read and one write.
--- Twin of persistence/live/hashes.py, which names the numbers of each in the same order.
--- `now` is what clicks change, `life` what else is kept, `rates` what `refresh` derives, with the stamp behind it.
+-- persistence/live/record.py names the numbers of each; `make check` holds every pack and unpack against it.
+-- `now` is what clicks change, `life` what else is kept, `rates` what `refresh` derives, with the stamp after it.
 local NOW, LIFE, RATES = '<ddddddddd', '<ddddddddd', '<ddddddddddddd'
 -- Where in `now` stands what follows version and dirty, in `life` saved and saved_at, its last, and in `rates` the stamp.
 local REST, SAVED, STAMP = 17, 57, 105

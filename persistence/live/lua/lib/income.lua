@@ -1,3 +1,8 @@
+--@include math
+--@include saturated
+--@include ceiling
+--@include multiplier
+
 -- Passive income of many seconds at once. Twin of game/idle.py, which says why it is exact.
 local SETTLING_RUNS, CYCLE_RUNS = 4, 3
 

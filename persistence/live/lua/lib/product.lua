@@ -1,4 +1,8 @@
--- Products of whole factors, exact where a double can hold their quotient. Twin of game/arithmetic.py; needs amounts.
+--@include math
+--@include saturated
+
+-- Products of whole factors, exact where a double can hold their quotient. Twin of game/arithmetic.py.
+local EXACT = 9007199254740992
 
 -- One more factor onto q * divisor + r. Once q fills a double, r is below its last digit.
 local function times(divisor, q, r, factor)
@@ -24,22 +28,4 @@ local function product(divisor, a, b, c, d)
   q, r = times(divisor, q, r, b)
   q, r = times(divisor, q, r, c)
   return times(divisor, q, r, d)
-end
-
-local function ceiling(divisor, a, b, c, d)
-  local q, r = product(divisor, a, b, c, d)
-  if r > 0 then return q + 1 end
-  return q
-end
-
-local function half_up(divisor, a, b)
-  local q, r = product(divisor, a, b, 1, 1)
-  if 2 * r >= divisor then return q + 1 end
-  return q
-end
-
--- A multiplier that nothing owned raises is 1.
-local function multiplier(hundredths)
-  if hundredths > 0 then return hundredths end
-  return 100
 end

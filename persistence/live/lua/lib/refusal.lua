@@ -1,5 +1,5 @@
 -- A session that is not here, or whose derived fields hold under another stamp than the caller's.
-local function refusal(session)
-  if session.version == 0 then return { 'missing' } end
-  if session.stamp ~= ARGV[1] then return { 'stale', session.stamp } end
+local function refusal(s, stamp)
+  if s.version == 0 then return { 'missing' } end
+  if s.stamp ~= stamp then return { 'stale', s.stamp } end
 end

@@ -1,5 +1,4 @@
---@include version
---@include record
+--@include store
 
 -- Writes a changed session and marks it, once; `more` are further fields (name, value, …).
 local function write(s, now_ms, more)

@@ -1,5 +1,3 @@
--- A session as a table: from its packed fields and back.
-
 --@include formats
 
 -- Puts into the table what the fields now, life and rates hold: the numbers by name, `stamp` as text ('' where nothing is derived).
@@ -12,12 +10,4 @@ local function take(s, now, life, rates)
   if not rates then return end
   s.cook_gain, s.click_xp, s.mPc, s.mM, s.sPs, s.dPc, s.dM, s.mPs, s.dPs, s.mpM, s.dpM, s.need, s.first_need =
     struct.unpack(RATES, rates)
-end
-
--- Writes the numbers that are not derived, and the fields of `more` (name, value, …).
-local function store(s, more)
-  redis.call('HSET', s.key,
-    'now', struct.pack(NOW, s.version, s.dirty, s.dishes, s.money, s.xp, s.clicks, s.cooked, s.earned, s.tat),
-    'life', struct.pack(LIFE, s.boost, s.accrued_at, s.accumulated, s.rank, s.stars, s.purchases, s.resets, s.saved, s.saved_at),
-    unpack(more))
 end

@@ -1,4 +1,4 @@
--- Room for a client that the session does not know yet.
+-- How many clients a session knows, and after how long one that is unused is forgotten.
 local CLIENTS, UNUSED_S = 32, 604800
 
 -- By last use, then by the bytes of the name: Lua's own `<` follows the server's locale.
@@ -11,10 +11,11 @@ local function older(a, b)
   return #a.field < #b.field
 end
 
--- Forgets clients unused for a week, then the ones used longest ago, until one more fits.
-local function make_room(now_s)
+-- Room for a client that the session does not know yet: forgets clients unused for a week, then the ones used longest ago, until
+-- one more fits.
+local function make_room(key, now_s)
   local known = {}
-  local fields = redis.call('HGETALL', KEYS[1])
+  local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 2) == 'c:' then
       known[#known + 1] = { field = fields[i], used_s = struct.unpack('<d', fields[i + 1], 25) }
@@ -22,6 +23,6 @@ local function make_room(now_s)
   end
   table.sort(known, older)
   for i, client in ipairs(known) do
-    if now_s - client.used_s >= UNUSED_S or #known - i >= CLIENTS - 1 then redis.call('HDEL', KEYS[1], client.field) end
+    if now_s - client.used_s >= UNUSED_S or #known - i >= CLIENTS - 1 then redis.call('HDEL', key, client.field) end
   end
 end
