@@ -105,7 +105,8 @@ async def _masters(url: str, address: RedisUrl, asked: Node) -> list[Node]:
         raise await explained(error, address, asked) from error
     finally:
         await _dropped(connection)
-    found = {(master[0].decode() if master[0] else asked[0], master[1]) for _, _, master, *_ in reply}
+    asked_host, _ = asked
+    found = {(host.decode() if host else asked_host, port) for _, _, (host, port, *_), *_ in reply}
     return sorted(found)
 
 

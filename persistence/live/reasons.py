@@ -98,10 +98,10 @@ async def explained(error: BaseException, address: RedisUrl, node: Node | None) 
     for found, words in _REFUSALS:
         if found in text:
             return LiveRefused(words)
-    if denied := re.search(r"no permissions to run the '([a-z|_-]+)' command", text):
-        command = denied[1].upper().replace("|", " ")
+    if denied := re.search(r"no permissions to run the '(?P<command>[a-z|_-]+)' command", text):
+        command = denied["command"].upper().replace("|", " ")
         return LiveRefused(
-            f"its user has no right to the command {command} (ACL): grant it +{denied[1]}, or +@all"
+            f"its user has no right to the command {command} (ACL): grant it +{denied['command']}, or +@all"
         )
     if isinstance(error, NoPermissionError):
         return LiveRefused("its user lacks a right that the game needs (ACL): grant it ~* &user:* +@all")
@@ -173,7 +173,7 @@ async def _other_way(address: RedisUrl, node: Node) -> str | None:
             first = await _first_words(node)
             if first.startswith(b"-DENIED"):
                 return _PROTECTED
-            if address.tls and first[:1] in (b"+", b"-"):
+            if address.tls and first.startswith((b"+", b"-")):
                 return _NO_TLS
             if address.tls and await _asks_for_certificate(node):
                 return _NO_CERTIFICATE

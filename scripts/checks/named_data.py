@@ -25,6 +25,12 @@ _SPLITTING: Final = frozenset({"partition", "rpartition"})
 _HOT: Final = "a reply's status, before the reply has a type: 11 ns, where unpacking takes 160"
 ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "persistence/live/replies/play.py": {"reply[0]": _HOT, "own[0]": _HOT},
+    "persistence/heartbeat.py": {"sys.argv[1]": "the one argument of a command"},
+    "persistence/live/addresses.py": {"address.nodes[0]": "the one node of an address that names one"},
+    "persistence/live/reach.py": {
+        "address.nodes[:1]": "the one node of an address that names one, none for a socket",
+        "node[0]": "one of at most one",
+    },
     "persistence/live/lane.py": {
         "push[0]": _HOT,
         "repr(take)[:200]": "the beginning of a long text, for an error",
