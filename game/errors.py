@@ -1,7 +1,7 @@
-"""Every refusal that a player may see: a closed tree with stable codes, texts in one place.
+"""What the game refuses: each refusal with a stable code, its text in one place.
 
-A refusal changed nothing, but for `Unavailable.maybe_applied`. `retryable` says whether the same request may
-succeed when it is sent again unchanged.
+A refusal changed nothing. `retryable` says whether the same request may succeed when it is sent again
+unchanged. What the wire refuses before and after the game is in `server.protocol.errors`.
 """
 
 from __future__ import annotations
@@ -36,56 +36,20 @@ class Refusal(Exception):  # noqa: N818 - an answer of the game, named after its
         return self.message
 
 
-class InvalidMessage(Refusal):
-    """A message against the contract: not JSON, a field missing or of the wrong type, a bad count or seq."""
+class SeqTooOld(Refusal):
+    """A seq so far below the client's highest that nobody remembers whether it was applied."""
 
     code = "invalid_message"
-    text = "invalid message: {reason}"
+    text = "invalid message: seq is 64 or more below {highest}"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, highest: int) -> None:
+        super().__init__(highest)
+        self.highest = highest
 
     @property
     def message(self) -> str:
         """The text for the player."""
-        return self.text.format(reason=self.reason)
-
-
-class SeqTooOld(InvalidMessage):
-    """A seq so far below the client's highest that nobody remembers whether it was applied."""
-
-    def __init__(self, highest: int) -> None:
-        super().__init__(f"seq is 64 or more below {highest}")
-        self.highest = highest
-
-
-class UnknownRequest(Refusal):
-    """A request type that does not exist."""
-
-    code = "unknown_request"
-    text = "unknown request_type"
-
-
-class MissingToken(Refusal):
-    """No token, or an empty one."""
-
-    code = "missing_token"
-    text = "missing token"
-
-
-class TokenInvalid(Refusal):
-    """A token that is not good here: the client refreshes it and sends again."""
-
-    code = "token_invalid"
-    text = "token invalid"
-
-
-class SessionRequired(Refusal):
-    """The player never had a session: the client asks for one first."""
-
-    code = "session_required"
-    text = "session required"
+        return self.text.format(highest=self.highest)
 
 
 class NoDish(Refusal):
@@ -177,43 +141,3 @@ class NameTaken(Refusal):
 
     code = "name_taken"
     text = "this name is taken"
-
-
-class Unavailable(Refusal):
-    """Redis or the cold load failed. With `maybe_applied` nobody knows whether the request was done."""
-
-    code = "unavailable"
-    retryable = True
-    text = "service unavailable"
-
-    def __init__(self, retry_after_ms: int, *, maybe_applied: bool = False) -> None:
-        super().__init__(retry_after_ms)
-        self.retry_after_ms = retry_after_ms
-        self.maybe_applied = maybe_applied
-
-    def details(self) -> dict[str, int | bool]:
-        """Return when to try again, and whether it may have happened."""
-        found: dict[str, int | bool] = {"retry_after_ms": self.retry_after_ms}
-        if self.maybe_applied:
-            found["maybe_applied"] = True
-        return found
-
-
-REFUSALS: Final[tuple[type[Refusal], ...]] = (
-    InvalidMessage,
-    UnknownRequest,
-    MissingToken,
-    TokenInvalid,
-    SessionRequired,
-    NoDish,
-    NoDishes,
-    UpgradeNotFound,
-    UpgradeLocked,
-    NotEnoughMoney,
-    NotEnoughPrestige,
-    NameInvalid,
-    NameTaken,
-    RateLimited,
-    Unavailable,
-)
-"""One for each code of the wire contract."""

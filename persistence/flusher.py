@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableRefused, DurableUnavailable
 from persistence.durable.reach import reach_postgres
 from persistence.durable.sessions import SessionWriter
+from persistence.errors import DurableRefused, DurableUnavailable, LiveUnavailable
 from persistence.heartbeat import beating
 from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
-from persistence.live.store import LiveUnavailable, open_store
+from persistence.live.store import open_store
 from persistence.outages import line_of, waiting_helps
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace

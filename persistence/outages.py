@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from persistence.durable.errors import DurableError, DurableRefused, DurableUnavailable
+from persistence.errors import DurableError, DurableRefused, LiveUnavailable, StorageUnavailable
 from persistence.live.reasons import LiveRefused
-from persistence.live.store import LiveUnavailable
 
-Outage = DurableError | LiveUnavailable
+Outage = DurableError | StorageUnavailable
 
 
 def waiting_helps(error: Outage) -> bool:
     """Tell whether the same may work later without an operator."""
-    return isinstance(error, DurableUnavailable | LiveUnavailable) and not isinstance(
-        error, DurableRefused | LiveRefused
-    )
+    return isinstance(error, StorageUnavailable) and not isinstance(error, DurableRefused | LiveRefused)
 
 
 def line_of(error: Outage) -> str:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from persistence.durable.errors import DurableError
 from persistence.durable.pool import open_pool
 from persistence.durable.reach import reach_postgres
 from persistence.durable.sessions import SessionWriter
+from persistence.errors import DurableError, LiveUnavailable
 from persistence.flusher import NO_TOKENS, owner_name
 from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
-from persistence.live.store import LiveUnavailable, open_store
+from persistence.live.store import open_store
 from persistence.outages import line_of
 from runtime.embedded.beside import reached_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED

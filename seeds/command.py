@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from persistence.durable.catalogue import CatalogueError
-from persistence.durable.errors import DurableError, DurableRefused
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect
 from persistence.durable.reach import reach_postgres
+from persistence.errors import DurableError, DurableRefused
 from persistence.outages import line_of
 from runtime.embedded import embedded_servers
 from runtime.exit_codes import REFUSED, UNFINISHED

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from persistence.durable.catalogue import is_empty, write_enums, write_levels, write_upgrades
-from persistence.durable.errors import translated
+from persistence.durable.translated import translated
 from seeds.files import read_levels, read_upgrades
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from game.session import UserId
-from persistence.durable.errors import translated
 from persistence.durable.token_families import add_family, hold_family, renew, revoke_others
+from persistence.durable.translated import translated
 
 if TYPE_CHECKING:
     from persistence.durable.pool import Pool

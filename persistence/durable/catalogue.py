@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
-from persistence.durable.errors import DurableError, translated
+from persistence.durable.translated import translated
+from persistence.errors import DurableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

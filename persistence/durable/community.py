@@ -11,8 +11,8 @@ import orjson
 import structlog
 
 from game.errors import NameInvalid, NameTaken, Refusal
-from persistence.durable.errors import DurableUnavailable, one_line, translated
-from persistence.errors import Unavailable
+from persistence.durable.translated import translated
+from persistence.errors import DurableUnavailable, one_line
 
 if TYPE_CHECKING:
     from game.session import UserId
@@ -41,27 +41,25 @@ class Community:
     async def leaderboard(self, user_id: UserId, by: str) -> str:
         """Return the data of `leaderboard`, with braces: the first hundred and the player's own place.
 
-        At most `refresh_every_s` old where PostgreSQL keeps up. Raises Unavailable when it does not answer.
+        At most `refresh_every_s` old where PostgreSQL keeps up. Raises DurableUnavailable when it does not
+        answer.
         """
         value, place = _COLUMNS[by]
-        try:
-            await self._refresh_when_stale()
-            with translated():
-                async with self._pool.acquire() as connection:
-                    top = await connection.fetch(
-                        f"SELECT {place} AS place, name, {value} AS value FROM leaderboard"  # noqa: S608 - constants
-                        f" WHERE {place} <= $1 ORDER BY {place}, user_id LIMIT $1",
-                        TOP,
-                    )
-                    mine = await connection.fetchrow(
-                        f"SELECT {place} AS place, display_name AS name,"  # noqa: S608 - constants
-                        f" coalesce(leaderboard.{value}, sessions.{value}, 0) AS value"
-                        " FROM accounts LEFT JOIN sessions ON sessions.user_id = accounts.id"
-                        " LEFT JOIN leaderboard ON leaderboard.user_id = accounts.id WHERE accounts.id = $1",
-                        user_id,
-                    )
-        except DurableUnavailable as error:
-            raise Unavailable(one_line(error)) from error
+        await self._refresh_when_stale()
+        with translated():
+            async with self._pool.acquire() as connection:
+                top = await connection.fetch(
+                    f"SELECT {place} AS place, name, {value} AS value FROM leaderboard"  # noqa: S608 - constants
+                    f" WHERE {place} <= $1 ORDER BY {place}, user_id LIMIT $1",
+                    TOP,
+                )
+                mine = await connection.fetchrow(
+                    f"SELECT {place} AS place, display_name AS name,"  # noqa: S608 - constants
+                    f" coalesce(leaderboard.{value}, sessions.{value}, 0) AS value"
+                    " FROM accounts LEFT JOIN sessions ON sessions.user_id = accounts.id"
+                    " LEFT JOIN leaderboard ON leaderboard.user_id = accounts.id WHERE accounts.id = $1",
+                    user_id,
+                )
         scale = _STARS_SCALE if by == "stars" else 1
         data = {
             "by": by,
@@ -73,21 +71,19 @@ class Community:
     async def set_name(self, user_id: UserId, name: str) -> str | Refusal:
         """Choose the name a player appears under; returns the data of `name_set`, with braces, or why not.
 
-        Names are compared without regard to case. Raises Unavailable when PostgreSQL does not answer: then it
-        may have happened; choosing the same name again does no harm.
+        Names are compared without regard to case. Raises DurableUnavailable when PostgreSQL does not answer:
+        then it may have happened; choosing the same name again does no harm.
         """
         chosen = unicodedata.normalize("NFC", name).strip()
         if len(chosen) not in NAME_CHARS or not chosen.isprintable() or "@" in chosen or "  " in chosen:
             return NameInvalid()
         try:
-            with translated():
+            with translated(maybe_applied=True):
                 await self._pool.execute(
                     "UPDATE accounts SET display_name = $2 WHERE id = $1", user_id, chosen
                 )
         except asyncpg.UniqueViolationError:
             return NameTaken()
-        except DurableUnavailable as error:
-            raise Unavailable(one_line(error), maybe_applied=True) from error
         return orjson.dumps({"name": chosen}).decode()
 
     async def _refresh_when_stale(self) -> None:

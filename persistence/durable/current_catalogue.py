@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.durable import catalogue as store
-from persistence.durable.errors import DurableUnavailable, one_line
-from persistence.errors import Unavailable
+from persistence.errors import DurableUnavailable, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +43,12 @@ class Catalogues:
         self._watchers.append(changed)
 
     async def reload(self) -> None:
-        """Read the catalogue again, once for all who ask meanwhile. Raises Unavailable: ask later."""
+        """Read the catalogue again, once for all who ask meanwhile. Raises DurableUnavailable: ask later."""
         try:
             async with asyncio.timeout(_RELOAD_WITHIN_S):
                 await self._reload()
         except (DurableUnavailable, TimeoutError) as error:
-            raise Unavailable("the newer catalogue can't be read") from error
+            raise DurableUnavailable("the newer catalogue can't be read") from error
 
     async def _reload(self) -> None:
         """Swap in what PostgreSQL has where it is newer; raises DurableUnavailable."""

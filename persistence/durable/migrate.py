@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, MigrationError, one_line, translated
 from persistence.durable.pool import connect
+from persistence.durable.translated import translated
+from persistence.errors import DurableUnavailable, MigrationError, one_line
 
 if TYPE_CHECKING:
     from persistence.durable.pool import Connection

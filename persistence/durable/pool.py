@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
-from persistence.durable.errors import DurableRefused, translated
 from persistence.durable.reasons import ENVIRONMENT
+from persistence.durable.translated import translated
+from persistence.errors import DurableRefused
 from runtime.connection_urls import parse_postgres_url
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from persistence.durable.errors import DurableRefused, translated
 from persistence.durable.pool import CONNECT_TIMEOUT_S, connect
 from persistence.durable.reasons import TRANSACTION_POOLING
+from persistence.durable.translated import translated
+from persistence.errors import DurableRefused
 from persistence.named_files import unreadable
 from runtime.connection_urls import parse_postgres_url
 

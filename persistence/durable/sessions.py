@@ -10,9 +10,10 @@ import asyncpg
 import structlog
 
 from game.session import Session, UserId
-from persistence.durable.errors import one_line, translated
 from persistence.durable.pool import connect
 from persistence.durable.rows import COLUMNS, COPY_HEAD, COPY_TAIL, Row, derived_fields, session_of_record
+from persistence.durable.translated import translated
+from persistence.errors import one_line
 from persistence.live.hashes import MalformedSessionError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from game.session import UserId
-from persistence.durable.errors import translated
+from persistence.durable.translated import translated
 
 if TYPE_CHECKING:
     import asyncpg

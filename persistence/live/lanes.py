@@ -93,9 +93,14 @@ class Lanes:
         self._read_again = asyncio.Event()
         self._reading_ended = asyncio.Event()
         self._stopped = False
-        self.full_s = float("-inf")
-        """When a Redis last refused a change because it was at its maxmemory (loop time)."""
+        self.refused_s: dict[str, float] = {}
+        """When a Redis last replied with each word of an error (loop time)."""
         self.cluster = is_cluster(url)
+
+    @property
+    def full_s(self) -> float:
+        """When a Redis last refused a change because it was at its maxmemory (loop time)."""
+        return self.refused_s.get("OOM", float("-inf"))
 
     @property
     def all(self) -> list[Lane]:

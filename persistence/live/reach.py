@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import MovedError, RedisError
 
+from persistence.errors import LiveUnavailable
 from persistence.live.addresses import CONNECT_TIMEOUT_S, opener, sentinel_openers
 from persistence.live.reasons import LiveRefused, explained
-from persistence.live.store import LiveUnavailable
 from persistence.named_files import unreadable
 from runtime.connection_urls import RedisKind, parse_redis_url
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import NoPermissionError
 
+from persistence.errors import LiveUnavailable
 from persistence.live.addresses import CONNECT_TIMEOUT_S
-from persistence.live.store import LiveUnavailable
 from runtime.connection_urls import RedisKind
 
 if TYPE_CHECKING:

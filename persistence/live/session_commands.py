@@ -145,10 +145,6 @@ class SessionCommands:
         """Pack the command that reads whether a player has passive income; `passive_of` takes its reply."""
         return pack("HMGET", session_key(user_id), *PASSIVE_FIELDS)
 
-    def load_scripts(self) -> list[bytes]:
-        """Pack the commands that give a Redis every script."""
-        return [pack("SCRIPT", "LOAD", script.source) for script in self._scripts.values()]
-
     def _take(self, catalogue: Catalogue) -> None:
         """Pack a catalogue's own arguments once, as long as it is in force."""
         if self._catalogue is not catalogue:

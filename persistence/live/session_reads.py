@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from persistence.errors import NotSent
+from persistence.live.lane_contract import LaneError
+from persistence.live.replies.status import Status
 from persistence.live.snapshots import passive_of, snapshot_of, stale
 
 if TYPE_CHECKING:
+    from persistence.live.lane_contract import OnReply
     from persistence.live.session_addresses import SessionAddresses
     from persistence.live.session_commands import SessionCommands
     from persistence.live.session_ref import SessionRef
     from persistence.live.snapshots import Snapshot
 
 OnSnapshot = Callable[["Snapshot | None", object], None]
-"""Receives a snapshot, and what Redis replied; None where the reply is to be recovered from."""
+"""Receives a snapshot; or None, and what came in its place, which `repeat` recovers from."""
 
 
 class SessionReads:
-    """Reads sessions. Its methods raise LaneDown or LaneFull: nothing was sent."""
+    """Reads sessions. Its methods raise NotSent."""
 
     def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
         self._addresses = addresses
@@ -28,9 +32,10 @@ class SessionReads:
         """Read a snapshot as it lies in Redis, whatever its stamp."""
 
         def on_reply(reply: object) -> None:
-            on_snapshot(snapshot_of(reply), reply)
+            snapshot = snapshot_of(reply)
+            on_snapshot(snapshot, None if snapshot is not None else _instead(reply))
 
-        ref.lane.send(self._commands.snapshot(ref.user_id), on_reply)
+        _send(ref, self._commands.snapshot(ref.user_id), on_reply)
 
     def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
         """Read a snapshot under the present stamp: another's is to be refreshed before it is shown."""
@@ -39,11 +44,12 @@ class SessionReads:
         def on_reply(reply: object) -> None:
             refused = stale(reply, stamp)
             if refused is None:
-                on_snapshot(snapshot_of(reply), reply)
+                snapshot = snapshot_of(reply)
+                on_snapshot(snapshot, None if snapshot is not None else _instead(reply))
             else:
                 on_snapshot(None, list(refused))
 
-        ref.lane.send(self._commands.snapshot(ref.user_id), on_reply)
+        _send(ref, self._commands.snapshot(ref.user_id), on_reply)
 
     def passive(self, ref: SessionRef, on_known: Callable[[bool], None]) -> None:
         """Read whether a player has passive income; `on_known` is not called where that is not known."""
@@ -54,4 +60,16 @@ class SessionReads:
             if known is not None:
                 on_known(known)
 
-        ref.lane.send(self._commands.passive_rates(ref.user_id), on_reply)
+        _send(ref, self._commands.passive_rates(ref.user_id), on_reply)
+
+
+def _instead(reply: object) -> object:
+    """Return what came in the place of a snapshot as a script gives it: a list holds no session."""
+    return [Status.MISSING.value] if isinstance(reply, list) else reply
+
+
+def _send(ref: SessionRef, packed: bytes, on_reply: OnReply) -> None:
+    try:
+        ref.lane.send(packed, on_reply)
+    except LaneError as error:
+        raise NotSent(error) from error

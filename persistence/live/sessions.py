@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from persistence.errors import NotSent
+from persistence.live.lane_contract import LaneError
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_reads import SessionReads
 from persistence.live.session_recovery import SessionRecovery
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 class Sessions:
     """Commands on the sessions of players, over the lanes.
 
-    A method with `on_reply` hands it what the lane got: the script's reply, or an error. It raises LaneDown
-    or LaneFull, and then nothing was sent and `on_reply` is never called. `client` and `seq` tag a command so
-    that it is applied once; a `seq` of 0 stands for neither.
+    A method with `on_reply` hands it what the lane got: the script's reply, or an error. It raises NotSent,
+    and then `on_reply` is never called. `client` and `seq` tag a command so that it is applied once; a `seq`
+    of 0 stands for neither.
     """
 
     def __init__(
@@ -60,7 +62,10 @@ class Sessions:
             prefix, tail = self._plain_clicks[kind]
         else:
             prefix, tail = self._commands.click(kind, count, client, seq)
-        ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        try:
+            ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        except LaneError as error:
+            raise NotSent(error) from error
 
     def buy(self, ref: SessionRef, upgrade: Upgrade, client: str, seq: int, on_reply: OnReply) -> None:
         """Buy an upgrade once, at the figures of its catalogue."""
@@ -93,7 +98,11 @@ class Sessions:
         """
         first, *_ = refs
         lane = self._lanes.lane_of(first.user_id)
-        lane.send(self._commands.tick(self._addresses.stamp(lane), self._lanes.origin, refs), on_reply)
+        packed = self._commands.tick(self._addresses.stamp(lane), self._lanes.origin, refs)
+        try:
+            lane.send(packed, on_reply)
+        except LaneError as error:
+            raise NotSent(error) from error
 
     def tick_alone(self, ref: SessionRef, on_reply: OnReply) -> None:
         """Pay one player's passive income as a tick does."""
@@ -103,7 +112,10 @@ class Sessions:
         if ref.epoch != self._addresses.epoch:
             self._addresses.pack(ref)
         prefix, tail = command
-        ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        try:
+            ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        except LaneError as error:
+            raise NotSent(error) from error
 
     # Reads.
 

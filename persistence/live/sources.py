@@ -13,10 +13,10 @@ class ColdStore(Protocol):
     """Brings sessions that Redis lacks, or holds in an older state, from PostgreSQL."""
 
     async def load(self, ref: SessionRef, *, create: bool) -> bool:
-        """Load a session, or create one; False when the player never had one. Raises Unavailable."""
+        """Load a session, or create one; False when the player never had one. Raises StorageUnavailable."""
 
     async def verify(self, ref: SessionRef) -> None:
-        """Replace the session in Redis where PostgreSQL has a newer one. Raises Unavailable."""
+        """Replace the session in Redis where PostgreSQL has a newer one. Raises StorageUnavailable."""
 
 
 class CatalogueSource(Protocol):
@@ -25,4 +25,4 @@ class CatalogueSource(Protocol):
     current: Catalogue
 
     async def reload(self) -> None:
-        """Read the catalogue again: a session was found derived from a newer one. Raises Unavailable."""
+        """Read the catalogue again, since a newer one was met. Raises StorageUnavailable."""

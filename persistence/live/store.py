@@ -9,32 +9,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import hiredis
 
 from game.session import UserId
+from persistence.errors import LiveUnavailable
+from persistence.live.decisions import Caller, Step, is_failure
 from persistence.live.keys import Bucket, bucket_of, session_key
 from persistence.live.lane_contract import LaneDown, LaneError, pack
 from persistence.live.lanes import Lanes
+from persistence.live.retries import RETRY_FOR_S, exchange, judge, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from persistence.live.decisions import Decision
     from persistence.live.lane import Lane
     from persistence.live.scripts import Script
 
 Item = TypeVar("Item")
-
-RETRY_FOR_S: Final = 2.0
-_RETRY_EVERY_S: Final = 0.05
-_MOVING: Final = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "READONLY", "MASTERDOWN"})
-
-
-class LiveUnavailable(Exception):  # noqa: N818 - the state it reports
-    """Redis did not answer in time. What was sent may have happened; every script here is safe to repeat."""
 
 
 class _Deaf:
@@ -50,8 +44,7 @@ class _Deaf:
         """Nothing is published to a lane without subscriptions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One packed command for the master that holds a bucket."""
 
     bucket: Bucket
@@ -116,18 +109,20 @@ class LiveStore:
         waiting = list(range(len(calls)))
         end_s = asyncio.get_running_loop().time() + RETRY_FOR_S
         while waiting:
-            answers = await _exchange(lanes, [calls[index] for index in waiting])
-            again = []
-            for index, answer in zip(waiting, answers, strict=True):
-                if _comes_later(answer):
-                    again.append(index)
-                replies[index] = answer
-            if again:
-                reason = replies[again[0]]
-                if asyncio.get_running_loop().time() > end_s:
-                    raise LiveUnavailable(f"{type(reason).__name__}: {reason}")
-                await _prepare_repeat(lanes, calls[again[0]].bucket, reason)
-            waiting = again
+            again: dict[int, Decision] = {}
+            for index, reply in zip(
+                waiting, await exchange(lanes, [calls[at] for at in waiting]), strict=True
+            ):
+                replies[index] = reply
+                if is_failure(reply):
+                    decision = judge(lanes, reply, Caller.BULK)
+                    if decision.step is not Step.GIVE_UP:
+                        again[index] = decision
+            if again and asyncio.get_running_loop().time() > end_s:
+                reason = cast("Exception", replies[next(iter(again))])
+                raise LiveUnavailable(f"{type(reason).__name__}: {reason}") from reason
+            await prepare(lanes, [(calls[index].bucket, decision) for index, decision in again.items()])
+            waiting = list(again)
         return replies
 
     async def hashes(self, user_ids: Sequence[UserId]) -> list[dict[bytes, bytes] | str]:
@@ -163,43 +158,6 @@ class LiveStore:
                 yield [UserId(int(key.rpartition(b":")[2])) for key in keys]
                 if cursor == b"0":
                     break
-
-
-async def _exchange(lanes: Lanes, calls: Sequence[Call]) -> list[object]:
-    done = asyncio.Event()
-    answers: list[object] = [None] * len(calls)
-    missing = len(calls)
-
-    def take(index: int, reply: object) -> None:
-        nonlocal missing
-        answers[index] = reply
-        missing -= 1
-        if missing == 0:
-            done.set()
-
-    for index, call in enumerate(calls):
-        try:
-            lanes.lane_for(call.bucket).send(call.packed, partial(take, index))
-        except LaneError as error:
-            take(index, error)
-    await done.wait()
-    return answers
-
-
-async def _prepare_repeat(lanes: Lanes, bucket: Bucket, reason: object) -> None:
-    if isinstance(reason, hiredis.ReplyError) and str(reason).startswith("NOSCRIPT"):
-        await _exchange(
-            lanes, [call(bucket, "SCRIPT", "LOAD", script.source) for script in lanes.scripts.values()]
-        )
-        return
-    await asyncio.sleep(_RETRY_EVERY_S)
-    await lanes.refreshed()
-
-
-def _comes_later(answer: object) -> bool:
-    if isinstance(answer, LaneError):
-        return True
-    return isinstance(answer, hiredis.ReplyError) and str(answer).partition(" ")[0] in _MOVING | {"NOSCRIPT"}
 
 
 def expect(reply: object, kind: type[Item]) -> Item:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from persistence.errors import LiveUnavailable
 from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.replies.upkeep import AttemptRefused, throttle_reply
-from persistence.live.store import LiveUnavailable, call, expect
+from persistence.live.store import call, expect
 
 if TYPE_CHECKING:
     from persistence.live.store import LiveStore

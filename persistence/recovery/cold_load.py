@@ -14,16 +14,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-import hiredis
 import structlog
 
-from persistence.durable.errors import DurableUnavailable
-from persistence.errors import Unavailable
+from persistence.errors import DurableUnavailable, StorageUnavailable
 from persistence.live.hashes import fields_of, joined_texts
 from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
-from persistence.live.lane_contract import LaneError
 from persistence.live.replies.status import Status
 from persistence.live.replies.upkeep import status_of
+from persistence.live.retries import request
 
 if TYPE_CHECKING:
     from game.session import UserId
@@ -100,16 +98,16 @@ class Loader:
     async def load(self, ref: SessionRef, *, create: bool) -> bool:
         """Bring a session into Redis; with `create`, make a new player's. False: the player never had one.
 
-        Raises Unavailable when PostgreSQL or Redis does not serve it in time, or too many wait: ask again
-        later.
+        Raises StorageUnavailable when PostgreSQL or Redis does not serve it in time, or too many wait: ask
+        again later.
         """
         return await self._shared("create" if create else "load", ref, self._load)
 
     async def verify(self, ref: SessionRef) -> None:
         """Replace the session in Redis where PostgreSQL's is newer; Redis came back as another run.
 
-        Raises Unavailable when PostgreSQL can't be asked, unless this Redis keeps every answer: then it is
-        believed.
+        Raises StorageUnavailable when PostgreSQL can't be asked, unless this Redis keeps every answer: then
+        it is believed.
         """
         await self._shared("verify", ref, self._verify)
 
@@ -121,7 +119,7 @@ class Loader:
         if task is None:
             if len(self._loads) >= self._limits.max_waiting:
                 self.totals.refused_full += 1
-                raise Unavailable("too many sessions wait to be loaded")
+                raise StorageUnavailable("too many sessions wait to be loaded")
             task = asyncio.get_running_loop().create_task(self._bounded(ref, what, work))
             self._loads[key] = task
             task.add_done_callback(lambda _: self._loads.pop(key, None))
@@ -133,20 +131,20 @@ class Loader:
         try:
             async with asyncio.timeout(_LOAD_WITHIN_S):
                 return await work(ref, what)
-        except (TimeoutError, LaneError, DurableUnavailable, hiredis.ReplyError) as error:
+        except (TimeoutError, StorageUnavailable) as error:
             self.totals.failed += 1
-            raise Unavailable(f"cold load: {error or type(error).__name__}") from error
+            # The player's own command was not sent yet, whatever became of the load's.
+            raise StorageUnavailable(f"cold load: {error or type(error).__name__}") from error
 
     async def _load(self, ref: SessionRef, what: str) -> bool:
         """Claim, select, write while the claim is ours; or wait for whoever has the claim."""
         claim = secrets.token_hex(8)
         while True:
-            lane = self._lanes.lane_of(ref.user_id)
-            if await lane.call("SET", load_key(ref.user_id), claim, "NX", "PX", CLAIM_MS) is not None:
+            if await self._ask(ref, "SET", load_key(ref.user_id), claim, "NX", "PX", CLAIM_MS) is not None:
                 row = await self._row(ref.user_id)
                 if row is None or (row.session is None and what == "load"):
                     # Were the claim another's by now, its write would be refused and tried again: no harm.
-                    await lane.call("DEL", load_key(ref.user_id))
+                    await self._ask(ref, "DEL", load_key(ref.user_id))
                     return False
                 if row.session is None:
                     status = await self._write(ref, "create", claim, row)
@@ -156,7 +154,7 @@ class Loader:
                     self.totals.loaded += status is Status.LOADED
                 if status is not Status.UNCLAIMED:
                     return True
-            elif await lane.call("EXISTS", session_key(ref.user_id)):
+            elif await self._ask(ref, "EXISTS", session_key(ref.user_id)):
                 return True
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -186,7 +184,8 @@ class Loader:
         else:
             fields = fields_of(row.session, row.email)
         fields += row.derived
-        reply = await self._lanes.lane_of(user_id).call(
+        reply = await self._ask(
+            ref,
             "EVALSHA",
             self._scripts["load"].sha,
             3,
@@ -204,6 +203,10 @@ class Loader:
             *fields,
         )
         return status_of(cast("list[bytes]", reply))
+
+    async def _ask(self, ref: SessionRef, *words: bytes | str | float) -> object:
+        """Send one command to the master that holds a player's keys. Raises LiveUnavailable."""
+        return await request(self._lanes, bucket_of(ref.user_id), *words)
 
     async def _row(self, user_id: UserId) -> Saved | None:
         """Read a player's row in the next shared SELECT; None when there is no such account."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, one_line, translated
 from persistence.durable.sessions import load_records
+from persistence.durable.translated import translated
+from persistence.errors import DurableUnavailable, LiveUnavailable, one_line
 from persistence.live.keys import Bucket, bucket_of, session_key
 from persistence.live.record import PACKED_NOW, read_now
 from persistence.live.replies.status import Status
-from persistence.live.store import LiveUnavailable, call
+from persistence.live.store import call
 from persistence.recovery.restore import load_newer
 
 if TYPE_CHECKING:

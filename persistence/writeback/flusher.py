@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, one_line
-from persistence.live.store import LiveUnavailable
+from persistence.errors import LiveUnavailable, StorageUnavailable, one_line
 from persistence.writeback.batch import FAST, GENTLE
 from persistence.writeback.marks import EVERY_BUCKET, Due, read_due
 from persistence.writeback.quarantine import SetAside
@@ -135,7 +134,7 @@ class Flusher:
             started_s = _now_s()
             try:
                 await self.flush_once()
-            except (DurableUnavailable, LiveUnavailable) as error:
+            except StorageUnavailable as error:
                 failures_in_a_row += 1
                 self._failed(error, failures_in_a_row)
                 limit_s = self._pace.retry_first_s * 2 ** min(failures_in_a_row - 1, 16)
@@ -156,7 +155,7 @@ class Flusher:
         """Save every session of its buckets that is dirty now; returns how many were written.
 
         `on_batch` hears of each batch's writes. Sessions that were set aside wait for their next try. Raises
-        DurableUnavailable or LiveUnavailable: what was not written stays marked, so call again.
+        StorageUnavailable: what was not written stays marked, so call again.
         """
         return await self._pass(self._held_buckets, on_batch, rests=True)
 
@@ -180,7 +179,7 @@ class Flusher:
                         break
                     await self._pass(self._held_buckets if _now_s() < alone_s else _every_bucket)
                     await asyncio.sleep(_DRAIN_LOOKS_EVERY_S)
-            except (DurableUnavailable, LiveUnavailable, TimeoutError) as error:
+            except (StorageUnavailable, TimeoutError) as error:
                 failures += 1
                 self._failed(error, failures)
                 await asyncio.sleep(_DRAIN_LOOKS_EVERY_S)

@@ -6,10 +6,10 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Final
 
-from game.errors import REFUSALS
 from scripts.describe.wire_shapes import NAMED, PUSHES, RESPONSES, Schema, named, shape
 from server.http.heads import WEBSOCKET_PATH
 from server.protocol.close_codes import CloseCode
+from server.protocol.errors import REFUSALS
 from server.protocol.fields import (
     MAX_REQUEST_ID_CHARS,
     REQUEST_SHAPES,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from persistence.durable.account_table import Accounts as AccountStore
 from persistence.durable.token_families import Families
-from persistence.errors import Unavailable
 from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
-from persistence.live.store import LiveStore, LiveUnavailable
+from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
 from server.auth.account_service import Accounts
 from server.auth.passwords import PasswordHasher
@@ -21,10 +20,8 @@ from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
 from server.ws.identity import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from contextlib import AsyncExitStack
 
-    from game.session import UserId
     from runtime.settings import Settings
     from server.app.storage import Storage
 
@@ -61,20 +58,7 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
         signer=signer,
         forget=partial(forget, storage.store),
     )
-    identity = Identity(
-        lambda token: signer.verify_access(token, time.time()), _revoked_in(LiveStore(storage.lanes))
-    )
+    # Asked over the game's own lanes, so that a first token waits for nothing but Redis.
+    revoked = Revocations(LiveStore(storage.lanes), ACCESS_TTL_S)
+    identity = Identity(lambda token: signer.verify_access(token, time.time()), revoked.is_revoked)
     return AccountParts(service, families, hasher, identity)
-
-
-def _revoked_in(store: LiveStore) -> Callable[[UserId, str], Awaitable[bool]]:
-    """Ask the game's own lanes, so that a first token waits for nothing but Redis."""
-    revocations = Revocations(store, ACCESS_TTL_S)
-
-    async def is_revoked(user_id: UserId, family: str) -> bool:
-        try:
-            return await revocations.is_revoked(user_id, family)
-        except LiveUnavailable as error:
-            raise Unavailable(str(error)) from error
-
-    return is_revoked

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, MigrationError
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.reach import reach_postgres
-from persistence.live.store import LiveUnavailable
+from persistence.errors import MigrationError, StorageUnavailable
 from persistence.outages import line_of, waiting_helps
 from runtime.settings import StartupError
 from seeds.start import seed_if_empty
@@ -51,7 +50,7 @@ async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
             return await attempt()
         except MigrationError as error:
             raise StartupError(str(error)) from error
-        except (DurableUnavailable, LiveUnavailable) as error:
+        except StorageUnavailable as error:
             if time.monotonic() > end_s or not waiting_helps(error):
                 raise StartupError(line_of(error)) from error
             _log.warning("database_awaited", name=name, error=str(error))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, one_line
-from persistence.live.store import LiveUnavailable
+from persistence.errors import StorageUnavailable, one_line
 
 if TYPE_CHECKING:
     from persistence.durable.token_families import Families
@@ -31,7 +30,7 @@ async def keep_log_ins(accounts: Accounts, families: Families, redis_back: async
         try:
             await accounts.restore_revocations()
             await families.prune()
-        except (DurableUnavailable, LiveUnavailable) as error:
+        except StorageUnavailable as error:
             _log.info("housekeeping_delayed", error=one_line(error))
             await asyncio.sleep(_TRY_AGAIN_S)
             continue

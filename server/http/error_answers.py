@@ -1,11 +1,10 @@
-"""Which answer each refusal becomes: the one place where errors meet HTTP."""
+"""Which answer each error becomes over HTTP: one table."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from persistence.durable.errors import DurableUnavailable
-from persistence.live.store import LiveUnavailable
+from persistence.errors import StorageUnavailable
 from server.auth.errors import (
     AccountExists,
     Busy,
@@ -15,6 +14,9 @@ from server.auth.errors import (
 )
 from server.auth.tokens import TokenInvalid
 from server.http.messages import HttpResponse, malformed, refusal, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CHALLENGE: Final = (("WWW-Authenticate", "Bearer"),)
 _RETRY_AFTER_OUTAGE_S: Final = 2
@@ -43,42 +45,25 @@ class BearerRefused(Exception):  # noqa: N818 - named after what was refused
 
 def answer_to(error: Exception) -> HttpResponse | None:
     """Return the answer that a refusal becomes, or None for a fault of our own."""
-    return _answer_to_values(error) or _answer_to_identity(error) or _answer_to_load(error)
+    for kind in type(error).__mro__:
+        answer = _ANSWERS.get(kind)
+        if answer is not None:
+            return answer(error)
+    return None
 
 
-def _answer_to_values(error: Exception) -> HttpResponse | None:
-    match error:
-        case BodyRefused():
-            return malformed(error.http_status, error.message)
-        case NotEnoughData():
-            return refusal(400, 2, "not enough data")
-        case NotAcceptable():
-            return refusal(400, 5, error.message)
-        case AccountExists():
-            return refusal(409, 3, "this user already exist")
-        case _:
-            return None
-
-
-def _answer_to_identity(error: Exception) -> HttpResponse | None:
-    match error:
-        case CredentialsInvalid():
-            return refusal(401, 1, "invalid user info", _CHALLENGE)
-        case BearerRefused():
-            return refusal(401, 1, error.message, _CHALLENGE)
-        case TokenInvalid():
-            return refusal(401, 1, "token invalid", _CHALLENGE)
-        case _:
-            return None
-
-
-def _answer_to_load(error: Exception) -> HttpResponse | None:
-    match error:
-        case TooManyAttempts():
-            return refusal(429, 4, "too many requests", (("Retry-After", str(error.retry_after_s)),))
-        case Busy():
-            return unavailable(error.retry_after_s)
-        case DurableUnavailable() | LiveUnavailable():
-            return unavailable(_RETRY_AFTER_OUTAGE_S)
-        case _:
-            return None
+_ANSWERS: Final[dict[type, Callable[[Any], HttpResponse]]] = {
+    BodyRefused: lambda error: malformed(error.http_status, error.message),
+    NotEnoughData: lambda _: refusal(400, 2, "not enough data"),
+    NotAcceptable: lambda error: refusal(400, 5, error.message),
+    AccountExists: lambda _: refusal(409, 3, "this user already exist"),
+    CredentialsInvalid: lambda _: refusal(401, 1, "invalid user info", _CHALLENGE),
+    BearerRefused: lambda error: refusal(401, 1, error.message, _CHALLENGE),
+    TokenInvalid: lambda _: refusal(401, 1, "token invalid", _CHALLENGE),
+    TooManyAttempts: lambda error: refusal(
+        429, 4, "too many requests", (("Retry-After", str(error.retry_after_s)),)
+    ),
+    Busy: lambda error: unavailable(error.retry_after_s),
+    StorageUnavailable: lambda _: unavailable(_RETRY_AFTER_OUTAGE_S),
+}
+"""The answer to each error that a handler may raise, and to those derived from it."""

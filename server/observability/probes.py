@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.errors import DurableUnavailable, translated
+from persistence.durable.translated import translated
+from persistence.errors import DurableUnavailable
 from persistence.live.lane_contract import LaneError
 from server.observability.metrics import Durations
 

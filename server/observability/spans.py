@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span, set_span_in_context, use_span
 
-from persistence.live.lane_contract import LaneError
+from persistence.errors import StorageUnavailable
 from persistence.writeback.batch import FAST
 from server.http.error_answers import answer_to
 from server.observability.build import version
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from game.errors import Refusal
     from game.session import UserId
-    from persistence.errors import Unavailable
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import ColdStore
     from persistence.writeback.batch import Batch, BatchSaver, Outcome, Portions
@@ -204,7 +203,7 @@ class _TracedResponder(Responder):
         """Begin the request; raises as `start` does."""
         try:
             start(self, request)
-        except LaneError:
+        except StorageUnavailable:
             self._end("unavailable")
             raise
         self._sent = True
@@ -224,7 +223,7 @@ class _TracedResponder(Responder):
         self._end("failed")
         self._responder.fail()
 
-    def unavailable(self, fault: Unavailable | LaneError) -> None:
+    def unavailable(self, fault: StorageUnavailable) -> None:
         """Answer that it could not be served, and end the span."""
         self._end("unavailable")
         self._responder.unavailable(fault)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from game.errors import InvalidMessage, Refusal, UnknownRequest
+from server.protocol.errors import InvalidMessage, UnknownRequest
 from server.protocol.fields import MAX_REQUEST_ID_CHARS, REQUEST_SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from game.errors import Refusal
     from server.protocol.fields import RequestShape
 
 PUSH: Final = '""'

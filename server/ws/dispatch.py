@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from game import errors
-from persistence.errors import Unavailable
-from persistence.live.lane_contract import LaneError
+from persistence.errors import StorageUnavailable
 from server.auth.tokens import TokenInvalid
+from server.protocol import errors
 from server.protocol.close_codes import CloseCode
 from server.protocol.conversation import Verdict
 from server.protocol.fields import request_shapes
@@ -152,7 +151,7 @@ class Dispatch:
             exchange.busy = True
             try:
                 self._start(responder, request)
-            except LaneError as fault:
+            except StorageUnavailable as fault:
                 responder.unavailable(fault)
         elif verdict is Verdict.UNKNOWN:
             exchange.started_s = time.monotonic()
@@ -167,7 +166,7 @@ class Dispatch:
         """Answer what is no request; a peer that sends nothing else is closed."""
         self._metrics.count(fault.request_type, fault.refusal.code)
         exchange.connection.send(error(fault.request_id_json, fault.refusal))
-        if not isinstance(fault.refusal, errors.InvalidMessage):
+        if fault.refusal.code != errors.InvalidMessage.code:
             exchange.invalid_in_a_row = 0
         elif exchange.count_invalid():
             exchange.connection.close(CloseCode.POLICY, "too many invalid messages")
@@ -195,7 +194,7 @@ class Dispatch:
             return
         try:
             revoked = await self._identity.is_revoked(claims.user_id, claims.family)
-        except Unavailable:
+        except StorageUnavailable:
             # Not known to be good: the next message asks again.
             exchange.token = ""
             raise

@@ -19,10 +19,10 @@ from persistence.live.replies.play import (
     play_reply,
 )
 from persistence.live.replies.status import Status
-from persistence.live.session_recovery import RETRY_FOR_S
+from persistence.live.retries import RETRY_FOR_S
 from server.protocol import results
+from server.protocol.errors import refusal_of
 from server.protocol.messages import response
-from server.protocol.refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -85,7 +85,7 @@ class Handlers:
     def start(self, responder: Responder, request: Request) -> None:
         """Begin a request whose token is good; the exchange is busy until it is answered.
 
-        Raises LaneDown or LaneFull where its command could not be sent.
+        Raises NotSent where its command could not be sent.
         """
         self._table[request.request_type](responder, request)
 

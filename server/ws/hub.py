@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from persistence.live.lane_contract import LaneError
+from persistence.errors import NotSent
 from persistence.live.replies.play import Bought, Income, Reset
 from persistence.live.replies.publications import (
     ALL_FAMILIES,
@@ -187,7 +187,7 @@ class Hub:
 
         try:
             self._sessions.snapshot(player.ref, on_snapshot)
-        except LaneError:
+        except NotSent:
             # The lane will be ready again, and this is repeated then.
             return
 

@@ -18,8 +18,8 @@ IsRevoked = Callable[["UserId", str], Awaitable[bool]]
 class Identity:
     """Checks access tokens: their signature and claims by `verify`, their family's revocation in Redis.
 
-    `verify` raises TokenInvalid: answer `token invalid`. `is_revoked` raises Unavailable when Redis can't be
-    asked; ask it after the connection hears its player's channel.
+    `verify` raises TokenInvalid: answer `token invalid`. `is_revoked` raises LiveUnavailable when Redis
+    can't be asked; ask it after the connection hears its player's channel.
     """
 
     verify: Verify

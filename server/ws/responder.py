@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from game import errors
-from persistence.errors import NoSession, Unavailable
-from persistence.live.lane_contract import LaneError, OnReply
+from persistence.errors import NoSession, StorageUnavailable
 from runtime.logs import Sparingly
+from server.protocol import errors
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import error
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from game.errors import Refusal
+    from persistence.live.lane_contract import OnReply
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.exchange import Exchange
@@ -81,7 +82,7 @@ class Responder:
         exchange.connection.send(payload)
         answering.go_on(self)
 
-    def refuse(self, refusal: errors.Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
         """Answer the request with an error; after those that clients should slow down for, pause."""
         exchange = self.exchange
         request = exchange.request
@@ -91,7 +92,7 @@ class Responder:
         answering = self._answering
         answering.metrics.count(request.request_type, refusal.code)
         exchange.connection.send(error(request.request_id_json, refusal))
-        if isinstance(refusal, errors.InvalidMessage) and exchange.count_invalid():
+        if refusal.code == errors.InvalidMessage.code and exchange.count_invalid():
             exchange.connection.close(CloseCode.POLICY, "too many invalid messages")
         if refusal.retryable:
             exchange.busy = True
@@ -106,7 +107,7 @@ class Responder:
         _log.exception("request_failed", conn=exchange.number, user=exchange.user_id, request=request_id)
         self.refuse(errors.Unavailable(RETRY_AFTER_MS, maybe_applied=True))
 
-    def unavailable(self, fault: Unavailable | LaneError) -> None:
+    def unavailable(self, fault: StorageUnavailable) -> None:
         """Answer that Redis or PostgreSQL could not serve the request."""
         exchange = self.exchange
         # Without Redis every connection is refused four times a second.
@@ -117,11 +118,10 @@ class Responder:
                 conn=exchange.number,
                 user=exchange.user_id,
                 request=_id_of(exchange.request),
-                why=f"{type(fault).__name__}: {fault}" if isinstance(fault, LaneError) else str(fault),
+                why=str(fault),
                 left_out=left_out,
             )
-        maybe_applied = isinstance(fault, Unavailable) and fault.maybe_applied
-        self.refuse(errors.Unavailable(RETRY_AFTER_MS, maybe_applied=maybe_applied))
+        self.refuse(errors.Unavailable(RETRY_AFTER_MS, maybe_applied=fault.maybe_applied))
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run what takes several steps; whatever happens, the request is answered."""
@@ -133,7 +133,7 @@ class Responder:
     async def _run(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except (Unavailable, LaneError) as fault:
+        except StorageUnavailable as fault:
             self.unavailable(fault)
         except NoSession:
             self.refuse(errors.SessionRequired())
@@ -142,7 +142,7 @@ class Responder:
 
 
 Start = Callable[[Responder, "Request"], None]
-"""Begins a request. Raises LaneDown or LaneFull where its command could not be sent."""
+"""Begins a request. Raises NotSent where its command could not be sent."""
 
 
 def _id_of(request: Request | None) -> str:

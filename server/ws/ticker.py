@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.errors import NoSession, Unavailable
-from persistence.live.lane_contract import LaneError
+from persistence.errors import NoSession, NotSent, StorageUnavailable
 from persistence.live.replies.play import (
     PLAY_SHAPES,
     Accrued,
@@ -108,7 +107,7 @@ class Ticker:
                     self.ticks += len(some)
                     refs = [player.ref for player in some]
                     self._sessions.tick(refs, partial(self._ticked_together, some))
-        except LaneError:
+        except NotSent:
             # Redis is away: the seconds are not lost, a later tick pays them.
             return
 
@@ -144,7 +143,7 @@ class Ticker:
                 lambda: self._sessions.tick_alone(player.ref, partial(self._ticked_alone, player)),
                 self._loop.time() + self._interval_s,
             )
-        except (Unavailable, NoSession):
+        except (StorageUnavailable, NoSession):
             # The player's next request says so; the next tick tries again.
             return
         except Exception:  # noqa: BLE001 - a task's top

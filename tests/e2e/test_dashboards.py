@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from game.errors import REFUSALS
 from scripts.top.reading import Reading, read
+from server.protocol.errors import REFUSALS
 from server.protocol.fields import REQUEST_TYPES
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.players import player

@@ -10,10 +10,10 @@ import pytest
 
 from game.session import UserId
 from persistence.durable.account_table import Account, Accounts
-from persistence.durable.errors import DurableUnavailable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.token_families import Families, Outcome, RevokedFamily, Rotation
+from persistence.errors import DurableUnavailable
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from game.session import ClientWindow, UserId
-from persistence.durable.errors import DurableUnavailable
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import count_sessions, iterate_records, load_rows
+from persistence.errors import DurableUnavailable
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from persistence.durable.errors import DurableUnavailable, MigrationError
 from persistence.durable.migrate import MIGRATIONS, migrate, read_migrations
+from persistence.errors import DurableUnavailable, MigrationError
 
 if TYPE_CHECKING:
     from pathlib import Path

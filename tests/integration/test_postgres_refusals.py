@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from persistence.durable.errors import DurableRefused, DurableUnavailable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect
 from persistence.durable.reach import reach_postgres
 from persistence.durable.rows import row_of_session
+from persistence.errors import DurableRefused, DurableUnavailable
 from tests.support.pgbouncer import needs_pgbouncer, running_pgbouncer
 from tests.support.saving_world import player, saving_world
 from tests.support.servers import PostgresServer, free_port, fresh_folder, running_postgres

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from persistence.errors import LiveUnavailable
 from persistence.live.reach import reach_redis
 from persistence.live.reasons import LiveRefused
-from persistence.live.store import LiveUnavailable
 from tests.support.servers import (
     VALKEY_PROGRAM,
     ValkeyServer,

@@ -12,10 +12,11 @@ import redis
 import redis.asyncio
 
 from game.session import UserId
+from persistence.errors import LiveUnavailable
 from persistence.live.keys import channel, revoked_key
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
-from persistence.live.store import LiveStore, LiveUnavailable, open_store
+from persistence.live.store import LiveStore, open_store
 from persistence.live.throttle import AttemptLog
 from server.auth.errors import TooManyAttempts
 from server.auth.throttle import WINDOW_S, Throttle

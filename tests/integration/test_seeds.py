@@ -17,9 +17,9 @@ import pytest
 from game.catalogue import UpgradeId
 from persistence.durable import catalogue
 from persistence.durable.catalogue import CatalogueError, UpgradeEntry
-from persistence.durable.errors import DurableUnavailable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect, open_pool
+from persistence.errors import DurableUnavailable
 from runtime.embedded import embedded_servers
 from runtime.settings import read_settings
 from seeds.files import LEVELS, UPGRADES, read_catalogue, read_levels, read_upgrades

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from game.errors import REFUSALS
 from scripts.describe.asyncapi import title
 from server.protocol.close_codes import CloseCode
+from server.protocol.errors import REFUSALS
 from server.protocol.fields import REQUEST_TYPES
 from server.protocol.messages import Refused, parse
 from tests.support.doc_examples import DOCS, Block, blocks, difference, wire_schema

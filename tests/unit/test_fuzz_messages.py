@@ -9,7 +9,7 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from game.errors import InvalidMessage, UnknownRequest
+from server.protocol.errors import InvalidMessage, UnknownRequest
 from server.protocol.fields import MAX_CLIENT_CHARS, MAX_COUNT, MAX_REQUEST_ID_CHARS, MAX_SEQ, REQUEST_TYPES
 from server.protocol.messages import (
     Refused,

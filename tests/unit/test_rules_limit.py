@@ -1,4 +1,4 @@
-"""The rate limit, the windows of clients, the texts of refusals, achievements."""
+"""The rate limit, the windows of clients, achievements."""
 
 from __future__ import annotations
 
@@ -140,48 +140,6 @@ def test_a_window_knows_what_a_set_knows(numbers: list[int]) -> None:
         if window is not None:
             clients.remember(session, "tab", window)
             applied.add(seq)
-
-
-REFUSALS: Final = {
-    "invalid_message": (errors.InvalidMessage("no"), "invalid message: no", {}),
-    "unknown_request": (errors.UnknownRequest(), "unknown request_type", {}),
-    "missing_token": (errors.MissingToken(), "missing token", {}),
-    "token_invalid": (errors.TokenInvalid(), "token invalid", {}),
-    "session_required": (errors.SessionRequired(), "session required", {}),
-    "no_dish": (errors.NoDish(), "can't perform this action", {}),
-    "no_dishes": (errors.NoDishes(), "not enough dishes", {}),
-    "upgrade_not_found": (errors.UpgradeNotFound(), "upgrade not found", {}),
-    "upgrade_locked": (errors.UpgradeLocked(7), "upgrade locked, needs level 7", {}),
-    "not_enough_money": (
-        errors.NotEnoughMoney(9007199254740991.0, 1e300),
-        "not enough money, you have: 9007199254740991, you need: 1e+300",
-        {},
-    ),
-    "not_enough_prestige": (errors.NotEnoughPrestige(), "not enough prestige points", {}),
-    "name_invalid": (
-        errors.NameInvalid(),
-        "a name has 3 to 24 printable characters, no @ and no double spaces",
-        {},
-    ),
-    "name_taken": (errors.NameTaken(), "this name is taken", {}),
-    "rate_limited": (errors.RateLimited(20), "too many requests", {"retry_after_ms": 20}),
-    "unavailable": (
-        errors.Unavailable(250, maybe_applied=True),
-        "service unavailable",
-        {"retry_after_ms": 250, "maybe_applied": True},
-    ),
-}
-
-
-def test_every_code_has_its_text() -> None:
-    """The codes and texts are those of the wire contract, and the tree of refusals is closed."""
-    for code, (refusal, message, details) in REFUSALS.items():
-        assert (code, message, details) == (refusal.code, refusal.message, refusal.details())
-        assert message == str(refusal)
-        assert refusal.retryable == (code in {"rate_limited", "unavailable"})
-    assert list(REFUSALS) == [kind.code for kind in errors.REFUSALS]
-    assert set(errors.Refusal.__subclasses__()) == set(errors.REFUSALS)
-    assert errors.Unavailable(250).details() == {"retry_after_ms": 250}
 
 
 def test_achievements_are_announced_once() -> None:
