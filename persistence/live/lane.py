@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import hiredis
 import structlog
@@ -24,9 +24,10 @@ from persistence.live.lane_contract import (
     LaneTotals,
     OnReply,
     ReplyLost,
-    Subscriber,
     pack,
 )
+from persistence.live.redis_connection import take_over
+from persistence.live.replica_barrier import ReplicaBarrier, hand
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,38 +54,20 @@ class _Confirmation:
             _log.warning("subscription_refused", kind=self.kind.decode(), error=str(reply))
 
 
-class _Barrier:
-    """Withholds the replies and publications of a batch until enough replicas have it (WAIT)."""
+class Subscriber(Protocol):
+    """Receives what a lane hears and lives through."""
 
-    __slots__ = ("_held", "_limits", "_totals", "command")
+    async def lane_opened(self, lane: Lane) -> None:
+        """Prepare a fresh connection (scripts, subscriptions) before anybody else may send."""
 
-    def __init__(self, limits: LaneLimits, totals: LaneTotals) -> None:
-        self._held: list[tuple[OnReply, object]] = []
-        self._limits = limits
-        self._totals = totals
-        self.command = pack("WAIT", limits.wait_replicas, limits.wait_replicas_ms)
+    def lane_lost(self, lane: Lane) -> None:
+        """Take note that the connection is gone and publications may be missed."""
 
-    def hold(self, take: OnReply, value: object) -> None:
-        """Keep what came until the barrier is passed."""
-        self._held.append((take, value))
+    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:
+        """Take a publication."""
 
-    def __call__(self, reply: object) -> None:
-        """Hand out what was held, in order: as it came, or as lost where the replicas fell short."""
-        held, self._held = self._held, []
-        enough = isinstance(reply, int) and reply >= self._limits.wait_replicas
-        if not enough:
-            self._totals.replicas_short += 1
-        for take, value in held:
-            kept = enough or isinstance(value, hiredis.ReplyError | hiredis.PushNotification)
-            _hand(take, value if kept else ReplyLost("too few replicas have it"))
-
-
-def _hand(take: OnReply, value: object) -> None:
-    """Call a handler; its fault is not the others'."""
-    try:
-        take(value)
-    except Exception:  # noqa: BLE001 - whatever it is, the others go on
-        _log.exception("reply_handler_failed", handler=repr(take)[:200])
+    def unsubscribed(self, lane: Lane, channel: bytes) -> None:
+        """Take note that the server ended a subscription that nobody asked to end (its slot moved)."""
 
 
 class Lane(asyncio.BufferedProtocol):
@@ -148,7 +131,7 @@ class Lane(asyncio.BufferedProtocol):
         self._opening = False
         self._lost = asyncio.Event()
         self._sent_marks: deque[tuple[float, int]] = deque()
-        self._barrier = _Barrier(self._limits, self.totals) if self._limits.wait_replicas else None
+        self._barrier = ReplicaBarrier(self._limits, self.totals) if self._limits.wait_replicas else None
 
     @property
     def depth(self) -> int:
@@ -275,7 +258,7 @@ class Lane(asyncio.BufferedProtocol):
             if self._barrier is not None and self.up:
                 self._barrier.hold(self._published, push)
             else:
-                _hand(self._published, push)
+                hand(self._published, push)
             return
         if kind not in (b"ssubscribe", b"sunsubscribe"):
             return
@@ -323,7 +306,7 @@ class Lane(asyncio.BufferedProtocol):
             if index < sent:
                 self.totals.lost += 1
             if on_reply is not self._barrier:
-                _hand(on_reply, lost)
+                hand(on_reply, lost)
         self._subscriber.lane_lost(self)
 
     async def run(self) -> None:
@@ -348,12 +331,8 @@ class Lane(asyncio.BufferedProtocol):
 
     async def _connect(self) -> None:
         connection = await self._open_connection()
-        # redis-py opens the connection; from here on its transport is the lane's. The writer is kept, since a
-        # StreamWriter or a redis-py connection that is collected closes its transport.
-        self._writer, connection._writer = connection._writer, None  # noqa: SLF001
-        connection._reader = None  # noqa: SLF001
-        if self._writer is None:
-            raise LaneDown(self.name)
+        # Kept: a StreamWriter that is collected closes its transport.
+        self._writer = take_over(connection)
         transport = cast("asyncio.Transport", self._writer.transport)
         self._reader = hiredis.Reader(notEnoughData=_NO_REPLY)
         self._lost.clear()

@@ -1,15 +1,11 @@
-"""What a lane promises and what it asks of others: errors, limits, totals, and who hears it."""
+"""What a lane promises: its errors, limits and totals, and how a command is packed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import hiredis
-
-if TYPE_CHECKING:
-    from persistence.live.lane import Lane
 
 OnReply = Callable[[object], None]
 """Receives a command's reply: what hiredis parsed, a `hiredis.ReplyError`, or a `LaneError`."""
@@ -35,22 +31,6 @@ class LaneFull(LaneError):  # noqa: N818 - the state it reports
 
 class ReplyLost(LaneError):  # noqa: N818 - the state it reports
     """The command was sent and its reply was lost, or its replicas fell short: it may have happened."""
-
-
-class Subscriber(Protocol):
-    """Receives what a lane hears and lives through."""
-
-    async def lane_opened(self, lane: Lane) -> None:
-        """Prepare a fresh connection (scripts, subscriptions) before anybody else may send."""
-
-    def lane_lost(self, lane: Lane) -> None:
-        """Take note that the connection is gone and publications may be missed."""
-
-    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:
-        """Take a publication."""
-
-    def unsubscribed(self, lane: Lane, channel: bytes) -> None:
-        """Take note that the server ended a subscription that nobody asked to end (its slot moved)."""
 
 
 @dataclass(frozen=True, slots=True)

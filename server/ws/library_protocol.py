@@ -2,6 +2,11 @@
 
 The judgement is `websockets`' own; what its asyncio API adds to it (text is UTF-8, messages have a bounded
 number of fragments) is added here. Pure: bytes go in, messages and bytes come out.
+
+The one place that uses names which `websockets` does not document: `current_size` (None unless a fragmented
+message has begun), `close_sent` and `close_rcvd`. Its public `close_code` is the peer's alone, and there is
+no public word for a message that has begun. `tests/unit/test_library_protocol.py` fails when a new version
+changes them.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from server.protocol.close_codes import CloseCode
 from server.ws.library_protocol import Judge
@@ -66,3 +68,27 @@ def test_no_bytes_raise(state: str, data: bytes) -> None:
     judge.receive(bytearray(data))
     judge.receive(bytearray(b"\x88\x80" + bytes(4)))
     assert all(len(payload) <= 100 for payload, _ in judge.messages)
+
+
+def test_the_undocumented_names_of_the_library() -> None:
+    """The names that websockets does not document mean what the judge takes them for."""
+    protocol = ServerProtocol(state=State.OPEN)
+    assert (protocol.current_size, protocol.close_sent, protocol.close_rcvd) == (None, None, None)
+
+    protocol.receive_data(framed(Opcode.TEXT, b"begun", fin=False))
+    assert protocol.current_size == 5
+    protocol.current_size = None
+    protocol.receive_data(framed(Opcode.CLOSE, Close(1001, "bye").serialize()))
+    assert (protocol.close_rcvd, protocol.state) == (Close(1001, "bye"), State.CLOSING)
+
+    failed = ServerProtocol(state=State.OPEN)
+    failed.fail(1008, "no")
+    assert failed.close_sent == Close(1008, "no")
+
+
+def test_a_close_amid_a_fragmented_message_is_a_close() -> None:
+    """A close frame may come before the last fragment: its code is taken, it is no protocol error."""
+    judge = Judge(ConnectionLimits())
+    judge.receive(framed(Opcode.TEXT, b"begun", fin=False))
+    judge.receive(framed(Opcode.CLOSE, Close(1001, "bye").serialize()))
+    assert judge.close_code == 1001
