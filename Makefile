@@ -17,11 +17,12 @@ run: $(VENV)/runtime.stamp ## start the game on http://127.0.0.1:1323 with every
 setup: $(VENV)/dev.stamp ## install what the server, the checks and the tests need into .venv
 
 .PHONY: check
-check: setup ## lint, format, types, import direction, heads of the Lua scripts, API descriptions
+check: setup ## lint, format, types, import direction and circles, heads of the Lua scripts, API descriptions
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.checks.cycles
 	$(BIN)/python -m persistence.live.check
 	$(BIN)/python -m scripts.checks.named_data
 	$(BIN)/python -m scripts.describe --check
