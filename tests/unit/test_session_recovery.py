@@ -1,0 +1,169 @@
+"""What is done about a player's command that was not executed, before it is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import hiredis
+import pytest
+
+from game.session import UserId
+from persistence.errors import LiveUnavailable, NoSession, NotSent
+from persistence.live.lane_contract import LaneDown, LaneFull, ReplyLost
+from persistence.live.session_addresses import SessionAddresses
+from persistence.live.session_recovery import SessionRecovery
+
+if TYPE_CHECKING:
+    from persistence.live.lane_contract import OnReply
+    from persistence.live.lanes import Lanes
+    from persistence.live.session_commands import SessionCommands
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sources import CatalogueSource, ColdStore
+
+RUN = "a" * 40
+
+
+class World:
+    """A recovery whose parts note what is asked of them."""
+
+    def __init__(self, *, cluster: bool = False, has_session: bool = True) -> None:
+        self.done: list[str] = []
+        self.has_session = has_session
+        self.failures: list[Exception] = []
+        self.lane = SimpleNamespace(run_id=RUN, send=self._send, subscribe=lambda _: None)
+        lanes = cast(
+            "Lanes",
+            SimpleNamespace(
+                cluster=cluster,
+                scripts={},
+                refused_s={},
+                lane_for=lambda _: self.lane,
+                lane_of=lambda _: self.lane,
+                refreshed=self._refreshed,
+            ),
+        )
+        catalogues = cast(
+            "CatalogueSource", SimpleNamespace(current=SimpleNamespace(generation=3), reload=self._reload)
+        )
+        commands = cast("SessionCommands", SimpleNamespace(refresh=lambda *_: b"refresh"))
+        self.addresses = SessionAddresses(lanes, catalogues)
+        self.recovery = SessionRecovery(lanes, self.addresses, commands, catalogues, cast("ColdStore", self))
+
+    @property
+    def ref(self) -> SessionRef:
+        """The player."""
+        return self.addresses.ref(UserId(7))
+
+    def _send(self, command: bytes, on_reply: OnReply) -> None:
+        self.done.append(command.decode())
+        on_reply([b"ok", 9, 0])
+
+    async def _refreshed(self) -> None:
+        self.done.append("topology")
+
+    async def _reload(self) -> None:
+        self.done.append("catalogue")
+
+    async def load(self, ref: SessionRef, *, create: bool) -> bool:
+        """Note a load."""
+        self.done.append(f"{'create' if create else 'load'} {ref.user_id}")
+        return self.has_session or create
+
+    async def verify(self, ref: SessionRef) -> None:
+        """Note a comparison with PostgreSQL."""
+        self.done.append(f"verify {ref.user_id}")
+
+    def again(self) -> None:
+        """Send the command again; fails as `failures` say."""
+        if self.failures:
+            raise NotSent(self.failures.pop(0))
+        self.done.append("again")
+
+
+async def recovered(world: World, reply: object, *, create: bool = False) -> list[str]:
+    """Recover from a reply; returns what was done."""
+    until_s = asyncio.get_running_loop().time() + 60
+    await world.recovery.repeat(world.ref, reply, world.again, until_s, create=create)
+    return world.done
+
+
+async def test_a_missing_session_is_loaded_or_created() -> None:
+    """Redis has no session: it comes from PostgreSQL, or is made where the request may make one."""
+    assert await recovered(World(), [b"missing"]) == ["load 7", "again"]
+    assert await recovered(World(has_session=False), [b"missing"], create=True) == ["create 7", "again"]
+
+
+async def test_a_player_without_a_session_is_told_so() -> None:
+    """A player who never had a session is not sent to Redis again."""
+    world = World(has_session=False)
+    with pytest.raises(NoSession):
+        await recovered(world, [b"missing"])
+    assert world.done == ["load 7"]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "done"),
+    [
+        (f"3.{RUN}", []),
+        (f"2.{RUN}", []),
+        (f"4.{RUN}", ["catalogue"]),
+        (f"3.{'b' * 40}", ["verify 7"]),
+        (f"4.{'b' * 40}", ["catalogue", "verify 7"]),
+    ],
+)
+async def test_a_stale_session_is_refreshed(stamp: str, done: list[str]) -> None:
+    """A newer catalogue is read and another run compared first; then the session is derived again."""
+    assert await recovered(World(), [b"stale", stamp.encode()]) == [*done, "refresh", "again"]
+
+
+async def test_recoveries_are_counted_by_their_reason() -> None:
+    """The metrics count what was done by the script's status or Redis' word; lost connections not at all."""
+    world = World(cluster=True)
+    for reply in ([b"missing"], hiredis.ReplyError("MOVED 1 a:1"), LaneDown("redis")):
+        await recovered(world, reply)
+    assert world.recovery.counts == {"load": 1, "moved": 1}
+
+
+async def test_a_command_that_could_not_be_sent_again_is_decided_on_anew() -> None:
+    """On a cluster a lane that went down is waited for; one that is full is answered for at once."""
+    world = World(cluster=True)
+    world.failures = [LaneDown("a"), LaneDown("a")]
+    assert await recovered(world, [b"missing"]) == ["load 7", "topology", "topology", "again"]
+
+    world = World(cluster=True)
+    world.failures = [LaneFull("a")]
+    with pytest.raises(LiveUnavailable, match="too much waits"):
+        await recovered(world, [b"missing"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "maybe_applied"),
+    [(ReplyLost("redis"), True), (LaneDown("redis"), False), (hiredis.ReplyError("OOM full"), False)],
+)
+async def test_what_nothing_helps_against_is_given_up(reply: Exception, maybe_applied: bool) -> None:
+    """The command is not sent again; its error has the cause, and whether it may have been executed."""
+    world = World()
+    with pytest.raises(LiveUnavailable) as given_up:
+        await recovered(world, reply)
+    assert world.done == []
+    assert given_up.value.__cause__ is reply
+    assert given_up.value.maybe_applied == maybe_applied
+
+
+async def test_time_runs_out() -> None:
+    """Past its time a command is not sent again, whatever was done for it."""
+    world = World()
+    with pytest.raises(LiveUnavailable, match="in time"):
+        await world.recovery.repeat(world.ref, [b"missing"], world.again, 0.0)
+    assert world.done == ["load 7"]
+
+
+def test_a_session_that_moved_is_addressed_anew() -> None:
+    """What was packed for the lane of before is not used again."""
+    world = World()
+    ref = world.ref
+    ref.epoch = world.addresses.epoch
+    world.addresses.move(ref)
+    assert ref.epoch != world.addresses.epoch
