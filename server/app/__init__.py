@@ -17,8 +17,8 @@ from server.app.background import Background
 from server.app.game import Game, build_game
 from server.app.operations import Operations, build_operations
 from server.app.storage import Storage, build_storage
+from server.app.tracing import open_tracing
 from server.auth.housekeeping import keep_log_ins
-from server.observability.tracing import open_tracing
 from server.ports import bind_port, port_refused
 
 if TYPE_CHECKING:

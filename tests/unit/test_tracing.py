@@ -117,7 +117,7 @@ OPEN = """
 from contextlib import AsyncExitStack
 import server.app
 from runtime.settings import Settings
-from server.observability.tracing import open_tracing
+from server.app.tracing import open_tracing
 from tests.support.limits import LIMIT_S
 tracing = open_tracing(Settings(trace_endpoint={endpoint!r}), AsyncExitStack())
 print(type(tracing).__name__, "server.observability.spans" in sys.modules)
