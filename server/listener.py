@@ -17,7 +17,7 @@ from server.auth.throttle import address_group
 from server.http.addresses import client_address, is_trusted
 from server.http.connection import HttpConnection, HttpLimits
 from server.http.routes import FullHouse
-from server.ports import bind_port
+from server.ports import bind_port, port_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,10 +111,10 @@ class Listener:
     @property
     def port(self) -> int:
         """The port that is listened on, also where 0 was asked for."""
-        if not self._servers or not self._servers[0].sockets:
-            raise RuntimeError("the listener has not been started")
-        port: int = self._servers[0].sockets[0].getsockname()[1]
-        return port
+        for server in self._servers:
+            for listening in server.sockets:
+                return port_of(listening)
+        raise RuntimeError("the listener has not been started")
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> None:
         """Bind a port, `shared` with other processes, and listen; raises OSError when that can't be."""
@@ -286,7 +286,8 @@ class _Accepted(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream transport is needed")
         name = transport.get_extra_info("peername")
-        place = self._listener.accept(str(name[0]) if isinstance(name, tuple) else "")
+        host, *_ = name if isinstance(name, tuple) else ("",)
+        place = self._listener.accept(str(host))
         if place is None:
             transport.abort()
         else:

@@ -27,6 +27,18 @@ _MOST_DRAWS: Final = 20
 _FAMILY_IS_AWAY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
+def port_of(bound: socket.socket) -> int:
+    """Return the port that a socket is bound to."""
+    _, port = _name_of(bound)
+    return port
+
+
+def _name_of(bound: socket.socket) -> tuple[str, int]:
+    """Return the address and port that a socket is bound to; IPv6 names more, which is left out."""
+    address, port, *_scope = bound.getsockname()
+    return str(address), int(port)
+
+
 @dataclass(frozen=True, slots=True)
 class BoundPort:
     """Sockets on one port, one for each address that HOST means; at least one, none of them listening yet."""
@@ -37,13 +49,13 @@ class BoundPort:
     @property
     def number(self) -> int:
         """The port, also where 0 was asked for."""
-        port: int = self.sockets[0].getsockname()[1]
-        return port
+        first, *_ = self.sockets
+        return port_of(first)
 
     @property
     def url(self) -> str:
         """What to open in a browser on this machine."""
-        served = [str(each.getsockname()[0]) for each in self.sockets]
+        served = [host for host, _ in map(_name_of, self.sockets)]
         host = self.host
         if EVERY_IPV4 in served:
             host = "127.0.0.1"
@@ -54,7 +66,7 @@ class BoundPort:
     @property
     def addresses(self) -> str:
         """What is listened on, as in `[::]:1323, 0.0.0.0:1323`."""
-        return ", ".join(_joined(*each.getsockname()[:2]) for each in self.sockets)
+        return ", ".join(_joined(*_name_of(each)) for each in self.sockets)
 
     def close(self) -> None:
         """Close the sockets; a second call does nothing."""
@@ -127,11 +139,12 @@ def _bind_all(host: str, port: int, shared: bool, held: contextlib.ExitStack) ->
     sockets: list[socket.socket] = []
     away: OSError | None = None
     for family, address in dict.fromkeys(wanted):
-        number = sockets[0].getsockname()[1] if sockets else port
+        number = port_of(next(iter(sockets))) if sockets else port
         try:
             each = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
             _set_options(each, family, shared)
-            each.bind((address[0], number, *address[2:]))
+            host_name, _, *scope = address
+            each.bind((host_name, number, *scope))
         except OSError as error:
             if error.errno not in _FAMILY_IS_AWAY:
                 raise

@@ -76,7 +76,8 @@ async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> bo
     except* (StartupError, WorkersLostError) as errors:
         reasons.extend(errors.exceptions)
     if reasons:
-        raise reasons[0]
+        reason, *_ = reasons
+        raise reason
     return first.was_ready.is_set()
 
 

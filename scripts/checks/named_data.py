@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDERS: Final = ("persistence",)
+FOLDERS: Final = ("persistence", "server", "game")
 
 _SPLITTING: Final = frozenset({"partition", "rpartition"})
 """Methods of texts and bytes whose parts have a fixed meaning: before, separator, after."""
 
 _HOT: Final = "a reply's status, before the reply has a type: 11 ns, where unpacking takes 160"
+_FRAME: Final = "the bytes of a frame's head, at the places that RFC 6455, 5.2 gives them"
 ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "persistence/live/replies/play.py": {"reply[0]": _HOT, "own[0]": _HOT},
     "persistence/heartbeat.py": {"sys.argv[1]": "the one argument of a command"},
@@ -33,16 +34,24 @@ ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "persistence/live/lane.py": {
         "push[0]": _HOT,
-        "repr(take)[:200]": "the beginning of a long text, for an error",
         "self._pending[0]": "the head of a queue",
         "marks[0]": "the head of a queue",
         "self.run_id[:8]": "the beginning of a long name, for a log line",
     },
-    "persistence/live/session_recovery.py": {
-        "reply[0]": "the status of a reply whose script is not known here",
-        "reply[1]": "the stamp of a reply that is `stale`",
+    "persistence/live/replica_barrier.py": {"repr(take)[:200]": "the beginning of a long text, for an error"},
+    "server/app/operations.py": {"Path(__file__).parents[1]": "a folder above"},
+    "server/observability/build.py": {"Path(__file__).parents[2]": "a folder above"},
+    "server/http/origins.py": {"host[1:-1]": "a text without its brackets"},
+    "server/http/static.py": {
+        "hashlib.sha256(body).hexdigest()[:32]": "the beginning of a digest",
+        "self.etag[:-1]": "a text without its last quote",
     },
-    "persistence/live/store.py": {"again[0]": "the first of some that are alike"},
+    "server/protocol/results.py": {
+        "orjson.dumps(_described(upgrade)).decode()[:-1]": "a text without its last brace"
+    },
+    "server/ws/responder.py": {"request.request_id_json[1:-1]": "a text without its quotes"},
+    "server/ws/connection.py": dict.fromkeys(("data[0]", "data[1]", "data[2]", "data[3]"), _FRAME),
+    "server/ws/library_protocol.py": {"data[0]": _FRAME},
     "persistence/recovery/reconcile.py": {"run_id[:8]": "the beginning of a long name, for a log line"},
 }
 """By file: each expression and why it may stand."""

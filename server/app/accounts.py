@@ -45,6 +45,7 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
     hasher = PasswordHasher(settings.bcrypt_cost)
     stack.callback(hasher.close)
     families = Families(storage.pool, REFRESH_TTL_S)
+    newest_secret, *_ = settings.refresh_token_secrets
     service = Accounts(
         accounts=AccountStore(storage.pool, REFRESH_TTL_S),
         families=families,
@@ -53,7 +54,7 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
         throttle=Throttle(
             AttemptLog(storage.store, WINDOW_S),
             settings.auth_rate,
-            settings.refresh_token_secrets[0].reveal().encode(),
+            newest_secret.reveal().encode(),
         ),
         signer=signer,
         forget=partial(forget, storage.store),

@@ -95,7 +95,8 @@ class PasswordHasher:
 
 def _cost_of(stored_hash: bytes) -> int:
     """Read the cost of `$2b$12$…`."""
-    return int(stored_hash.split(b"$")[2])
+    _, _version, cost, _ = stored_hash.split(b"$")
+    return int(cost)
 
 
 def _nobodys_hash(cost: int) -> bytes:

@@ -114,7 +114,8 @@ class TokenSigner:
         return RefreshClaims(UserId(int(claims["id"])), claims["fam"], claims["jti"], claims["exp"])
 
     def _sign(self, kind: TokenKind, claims: dict[str, Any]) -> str:
-        return self._codec.encode(claims, self._secrets[kind][0], algorithm=_ALGORITHM)
+        newest, *_ = self._secrets[kind]
+        return self._codec.encode(claims, newest, algorithm=_ALGORITHM)
 
     def _verify(self, kind: TokenKind, token: str, now_s: float) -> dict[str, Any]:
         if not token.isascii() or len(token) > _MAX_TOKEN_CHARACTERS:
@@ -156,7 +157,7 @@ def _is_well_formed(claims: dict[str, Any]) -> bool:
     return (
         user_id.isascii()
         and user_id.isdecimal()
-        and user_id[0] != "0"
+        and not user_id.startswith("0")
         and len(user_id) <= len(str(_MAX_USER_ID))
         and int(user_id) <= _MAX_USER_ID
         and " " not in claims["fam"]

@@ -86,7 +86,8 @@ def bearer_token(request: HttpRequest) -> str:
     match = _BEARER.fullmatch(authorization)
     if match is None:
         raise BearerRefused("invalid token format")
-    return match[1]
+    (token,) = match.groups()
+    return token
 
 
 def _with_tokens(pair: TokenPair) -> HttpResponse:

@@ -44,7 +44,7 @@ def _parse(text: str) -> Address | None:
     """Read an address as proxies write it: bare, with a port, in brackets, with a zone, IPv4 within IPv6."""
     text = text.strip().strip('"')
     if text.startswith("["):
-        text = text[1:].partition("]")[0]
+        text = text.removeprefix("[").partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:

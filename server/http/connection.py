@@ -177,7 +177,7 @@ class HttpConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Read events until a request is complete, bytes are missing or the connection ends."""
         while self._task is None and not self._lingering and self._transport is not None:
-            if self._h11.their_state is h11.IDLE and has_several_lengths(self._h11.trailing_data[0]):
+            if self._h11.their_state is h11.IDLE and has_several_lengths(self._received_already):
                 self._refuse(malformed(400, "malformed request"))
                 return
             try:
@@ -320,13 +320,25 @@ class HttpConnection(asyncio.Protocol):
         if data and self._transport is not None:
             self._transport.write(data)
 
+    @property
+    def _received_already(self) -> bytes:
+        """The bytes of the request after the present one."""
+        received, _ended = self._h11.trailing_data
+        return received
+
+    @property
+    def _peer_ended(self) -> bool:
+        """Whether the peer has sent its last byte."""
+        _received, ended = self._h11.trailing_data
+        return ended
+
     # Ending.
 
     def _linger(self) -> None:
         """Stop writing but read on for a moment: closing over unread bytes would reset the answer away."""
         if self._transport is None or self._lingering:
             return
-        if self._h11.trailing_data[1] or not self._transport.can_write_eof():
+        if self._peer_ended or not self._transport.can_write_eof():
             self._close()
             return
         self._lingering = True

@@ -35,7 +35,8 @@ def has_several_lengths(received: bytes) -> bool:
 
     h11 folds equal ones into one, but something between the client and us may choose otherwise.
     """
-    return len(_LENGTHS.findall(_END_OF_HEAD.split(received, maxsplit=1)[0])) > 1
+    head, *_body = _END_OF_HEAD.split(received, maxsplit=1)
+    return len(_LENGTHS.findall(head)) > 1
 
 
 def refuse_head(

@@ -27,11 +27,13 @@ def canonical_origin(text: str) -> str | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     match = _ORIGIN.fullmatch(text)
-    host = None if match is None else _canonical_host(match[2])
-    if match is None or host is None:
+    if match is None:
         return None
-    scheme = match[1].lower()
-    port = int(match[3]) if match[3] else _DEFAULT_PORTS.get(scheme)
+    scheme, name, digits = match.groups()
+    scheme, host = scheme.lower(), _canonical_host(name)
+    if host is None:
+        return None
+    port = int(digits) if digits else _DEFAULT_PORTS.get(scheme)
     if port is None or port == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{host}"
     return f"{scheme}://{host}:{port}" if port <= _MAX_PORT else None

@@ -16,11 +16,12 @@ def merged(texts: Iterable[bytes]) -> bytes:
     families: dict[bytes, list[bytes]] = {}
     for text in texts:
         # Each family of `generate_latest` begins with its HELP line, which TYPE and the samples follow.
-        for family in (b"\n" + text).split(b"\n# HELP ")[1:]:
-            lines = family.rstrip(b"\n").split(b"\n")
-            name = lines[0].partition(b" ")[0]
+        _before, *found = (b"\n" + text).split(b"\n# HELP ")
+        for family in found:
+            head, *lines = family.rstrip(b"\n").split(b"\n")
+            name = head.partition(b" ")[0]
             if name in families:
-                families[name] += [line for line in lines[1:] if not line.startswith(b"#")]
+                families[name] += [line for line in lines if not line.startswith(b"#")]
             else:
-                families[name] = [b"# HELP " + lines[0], *lines[1:]]
+                families[name] = [b"# HELP " + head, *lines]
     return b"".join(line + b"\n" for lines in families.values() for line in lines)

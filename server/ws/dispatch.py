@@ -8,7 +8,6 @@ waits.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import time
 from typing import TYPE_CHECKING, Final
@@ -115,8 +114,11 @@ class Dispatch:
     def close_unauthenticated(self) -> None:
         """Close connections that showed no token of ours in time."""
         now_s = self._loop.time()
-        opened = self._unauthenticated.items()
-        due = [exchange for exchange, _ in itertools.takewhile(lambda item: item[1] <= now_s, opened)]
+        due = []
+        for exchange, until_s in self._unauthenticated.items():
+            if until_s > now_s:
+                break  # the others came later
+            due.append(exchange)
         for exchange in due:
             del self._unauthenticated[exchange]
             if not exchange.has_shown_token:
