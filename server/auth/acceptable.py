@@ -12,6 +12,9 @@ MIN_PASSWORD_CHARACTERS: Final = 8
 MAX_PASSWORD_BYTES: Final = 72
 """bcrypt reads no further."""
 
+_MAX_CHARACTERS_TO_COMPOSE: Final = 4 * MAX_PASSWORD_BYTES
+"""No letter of Unicode is composed of more than four."""
+
 MAX_EMAIL_CHARACTERS: Final = 254
 """RFC 5321's longest path; an index of PostgreSQL has its limit too."""
 
@@ -36,8 +39,11 @@ def require_acceptable_email(email: str) -> None:
 def normal_form(password: str, field: str = "password") -> str:
     """Return a password as it is hashed: in NFC, one form whatever keyboard and system wrote it.
 
-    Raises NotAcceptable for U+0000, which some programs take for the end of a text.
+    Raises NotAcceptable for U+0000, which some programs take for the end of a text. What is too long in any
+    form comes back as it is: composing takes a time that grows with the square of the combining marks.
     """
+    if len(password) > _MAX_CHARACTERS_TO_COMPOSE:
+        return password
     if "\0" in password:
         raise NotAcceptable(f"{field} contains U+0000")
     return unicodedata.normalize("NFC", password)

@@ -23,6 +23,7 @@ WINDOW_S: Final = 15 * 60
 ADDRESS_FACTOR: Final = 10
 _DIGEST_CHARACTERS: Final = 32
 _IPV6_NETWORK_BITS: Final = 64
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class AttemptLog(Protocol):
@@ -87,6 +88,13 @@ class Throttle:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:_DIGEST_CHARACTERS]
 
 
+def ipv4_inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 one stands for: mapped, or behind NAT64 (RFC 6052); else None."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None
+
+
 def address_group(address: str) -> str:
     """Return what counts as one address: an IPv4 one, or the /64 that an IPv6 client picks from at will."""
     try:
@@ -95,6 +103,7 @@ def address_group(address: str) -> str:
         return address
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
+    inside = ipv4_inside(parsed)
+    if inside is not None:
+        return str(inside)
     return str(ipaddress.IPv6Network((parsed, _IPV6_NETWORK_BITS), strict=False))

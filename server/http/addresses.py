@@ -7,10 +7,16 @@ end.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from server.auth.throttle import ipv4_inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_MAX_HOPS: Final = 16
+_MAX_FORWARDED_CHARACTERS: Final = 1024
+"""The end is what our proxies wrote; a client may have put anything before it."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -25,7 +31,7 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     believed = _parse(peer)
     if believed is None:
         return peer
-    hops = [hop for value in forwarded_for for hop in value.split(",")]
+    hops = ",".join(forwarded_for)[-_MAX_FORWARDED_CHARACTERS:].split(",")[-_MAX_HOPS:]
     while hops and is_trusted(str(believed), trusted):
         hop = _parse(hops.pop())
         if hop is None:
@@ -51,6 +57,6 @@ def _parse(text: str) -> Address | None:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        return ipv4_inside(address) or address
     return address

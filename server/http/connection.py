@@ -19,13 +19,13 @@ from websockets.http11 import Request as WebSocketRequest
 
 from server.http.heads import (
     asks_for_websocket,
-    has_several_lengths,
     path_of,
     refuse_handshake,
     refuse_head,
     refuse_syntax,
 )
 from server.http.messages import HttpRequest, HttpResponse, malformed
+from server.http.reader import RequestReader, RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._h11 = h11.Connection(h11.SERVER, limits.max_header_bytes)
+        self._reader = RequestReader(self._h11, limits.max_header_bytes)
         self._head: HttpRequest | None = None
         self._upgrading: h11.Request | None = None
         self._body = bytearray()
@@ -150,14 +151,14 @@ class HttpConnection(asyncio.Protocol):
         if not self._begun and self._task is None:
             self._begun = True
             self._start_timer(self._limits.request_s)
-        self._h11.receive_data(data)
+        self._reader.receive(data)
         self._advance()
 
     def eof_received(self) -> bool:
         """Answer what was asked before the peer stopped sending; True keeps the transport open for it."""
         if self._lingering:
             return False
-        self._h11.receive_data(b"")
+        self._reader.end()
         self._advance()
         return True
 
@@ -177,11 +178,11 @@ class HttpConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Read events until a request is complete, bytes are missing or the connection ends."""
         while self._task is None and not self._lingering and self._transport is not None:
-            if self._h11.their_state is h11.IDLE and has_several_lengths(self._received_already):
-                self._refuse(malformed(400, "malformed request"))
-                return
             try:
-                event = self._h11.next_event()
+                event = self._reader.next_event()
+            except RequestRefused as error:
+                self._refuse(error.response)
+                return
             except h11.RemoteProtocolError as error:
                 self._refuse(refuse_syntax(error.error_status_hint))
                 return
@@ -215,12 +216,7 @@ class HttpConnection(asyncio.Protocol):
                 [value for name, value in headers if name == "x-forwarded-for"]
             ),
         )
-        if len(event.target) > self._limits.max_header_bytes:
-            refused: HttpResponse | None = malformed(431, "header too large")
-        else:
-            refused = refuse_head(
-                request, event.http_version, self._limits.max_header_bytes, self._limits.max_body_bytes
-            )
+        refused = refuse_head(request, event.http_version, self._limits.max_body_bytes)
         if refused is None and asks_for_websocket(request):
             self._upgrading = event
             refused = self._site.may_upgrade(request) or refuse_handshake(request, event.http_version)
@@ -243,14 +239,16 @@ class HttpConnection(asyncio.Protocol):
         self._task = self._loop.create_task(self._answer(request), name=f"http {request.method}")
 
     def _hand_over(self, event: h11.Request, transport: asyncio.Transport) -> None:
-        trailing, _ = self._h11.trailing_data
         headers = WebSocketHeaders()
         for name, value in event.headers.raw_items():
             headers[name.decode("ascii")] = value.decode("latin-1")
         version = f"HTTP/{event.http_version.decode('ascii')}"
         self._transport = None
         self._owner.upgrade(
-            self, transport, WebSocketRequest(event.target.decode("ascii"), headers, "GET", version), trailing
+            self,
+            transport,
+            WebSocketRequest(event.target.decode("ascii"), headers, "GET", version),
+            self._reader.rest(),
         )
 
     # Answering.
@@ -283,9 +281,8 @@ class HttpConnection(asyncio.Protocol):
             self._linger()
             return
         self._h11.start_next_cycle()
-        pipelined, _ = self._h11.trailing_data
-        self._begun = bool(pipelined)
-        self._start_timer(self._limits.request_s if pipelined else self._limits.idle_s)
+        self._begun = self._reader.has_more
+        self._start_timer(self._limits.request_s if self._begun else self._limits.idle_s)
         # In a later pass: a peer that pipelines does not keep the loop from others.
         self._loop.call_soon(self._advance)
 
@@ -320,25 +317,14 @@ class HttpConnection(asyncio.Protocol):
         if data and self._transport is not None:
             self._transport.write(data)
 
-    @property
-    def _received_already(self) -> bytes:
-        """The bytes of the request after the present one."""
-        received, _ended = self._h11.trailing_data
-        return received
-
-    @property
-    def _peer_ended(self) -> bool:
-        """Whether the peer has sent its last byte."""
-        _received, ended = self._h11.trailing_data
-        return ended
-
     # Ending.
 
     def _linger(self) -> None:
         """Stop writing but read on for a moment: closing over unread bytes would reset the answer away."""
         if self._transport is None or self._lingering:
             return
-        if self._peer_ended or not self._transport.can_write_eof():
+        self._reader.rest()
+        if self._reader.ended or not self._transport.can_write_eof():
             self._close()
             return
         self._lingering = True

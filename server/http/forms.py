@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from python_multipart.exceptions import FormParserError
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from server.http.messages import HttpRequest
 
 _MAX_FIELDS: Final = 64
+_MAX_ESCAPES: Final = 2048
+_MAX_PARTS: Final = 16
+_MAX_OPTIONS_BYTES: Final = 512
+_MAX_PART_HEADER_BYTES: Final = 2048
+"""Of all parts together: their headers are read byte by byte."""
+_PIECE_BYTES: Final = 1024
 _MULTIPART_REFUSED: Final = "malformed body: not multipart/form-data in UTF-8"
 
 # The library reports each malformed body, quoting it; the refusal is all that is wanted.
@@ -46,7 +52,9 @@ def _parse(request: HttpRequest) -> Mapping[str, object]:
     raw_type = request.header("content-type")
     if not request.body and raw_type is None:
         return {}
-    kind, options = parse_options_header((raw_type or "").encode("latin-1"))
+    # Parsing takes a time that grows with the square of the length.
+    bounded_type = raw_type if raw_type is not None and len(raw_type) <= _MAX_OPTIONS_BYTES else ""
+    kind, options = parse_options_header(bounded_type.encode("latin-1"))
     charset = options.get(b"charset", b"utf-8").lower()
     parsers = {
         b"application/json": _parse_json,
@@ -74,13 +82,19 @@ def _parse_json(body: bytes) -> Mapping[str, object]:
 
 
 def _parse_urlencoded(body: bytes) -> Mapping[str, object]:
+    pairs = body.split(b"&", _MAX_FIELDS)
+    if len(pairs) > _MAX_FIELDS or body.count(b"%") > _MAX_ESCAPES:
+        raise BodyRefused(400, "malformed body: too many fields or escapes")
     try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS, separator="&"
-        )
+        return dict(_decoded_pair(pair) for pair in pairs if pair)
     except ValueError as error:
         raise BodyRefused(400, "malformed body: not urlencoded UTF-8") from error
-    return dict(pairs)
+
+
+def _decoded_pair(pair: bytes) -> tuple[str, str]:
+    """Decode `name=value`; raises UnicodeDecodeError, a ValueError."""
+    name, _, value = pair.replace(b"+", b" ").partition(b"=")
+    return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
 
 
 def _parse_multipart(body: bytes, boundary: bytes) -> Mapping[str, object]:
@@ -98,7 +112,9 @@ def _parse_multipart(body: bytes, boundary: bytes) -> Mapping[str, object]:
                 "on_header_end": parts.end_header,
             },
         )
-        parser.write(body)
+        # In pieces: a header is reported at the end of one, before more of it is read.
+        for start in range(0, len(body), _PIECE_BYTES):
+            parser.write(body[start : start + _PIECE_BYTES])
         fields = parts.fields()
     except (FormParserError, ValueError) as error:
         raise BodyRefused(400, _MULTIPART_REFUSED) from error
@@ -108,7 +124,7 @@ def _parse_multipart(body: bytes, boundary: bytes) -> Mapping[str, object]:
 
 
 class _Parts:
-    """Collects what the parser reports, part by part."""
+    """Collects what the parser reports, part by part; raises ValueError for too much."""
 
     def __init__(self) -> None:
         self._name = bytearray()
@@ -116,14 +132,17 @@ class _Parts:
         self._disposition = b""
         self._content = bytearray()
         self._found: list[tuple[bytes, bytes]] = []
+        self._parts = 0
+        self._header_bytes = 0
 
     def fields(self) -> dict[str, object]:
-        """Return the fields as texts; raises ValueError for what is not UTF-8 or too much."""
-        if len(self._found) > _MAX_FIELDS:
-            raise ValueError("too many fields")
+        """Return the fields as texts; raises ValueError for what is not UTF-8."""
         return {name.decode(): content.decode() for name, content in self._found}
 
     def begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise ValueError("too many parts")
         self._disposition = b""
         self._content.clear()
 
@@ -141,11 +160,18 @@ class _Parts:
         self._value.clear()
 
     def add_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
         self._name += data[start:end]
 
     def add_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
         self._value += data[start:end]
 
     def end_header(self) -> None:
         if self._name.lower() == b"content-disposition":
             self._disposition = bytes(self._value)
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > _MAX_PART_HEADER_BYTES or len(self._value) + size > _MAX_OPTIONS_BYTES:
+            raise ValueError("headers too large")

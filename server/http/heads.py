@@ -10,13 +10,15 @@ from server.http.messages import HttpRequest, HttpResponse, malformed
 
 WEBSOCKET_PATH: Final = "/ws"
 
-_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _MAX_HANDSHAKE_HEADER: Final = 256
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WEBSOCKET_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _WEBSOCKET_VERSION: Final = "13"
 _UPGRADE_HEADERS: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
-_LENGTHS: Final = re.compile(rb"(?im)^content-length[ \t]*:")
+_MAX_HEADERS: Final = 100
+_MAX_LIST_BYTES: Final = 256
+_LISTS: Final = frozenset({b"connection", b"expect", b"transfer-encoding"})
+"""Headers that h11 takes apart at their commas."""
 
 
 def path_of(target: str) -> str:
@@ -30,26 +32,33 @@ def path_of(target: str) -> str:
     return target.partition("?")[0].partition("#")[0]
 
 
-def has_several_lengths(received: bytes) -> bool:
-    """Say whether the head at the start of `received`, complete or not, has more than one Content-Length.
+def refuse_raw_head(head: bytes) -> HttpResponse | None:
+    """Refuse a complete head for what would take long to parse, or would be read in two ways; else None.
 
-    h11 folds equal ones into one, but something between the client and us may choose otherwise.
+    h11 folds equal lengths into one, and folded lines into one: something between the client and us may
+    choose otherwise.
     """
-    head, *_body = _END_OF_HEAD.split(received, maxsplit=1)
-    return len(_LENGTHS.findall(head)) > 1
+    if head.count(b"\n") > _MAX_HEADERS + 2:  # the request's own line and the blank one
+        return malformed(431, "too many headers")
+    lengths = 0
+    _request_line, *lines = head.split(b"\n")
+    for line in lines:
+        if line.startswith((b" ", b"\t")):
+            return malformed(400, "malformed request")
+        name, _, value = line.partition(b":")
+        name = name.strip().lower()
+        if name == b"content-length":
+            lengths += 1 + value.count(b",")
+        elif name in _LISTS and len(value) > _MAX_LIST_BYTES:
+            return malformed(431, "header too large")
+    return malformed(400, "malformed request") if lengths > 1 else None
 
 
-def refuse_head(
-    request: HttpRequest, version: bytes, max_header_bytes: int, max_body_bytes: int
-) -> HttpResponse | None:
+def refuse_head(request: HttpRequest, version: bytes, max_body_bytes: int) -> HttpResponse | None:
     """Refuse a request for what its head says, before its body is read; None for a sound one.
 
     Two ways to tell the body's length are refused (RFC 9112, 6.1): that is how requests are smuggled.
     """
-    # All of it may have come in one piece, past h11's limit for what is incomplete.
-    header_bytes = len(request.path) + sum(len(name) + len(value) + 4 for name, value in request.headers)
-    if header_bytes > max_header_bytes:
-        return malformed(431, "header too large")
     if version not in {b"1.0", b"1.1"}:
         return malformed(505, "http version not supported")
     length = request.header("content-length")
@@ -65,12 +74,10 @@ def refuse_head(
 
 def asks_for_websocket(request: HttpRequest) -> bool:
     """Say whether a request belongs to the other protocol; what else is wrong with it is judged there."""
-    protocols = (request.header("upgrade") or "").lower()
-    return (
-        request.method == "GET"
-        and request.path == WEBSOCKET_PATH
-        and "websocket" in {protocol.strip() for protocol in protocols.split(",")}
-    )
+    if request.method != "GET" or request.path != WEBSOCKET_PATH:
+        return False
+    protocols = (request.header("upgrade") or "")[:_MAX_HANDSHAKE_HEADER].lower()
+    return "websocket" in {protocol.strip() for protocol in protocols.split(",")}
 
 
 def refuse_handshake(request: HttpRequest, version: bytes) -> HttpResponse | None:

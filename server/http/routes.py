@@ -38,6 +38,8 @@ _SECURITY_HEADERS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
+_MAX_PATH_CHARACTERS: Final = 512
+"""No route and no file has a longer one, whatever is written in per cent."""
 _DRAINING_RETRY_AFTER_S: Final = 1
 _FULL_RETRY_AFTER_S: Final = 5
 _UNAVAILABLE: Final = 503
@@ -104,13 +106,21 @@ class Website:
 
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse a WebSocket for a page of a foreign origin, and while draining."""
-        origin = request.header("origin")
-        if origin is not None and not self._origins.allows(origin, request.header("host")):
-            return malformed(403, "origin not allowed")
+        refused = self._refuse_foreign(request)
+        if refused is not None:
+            return refused
         return unavailable(_DRAINING_RETRY_AFTER_S) if self.draining else None
+
+    def _refuse_foreign(self, request: HttpRequest) -> HttpResponse | None:
+        origin = request.header("origin")
+        if origin is None or self._origins.allows(origin, request.header("host")):
+            return None
+        return malformed(403, "origin not allowed")
 
     def _methods(self, path: str) -> dict[str, Route]:
         """Return the routes of a path by method; GET also answers HEAD."""
+        if len(path) > _MAX_PATH_CHARACTERS:
+            return {}
         methods = self._routes.get(path)
         if methods is None:
             file = file_for(self._files, path)

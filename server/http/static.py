@@ -36,6 +36,8 @@ _TYPES: Final = {
 """A file of another kind is not served: what lies about by accident stays private."""
 
 _INDEX: Final = "/index.html"
+_MAX_LIST_CHARACTERS: Final = 512
+"""What stands behind in a header is not read."""
 _NO_WEIGHT: Final = re.compile(r"q\s*=\s*0(\.0*)?")
 
 
@@ -61,7 +63,8 @@ class StaticFile:
                 body, etag = self.packed, f'{self.etag[:-1]}-gzip"'
                 described += (("Content-Encoding", "gzip"),)
         headers += (("ETag", etag),)
-        known = {tag.strip().removeprefix("W/") for tag in (request.header("if-none-match") or "").split(",")}
+        tags = (request.header("if-none-match") or "")[:_MAX_LIST_CHARACTERS].split(",")
+        known = {tag.strip().removeprefix("W/") for tag in tags}
         if etag in known or "*" in known:
             return HttpResponse(304, headers=headers)
         return HttpResponse(200, body, described + headers)
@@ -69,7 +72,7 @@ class StaticFile:
 
 def takes_gzip(accepted: str) -> bool:
     """Say whether an Accept-Encoding names gzip with a weight above 0; `*` alone does not count."""
-    for item in accepted.lower().split(","):
+    for item in accepted[:_MAX_LIST_CHARACTERS].lower().split(","):
         coding, _, weight = item.partition(";")
         if coding.strip() == "gzip":
             return not _NO_WEIGHT.fullmatch(weight.strip())

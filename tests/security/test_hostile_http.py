@@ -23,6 +23,7 @@ JSON = HOST + b"Content-Type: application/json\r\n"
 REG = b"POST /reg HTTP/1.1\r\n" + JSON
 SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(200))
+PART = b'--b\r\nContent-Disposition: form-data; name="email"' + b";" * 15_800 + b"\r\n\r\nx\r\n--b--\r\n"
 
 REFUSED = {
     "two lengths": (
@@ -104,6 +105,33 @@ REFUSED = {
     ),
     "a header too large": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 17_000 + b"\r\n\r\n"),
     "a header without end": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 40_000),
+    "a hundred and one headers": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 100 + b"\r\n"),
+    "a folded header": (400, b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n  2\r\n\r\n"),
+    "two lengths in one line": (400, REG + b"Content-Length: 2, 2\r\n\r\n{}"),
+    "a thousand chunks": (
+        400,
+        REG + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1000 + b"0\r\n\r\n",
+    ),
+    "a thousand trailers": (
+        431,
+        REG + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + b"X: 1\r\n" * 1000 + b"\r\n",
+    ),
+    "thousands of options of a type": (
+        415,
+        b"POST /auth HTTP/1.1\r\n"
+        + HOST
+        + b"Connection: close\r\nContent-Type: a/b"
+        + b";" * 15_800
+        + b"\r\nContent-Length: 1\r\n\r\nx",
+    ),
+    "thousands of options of a part": (
+        400,
+        b"POST /auth HTTP/1.1\r\n"
+        + HOST
+        + b"Connection: close\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        + b"Content-Length: %d\r\n\r\n" % len(PART)
+        + PART,
+    ),
     "thousands of headers": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 3_000 + b"\r\n"),
     "a target too long": (431, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a space before the colon": (400, b"GET / HTTP/1.1\r\nHost : h\r\n\r\n"),

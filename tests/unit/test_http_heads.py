@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 from server.auth.throttle import address_group
 from server.http.addresses import client_address
 from server.http.cors import Origins
-from server.http.heads import has_several_lengths, path_of, refuse_handshake
+from server.http.heads import path_of, refuse_handshake, refuse_raw_head
 from server.http.messages import HttpRequest
 from server.http.origins import canonical_origin
 
@@ -68,13 +68,24 @@ def test_what_passes_as_a_handshake_the_library_accepts(name: str, value: str) -
     assert refuse_handshake(HttpRequest("GET", "/ws", tuple(GOOD_HANDSHAKE.items())), b"1.1") is None
 
 
-def test_several_lengths() -> None:
-    """A second Content-Length is seen in the head, complete or not, and not in what follows it."""
-    one = b"POST / HTTP/1.1\r\nContent-Length: 3"
-    assert not has_several_lengths(one)
-    assert has_several_lengths(one + b"\r\ncontent-LENGTH : 3\r\n")
-    assert not has_several_lengths(one + b"\r\n\r\nContent-Length: 1\r\nContent-Length: 2")
-    assert not has_several_lengths(one + b"\n\nContent-Length: 1")
+@pytest.mark.parametrize(
+    ("status", "lines"),
+    [
+        (None, [b"Content-Length: 3"]),
+        (None, [b"X: 1"] * 100),
+        (431, [b"X: 1"] * 101),
+        (400, [b"Content-Length: 3", b"content-LENGTH : 3"]),
+        (400, [b"Content-Length: 3, 3"]),
+        (400, [b"X: 1", b" Content-Length: 3"]),
+        (431, [b"Connection: " + b"," * 257]),
+        (431, [b"Expect: " + b"," * 257]),
+    ],
+)
+def test_raw_heads(status: int | None, lines: list[bytes]) -> None:
+    """Lines are counted, and lengths found, before anything is parsed; folded lines are refused."""
+    for end in (b"\r\n", b"\n"):
+        refused = refuse_raw_head(end.join([b"POST / HTTP/1.1", *lines, b"", b""]))
+        assert status == (None if refused is None else refused.status)
 
 
 ORIGINS = Origins(
@@ -136,10 +147,13 @@ def test_origins(allowed: bool, origin: str, host: str | None) -> None:
         ("9.9.9.9", "10.0.0.1", ["9.9.9.9:4711"]),
         ("2001:db8::1", "fd00::1", ['"[2001:db8::1]:4711"']),
         ("9.9.9.9", "::ffff:10.0.0.1", ["::ffff:9.9.9.9"]),
+        ("9.9.9.9", "64:ff9b::10.0.0.1", ["64:ff9b::9.9.9.9"]),
         ("10.0.0.1", "10.0.0.1", ["unknown"]),
         ("10.0.0.2", "10.0.0.1", ["9.9.9.9, <script>, 10.0.0.2"]),
         ("10.0.0.2", "10.0.0.1", ["10.0.0.2"]),
         ("10.0.0.1", "10.0.0.1", [""]),
+        ("9.9.9.9", "10.0.0.1", ["," * 15_000 + "9.9.9.9"]),
+        ("10.0.0.1", "10.0.0.1", ["9.9.9.9" + ",10.0.0.1" * 1_700]),
         ("", "", ["9.9.9.9"]),
     ],
 )
@@ -164,6 +178,9 @@ def test_any_forwarded(values: list[str]) -> None:
     [
         ("1.2.3.4", "1.2.3.4"),
         ("1.2.3.4", "::ffff:1.2.3.4"),
+        ("1.2.3.4", "64:ff9b::1.2.3.4"),
+        ("1.2.3.4", "64:ff9b::102:304%eth0"),
+        ("64:ff9b:1::/64", "64:ff9b:1::102:304"),
         ("2001:db8:0:1::/64", "2001:db8:0:1:2:3:4:5"),
         ("fe80::/64", "fe80::1%eth0"),
         ("", ""),
