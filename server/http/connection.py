@@ -216,7 +216,7 @@ class HttpConnection(asyncio.Protocol):
                 [value for name, value in headers if name == "x-forwarded-for"]
             ),
         )
-        refused = refuse_head(request, event.http_version, self._limits.max_body_bytes)
+        refused = refuse_head(request, event.target, event.http_version, self._limits.max_body_bytes)
         if refused is None and asks_for_websocket(request):
             self._upgrading = event
             refused = self._site.may_upgrade(request) or refuse_handshake(request, event.http_version)

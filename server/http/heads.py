@@ -15,6 +15,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WEBSOCKET_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 _WEBSOCKET_VERSION: Final = "13"
 _UPGRADE_HEADERS: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+_TARGET: Final = re.compile(rb"(?i:https?://[^/?#]+)?(?:[/?][^#]*)?")
 _MAX_HEADERS: Final = 100
 _MAX_LIST_BYTES: Final = 256
 _LISTS: Final = frozenset({b"connection", b"expect", b"transfer-encoding"})
@@ -54,13 +55,18 @@ def refuse_raw_head(head: bytes) -> HttpResponse | None:
     return malformed(400, "malformed request") if lengths > 1 else None
 
 
-def refuse_head(request: HttpRequest, version: bytes, max_body_bytes: int) -> HttpResponse | None:
+def refuse_head(
+    request: HttpRequest, target: bytes, version: bytes, max_body_bytes: int
+) -> HttpResponse | None:
     """Refuse a request for what its head says, before its body is read; None for a sound one.
 
-    Two ways to tell the body's length are refused (RFC 9112, 6.1): that is how requests are smuggled.
+    Two ways to tell the body's length are refused (RFC 9112, 6.1): that is how requests are smuggled. So is
+    a target without a host where a scheme is: a proxy may read another path in it than we do.
     """
     if version not in {b"1.0", b"1.1"}:
         return malformed(505, "http version not supported")
+    if not target or _TARGET.fullmatch(target) is None or target.startswith(b"?"):
+        return malformed(400, "malformed request")
     length = request.header("content-length")
     chunked = request.header("transfer-encoding") is not None
     if chunked and (length is not None or version == b"1.0"):

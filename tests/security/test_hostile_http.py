@@ -132,6 +132,10 @@ REFUSED = {
         + b"Content-Length: %d\r\n\r\n" % len(PART)
         + PART,
     ),
+    "a scheme without a host": (400, b"GET https:/metrics HTTP/1.1\r\nHost: https:\r\n\r\n"),
+    "a scheme and a path": (400, b"GET http:///metrics HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a target without a slash": (400, b"GET metrics HTTP/1.0\r\n\r\n"),
+    "a target with a fragment": (400, b"GET /metrics# HTTP/1.1\r\n" + HOST + b"\r\n"),
     "thousands of headers": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 3_000 + b"\r\n"),
     "a target too long": (431, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a space before the colon": (400, b"GET / HTTP/1.1\r\nHost : h\r\n\r\n"),

@@ -240,9 +240,10 @@ def test_the_proxy_leaves_a_quiet_websocket_alone() -> None:
 
 
 def test_the_proxy_tells_who_the_player_is_and_keeps_figures_inside() -> None:
-    """The client's address replaces what was claimed, /metrics stays inside, servers are found by name."""
+    """The client's address replaces what was claimed, figures stay inside, servers are found by name."""
     assert "http-request set-header X-Forwarded-For %[src] unless from_front says_who" in PROXY
-    assert re.search(r"return status 404 .* if \{ path /metrics \}", PROXY)
+    assert re.search(r"return status 404 .* if \{ path_beg /metrics /readyz \}", PROXY)
+    assert re.search(r"return status 400 .* unless \{ url_beg / \}", PROXY)
     assert re.search(r"server-template server- \d+ server:1323 check", PROXY)
 
 

@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 from server.auth.throttle import address_group
 from server.http.addresses import client_address
 from server.http.cors import Origins
-from server.http.heads import path_of, refuse_handshake, refuse_raw_head
+from server.http.heads import path_of, refuse_handshake, refuse_head, refuse_raw_head
 from server.http.messages import HttpRequest
 from server.http.origins import canonical_origin
 
@@ -86,6 +86,34 @@ def test_raw_heads(status: int | None, lines: list[bytes]) -> None:
     for end in (b"\r\n", b"\n"):
         refused = refuse_raw_head(end.join([b"POST / HTTP/1.1", *lines, b"", b""]))
         assert status == (None if refused is None else refused.status)
+
+
+@pytest.mark.parametrize(
+    ("sound", "target"),
+    [
+        (True, b"/"),
+        (True, b"/a?b=http://c"),
+        (True, b"http://h"),
+        (True, b"HTTPS://h:1/metrics"),
+        (True, b"http://h?a"),
+        (False, b"*"),
+        (False, b""),
+        (False, b"?a"),
+        (False, b"metrics"),
+        (False, b"https:/metrics"),
+        (False, b"https:metrics"),
+        (False, b"http:///metrics"),
+        (False, b"ftp://h/metrics"),
+        (False, b"/metrics#"),
+        (False, b"http://h#/metrics"),
+    ],
+)
+def test_targets(sound: bool, target: bytes) -> None:
+    """A target begins with a slash, or with http:// or https:// and a host; a fragment is never sent."""
+    request = HttpRequest("GET", path_of(target.decode()))
+    refused = refuse_head(request, target, b"1.1", 10)
+    assert sound is (refused is None)
+    assert refused is None or refused.status == 400
 
 
 ORIGINS = Origins(
