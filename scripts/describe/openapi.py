@@ -44,7 +44,7 @@ class _Operation:
     answers: dict[int, str]
 
 
-_ACCOUNT: Final = {413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
+_ACCOUNT: Final = {403: "Malformed", 413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
 _WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
 
 _OPERATIONS: Final = {

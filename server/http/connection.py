@@ -61,6 +61,9 @@ class Site(Protocol):
     def finish(self, request: HttpRequest | None, response: HttpResponse) -> HttpResponse:
         """Add what every answer carries; `request` is None where none could be read."""
 
+    def refuse_origin(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse what a page of a foreign origin sends, before its body is read; None to let it pass."""
+
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse a WebSocket by an answer, or None to let it pass."""
 
@@ -216,7 +219,9 @@ class HttpConnection(asyncio.Protocol):
                 [value for name, value in headers if name == "x-forwarded-for"]
             ),
         )
-        refused = refuse_head(request, event.target, event.http_version, self._limits.max_body_bytes)
+        refused = refuse_head(
+            request, event.target, event.http_version, self._limits.max_body_bytes
+        ) or self._site.refuse_origin(request)
         if refused is None and asks_for_websocket(request):
             self._upgrading = event
             refused = self._site.may_upgrade(request) or refuse_handshake(request, event.http_version)

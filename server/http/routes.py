@@ -38,6 +38,7 @@ _SECURITY_HEADERS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_PATH_CHARACTERS: Final = 512
 """No route and no file has a longer one, whatever is written in per cent."""
 _DRAINING_RETRY_AFTER_S: Final = 1
@@ -103,6 +104,10 @@ class Website:
         origin = request.header("origin") if request is not None else None
         host = request.header("host") if request is not None else None
         return response.with_headers((*self._origins.headers(origin, host), *_SECURITY_HEADERS))
+
+    def refuse_origin(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse what a page of a foreign origin sends: it could log its visitors in, or lock them out."""
+        return None if request.method in _SAFE_METHODS else self._refuse_foreign(request)
 
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse a WebSocket for a page of a foreign origin, and while draining."""
@@ -171,6 +176,10 @@ class FullHouse:
     def finish(self, request: HttpRequest | None, response: HttpResponse) -> HttpResponse:
         """Add what the site adds."""
         return self._site.finish(request, response)
+
+    def refuse_origin(self, request: HttpRequest) -> HttpResponse | None:
+        """Judge as the site does."""
+        return self._site.refuse_origin(request)
 
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:
         """Judge as the site does; who may pass is told by a close code."""

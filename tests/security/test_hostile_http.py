@@ -136,6 +136,18 @@ REFUSED = {
     "a scheme and a path": (400, b"GET http:///metrics HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a target without a slash": (400, b"GET metrics HTTP/1.0\r\n\r\n"),
     "a target with a fragment": (400, b"GET /metrics# HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a log-in from a foreign page": (
+        403,
+        b"POST /auth HTTP/1.1\r\n" + JSON + b"Origin: https://evil.example\r\nContent-Length: 2\r\n\r\n{}",
+    ),
+    "an account from a page of no origin": (
+        403,
+        REG + b"Origin: null\r\nContent-Length: 2\r\n\r\n{}",
+    ),
+    "a deletion from a foreign page": (
+        403,
+        b"DELETE /account HTTP/1.1\r\n" + JSON + b"Origin: http://h:81\r\n\r\n",
+    ),
     "thousands of headers": (431, b"GET / HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 3_000 + b"\r\n"),
     "a target too long": (431, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a space before the colon": (400, b"GET / HTTP/1.1\r\nHost : h\r\n\r\n"),

@@ -66,6 +66,28 @@ def test_guesses_count_over_processes_and_routes(guarded: tuple[GameServer, Game
     assert ask(first, "/auth", "guessed@example.com", PASSWORD, forwarded="192.0.2.2").status_code == 200
 
 
+def test_a_foreign_page_neither_logs_in_nor_locks_out(guarded: tuple[GameServer, GameServer]) -> None:
+    """What it posts from its visitor's browser is refused before it is counted; the visitor gets in."""
+    server, _ = guarded
+    register(server, "visitor@example.com")
+    visitor = {"X-Forwarded-For": "192.0.2.99"}
+    for origin in ("https://evil.example", "null"):
+        for path in ("/auth", "/reg", "/password", "/refresh"):
+            for _ in range(ADDRESS_RATE // 4):
+                refused = httpx.post(
+                    f"{server.url}{path}",
+                    data={"email": "visitor@example.com", "password": "a wrong one"},
+                    headers=visitor | {"Origin": origin},
+                )
+                assert refused.status_code == 403
+                assert refused.json() == {"status": 8, "message": "origin not allowed"}
+                assert "access-control-allow-origin" not in refused.headers
+    form = {"email": "visitor@example.com", "password": PASSWORD}
+    own = httpx.post(f"{server.url}/auth", data=form, headers=visitor | {"Origin": server.url})
+    assert own.status_code == 200
+    assert own.headers["access-control-allow-origin"] == server.url
+
+
 def test_an_address_registers_only_so_often_over_processes(guarded: tuple[GameServer, GameServer]) -> None:
     """Ten times the rate in all, whichever process is asked; one IPv6 network is one address."""
     answers = [

@@ -47,6 +47,10 @@ class EchoSite:
         """Add whether there was a request."""
         return response.with_headers((("X-Known", "yes" if request else "no"),))
 
+    def refuse_origin(self, request: HttpRequest) -> HttpResponse | None:  # noqa: ARG002 - all may send
+        """Let everybody send."""
+        return None
+
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:  # noqa: ARG002 - one answer for all
         """Refuse as told."""
         return self.refused_upgrade
