@@ -179,3 +179,16 @@ def test_no_secret(access: list[str], refresh: list[str]) -> None:
     """Without a secret for each kind there is no signer."""
     with pytest.raises(ValueError, match="secret"):
         TokenSigner(access, refresh)
+
+
+def test_a_token_has_one_form() -> None:
+    """Padding, spaces, or bits at the end that stand for nothing make another text, which is refused."""
+    token = pair().access_token
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet.index(token[-1])
+    others = [token[:-1] + alphabet[last ^ bits] for bits in (1, 2, 3)]
+    others += [token + "=", token + "\n", f" {token}", token.replace(".", "=.", 1), token.replace(".", "==.")]
+    for other in others:
+        with pytest.raises(TokenInvalid):
+            SIGNER.verify_access(other, NOW_S)
+    assert SIGNER.verify_access(token, NOW_S)
