@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import sys
@@ -62,4 +63,9 @@ def _remove(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(not lives(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(
+        prog="python -m persistence.heartbeat",
+        description="Look whether a process still touches its file. Exit code 0: it lives, 1: it does not.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="what the process was started with")
+    sys.exit(not lives(parser.parse_args().file))

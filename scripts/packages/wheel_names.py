@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Final
 
 from piptools.locations import CACHE_DIR
@@ -38,6 +39,10 @@ def _wheels_of(pin: Pin, repository: PyPIRepository) -> Iterator[Wheel]:
 
 def main() -> int:
     """Write the list."""
+    argparse.ArgumentParser(
+        prog="python -m scripts.packages.wheel_names",
+        description=f"Write {NAMES.name} from the package index.",
+    ).parse_args()
     pinned = {pin.name: pin for name in LOCKS for pin in pins((ROOT / name).read_text(encoding="utf-8"))}
     repository = PyPIRepository([], cache_dir=CACHE_DIR)
     with repository.allow_all_wheels():
