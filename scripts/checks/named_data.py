@@ -26,7 +26,6 @@ _HOT: Final = "a reply's status, before the reply has a type: 11 ns, where unpac
 _FRAME: Final = "the bytes of a frame's head, at the places that RFC 6455, 5.2 gives them"
 ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "persistence/live/replies/play.py": {"reply[0]": _HOT, "own[0]": _HOT},
-    "persistence/heartbeat.py": {"sys.argv[1]": "the one argument of a command"},
     "persistence/live/addresses.py": {"address.nodes[0]": "the one node of an address that names one"},
     "persistence/live/reach.py": {
         "address.nodes[:1]": "the one node of an address that names one, none for a socket",
@@ -42,6 +41,8 @@ ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
     "server/app/operations.py": {"Path(__file__).parents[1]": "a folder above"},
     "server/observability/build.py": {"Path(__file__).parents[2]": "a folder above"},
     "server/http/origins.py": {"host[1:-1]": "a text without its brackets"},
+    "server/auth/throttle.py": {"address.packed[-4:]": "the last four bytes, where RFC 6052 puts the IPv4"},
+    "server/http/reader.py": {"self._raw[0]": "the first byte received"},
     "server/http/static.py": {
         "hashlib.sha256(body).hexdigest()[:32]": "the beginning of a digest",
         "self.etag[:-1]": "a text without its last quote",

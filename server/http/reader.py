@@ -88,7 +88,8 @@ class RequestReader:
         if self._h11.their_state is h11.IDLE:
             size = self._size_of_head()
         else:
-            if len(self._h11.trailing_data[0]) > _MAX_FRAMING_BYTES:
+            framing, _ended = self._h11.trailing_data
+            if len(framing) > _MAX_FRAMING_BYTES:
                 raise RequestRefused(malformed(431, "header too large"))
             size = min(len(self._raw), _PIECE_BYTES)
         if size:
