@@ -25,7 +25,7 @@ from persistence.outages import line_of, waiting_helps
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
-from runtime.embedded.beside import reached_servers
+from runtime.embedded.reached import reached_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings

@@ -102,7 +102,7 @@ def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return event
 
 
-class Sparingly:
+class LogLimiter:
     """Lets the first `most` lines of each `window_s` pass, for events that a whole crowd causes at once."""
 
     __slots__ = ("_left_out", "_most", "_window", "_window_s", "_written")

@@ -23,7 +23,7 @@ from persistence.live.reach import reach_redis
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
 from persistence.outages import line_of
-from runtime.embedded.beside import reached_servers
+from runtime.embedded.reached import reached_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings

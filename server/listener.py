@@ -157,8 +157,8 @@ class Listener:
 
     # What accepted sockets ask.
 
-    def accept(self, peer: str) -> _Place | None:
-        """Find a place for a new socket; None when even a refusal is too much."""
+    def accept(self, peer: str) -> _Admission | None:
+        """Admit a new socket, or admit it to be refused; None when even a refusal is too much."""
         limits, counts = self._limits, self.counts
         proxied = is_trusted(peer, limits.trusted_proxies)
         group = "" if proxied else address_group(peer)
@@ -168,12 +168,12 @@ class Listener:
         counts.refused += full
         if full and counts.turning_away >= max(_LEAST_ROOM_TO_REFUSE, limits.max_connections // 10):
             return None
-        return _Place(counts, peer, group, refused=full)
+        return _Admission(counts, peer, group, refused=full)
 
-    def http_made(self, transport: asyncio.Transport, place: _Place) -> HttpConnection:
+    def http_made(self, transport: asyncio.Transport, admission: _Admission) -> HttpConnection:
         """Make the HTTP connection of an accepted socket."""
-        owner = _Owner(self, place)
-        site = self._full_house if place.refused else self._site
+        owner = _Owner(self, admission)
+        site = self._full_house if admission.refused else self._site
         connection = HttpConnection(site, owner, self._http_limits)
         if self._site.draining:
             connection.drain()
@@ -188,31 +188,33 @@ class Listener:
         if not self._http:
             self._quiet.set()
 
-    def client_of(self, place: _Place, forwarded_for: Sequence[str]) -> str:
+    def client_of(self, admission: _Admission, forwarded_for: Sequence[str]) -> str:
         """Name the client of a request."""
-        return client_address(place.peer, forwarded_for, self._limits.trusted_proxies)
+        return client_address(admission.peer, forwarded_for, self._limits.trusted_proxies)
 
-    def upgrade(self, transport: asyncio.Transport, request: Request, trailing: bytes, place: _Place) -> None:
+    def upgrade(
+        self, transport: asyncio.Transport, request: Request, trailing: bytes, admission: _Admission
+    ) -> None:
         """Hand a transport to the WebSockets, or let it be turned away."""
-        address = self.client_of(place, request.headers.get_all("X-Forwarded-For"))
-        refused = place.refused
-        if not refused and not place.group:
+        address = self.client_of(admission, request.headers.get_all("X-Forwarded-For"))
+        refused = admission.refused
+        if not refused and not admission.group:
             # Through a proxy: only now it is known for whom.
             group = address_group(address)
             refused = _is_full(self.counts.by_address.get(group, 0), self._limits.max_connections_per_ip)
             self.counts.refused += refused
-            place.claim(group)
+            admission.claim(group)
         if refused:
-            self._websockets.turn_away(transport, request, trailing, on_lost=place.release)
+            self._websockets.turn_away(transport, request, trailing, on_lost=admission.release)
         else:
-            self._websockets.open(transport, request, trailing, on_lost=place.release)
+            self._websockets.open(transport, request, trailing, on_lost=admission.release)
 
 
 def _is_full(count: int, limit: int) -> bool:
     return 0 < limit <= count
 
 
-class _Place:
+class _Admission:
     """What one connection occupies in the counts until it is released; `group` is "" where not known."""
 
     __slots__ = ("_counts", "_released", "group", "peer", "refused")
@@ -236,7 +238,7 @@ class _Place:
             self._counts.by_address[group] = self._counts.by_address.get(group, 0) + 1
 
     def release(self) -> None:
-        """Give the place back; a second call does nothing."""
+        """Give back what was occupied; a second call does nothing."""
         if self._released:
             return
         self._released = True
@@ -253,30 +255,30 @@ class _Place:
 
 
 class _Owner:
-    """Binds one HTTP connection to its place."""
+    """Binds one HTTP connection to its admission."""
 
-    __slots__ = ("_listener", "_place")
+    __slots__ = ("_admission", "_listener")
 
-    def __init__(self, listener: Listener, place: _Place) -> None:
+    def __init__(self, listener: Listener, admission: _Admission) -> None:
         self._listener = listener
-        self._place = place
+        self._admission = admission
 
     def client_address(self, forwarded_for: Sequence[str]) -> str:
-        return self._listener.client_of(self._place, forwarded_for)
+        return self._listener.client_of(self._admission, forwarded_for)
 
     def upgrade(
         self, connection: HttpConnection, transport: asyncio.Transport, request: Request, trailing: bytes
     ) -> None:
         self._listener.http_gone(connection)
-        self._listener.upgrade(transport, request, trailing, self._place)
+        self._listener.upgrade(transport, request, trailing, self._admission)
 
     def http_closed(self, connection: HttpConnection) -> None:
         self._listener.http_gone(connection)
-        self._place.release()
+        self._admission.release()
 
 
 class _Accepted(asyncio.Protocol):
-    """The protocol of a socket for the moment in which its place is found."""
+    """The protocol of a socket for the moment in which it is admitted."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -287,8 +289,8 @@ class _Accepted(asyncio.Protocol):
             raise TypeError("a stream transport is needed")
         name = transport.get_extra_info("peername")
         host, *_ = name if isinstance(name, tuple) else ("",)
-        place = self._listener.accept(str(host))
-        if place is None:
+        admission = self._listener.accept(str(host))
+        if admission is None:
             transport.abort()
         else:
-            self._listener.http_made(transport, place)
+            self._listener.http_made(transport, admission)

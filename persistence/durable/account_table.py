@@ -51,7 +51,7 @@ class PasswordChanged:
     revoked: tuple[str, ...]
 
 
-class Accounts:
+class AccountTable:
     """All accounts. Every method raises DurableUnavailable when PostgreSQL is away, and is one transaction.
 
     Where a method takes a `password_hash`, it does nothing unless that is still the account's: a password

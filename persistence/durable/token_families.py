@@ -62,7 +62,7 @@ DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires_at < clo
 """
 
 
-class Outcome(Enum):
+class RotationOutcome(Enum):
     """What became of a refresh token that was shown."""
 
     ISSUED = "issued"
@@ -74,19 +74,19 @@ class Outcome(Enum):
 class Rotation:
     """The answer to a refresh token: its successor where one is issued (`issued_at_s` is its `iat`)."""
 
-    outcome: Outcome
+    outcome: RotationOutcome
     jti: str = ""
     issued_at_s: int = 0
 
     @property
     def issued(self) -> bool:
         """Whether there is a successor."""
-        return self.outcome is Outcome.ISSUED
+        return self.outcome is RotationOutcome.ISSUED
 
     @property
     def stolen(self) -> bool:
         """Whether the token was used before, so that its family is revoked now."""
-        return self.outcome is Outcome.STOLEN
+        return self.outcome is RotationOutcome.STOLEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class RevokedFamily:
     family: str
 
 
-class Families:
+class TokenFamilies:
     """The families of all accounts. Every method raises DurableUnavailable when PostgreSQL is away.
 
     `refresh_ttl_s` is how long a refresh token lives: a family is kept that long after its newest.
@@ -117,17 +117,17 @@ class Families:
             async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
                 live = await connection.fetchval(_LOCK_FAMILY, family, user_id)
                 if not live:
-                    return Rotation(Outcome.INVALID)
+                    return Rotation(RotationOutcome.INVALID)
                 token = await connection.fetchrow(_FIND_REFRESH, jti, family, GRACE_S)
                 if token is not None and token["unused"]:
                     return await renew(connection, family, next_jti, self._refresh_ttl_s)
                 if token is not None and token["in_grace"]:
                     successor: str = token["successor"]
                     return Rotation(
-                        Outcome.ISSUED, successor, await connection.fetchval(_ISSUED_AT, successor)
+                        RotationOutcome.ISSUED, successor, await connection.fetchval(_ISSUED_AT, successor)
                     )
                 await connection.execute(_REVOKE, family, user_id)
-                return Rotation(Outcome.STOLEN)
+                return Rotation(RotationOutcome.STOLEN)
 
     async def revoke(self, user_id: UserId, family: str) -> bool:
         """Revoke a family for good; False when it is unknown or was revoked before."""
@@ -165,7 +165,9 @@ async def renew(connection: Connection, family: str, next_jti: str, refresh_ttl_
     await connection.execute(_USE_REFRESH, family, next_jti)
     await connection.execute(_FORGET_USED, family, GRACE_S)
     await connection.execute(_PROLONG, family, refresh_ttl_s)
-    return Rotation(Outcome.ISSUED, next_jti, await connection.fetchval(_ADD_REFRESH, next_jti, family))
+    return Rotation(
+        RotationOutcome.ISSUED, next_jti, await connection.fetchval(_ADD_REFRESH, next_jti, family)
+    )
 
 
 async def hold_family(connection: Connection, user_id: UserId, family: str) -> bool:

@@ -35,8 +35,8 @@ class SessionAddresses:
         """Return the lane that a session's commands take now."""
         return self._lanes.lane_of(ref.user_id)
 
-    def place(self, user_id: UserId) -> int:
-        """Name where a session lies: those of one place may share a call."""
+    def shard(self, user_id: UserId) -> int:
+        """Name the shard of a session: those of one shard may share a call."""
         return bucket_of(user_id) if self._lanes.cluster else 0
 
     def stamp(self, lane: Lane) -> str:

@@ -92,7 +92,7 @@ class Sessions:
         self._send(ref, self._commands.achieve, on_reply)
 
     def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
-        """Pay the passive income of players of one place in one call; they are replied to in a list.
+        """Pay the passive income of players of one shard in one call; they are replied to in a list.
 
         Each call holds up whoever comes behind it: keep it short.
         """
@@ -141,9 +141,9 @@ class Sessions:
         """Return the lane that a session's commands take now."""
         return self._addresses.lane_of(ref)
 
-    def place(self, user_id: UserId) -> int:
-        """Name where a session lies: those of one place may share a call."""
-        return self._addresses.place(user_id)
+    def shard(self, user_id: UserId) -> int:
+        """Name the shard of a session: those of one shard may share a call."""
+        return self._addresses.shard(user_id)
 
     def epoch_ended(self) -> None:
         """Address every session anew at its next command: catalogue, run of Redis or topology changed."""

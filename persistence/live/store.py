@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class _Deaf:
+class _NoSubscriber:
     """Hears nothing: these lanes subscribe to no channel."""
 
     def channels_of(self, lane: Lane) -> list[bytes]:  # noqa: ARG002 - the contract of Hearer
@@ -82,13 +82,13 @@ class LiveStore:
         self, items: Iterable[Item], bucket_of_item: Callable[[Item], Bucket], most: int
     ) -> list[tuple[Bucket, list[Item]]]:
         """Split items into groups of at most `most` for one call each, with the bucket to send it to."""
-        by_place: dict[Bucket, list[Item]] = {}
+        by_bucket: dict[Bucket, list[Item]] = {}
         for item in items:
             bucket = bucket_of_item(item)
-            by_place.setdefault(bucket if self._lanes.cluster else Bucket(0), []).append(item)
+            by_bucket.setdefault(bucket if self._lanes.cluster else Bucket(0), []).append(item)
         return [
-            (place, listed[at : at + most])
-            for place, listed in by_place.items()
+            (bucket, listed[at : at + most])
+            for bucket, listed in by_bucket.items()
             for at in range(0, len(listed), most)
         ]
 
@@ -179,7 +179,7 @@ async def open_store(
     try:
         for lanes in opened:
             try:
-                await lanes.start(_Deaf())
+                await lanes.start(_NoSubscriber())
             except LaneDown as error:
                 raise LiveUnavailable(str(error)) from error
         for lanes in opened:

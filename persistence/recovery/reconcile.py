@@ -40,7 +40,7 @@ _REST_S: Final = 0.01
 _DONE: Final = b"done"
 
 
-class Comebacks:
+class Reconciler:
     """Watches the runs of Redis that a store is connected to. Run `run` in a task that somebody owns.
 
     Several processes share the work: each run is claimed by one. What was compared and replaced is counted in

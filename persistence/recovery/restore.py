@@ -59,7 +59,7 @@ async def load_newer(
     for at in range(0, len(groups), _CALLS_AT_ONCE):
         some = groups[at : at + _CALLS_AT_ONCE]
         calls = []
-        for place, group in some:
+        for bucket, group in some:
             keys: list[str] = []
             args: list[str | bytes | int] = ["newer", session_ttl_s, store.origin]
             for record in group:
@@ -67,7 +67,7 @@ async def load_newer(
                 keys += (session_key(user_id), load_key(user_id), dirty_key(bucket_of(user_id)))
                 fields = fields_of_record(record)
                 args += (user_id, channel(user_id), "", record["version"], len(fields), *fields)
-            calls.append(store.script("load", place, keys, args))
+            calls.append(store.script("load", bucket, keys, args))
         for (_, group), reply in zip(some, await store.run(calls), strict=True):
             # A full Redis refuses a call as a whole, before it does anything.
             refused = not isinstance(reply, list)

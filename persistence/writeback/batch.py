@@ -66,7 +66,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchOutcome:
     """What became of a batch of `size` rows.
 
     `saved` sessions are in PostgreSQL, `again` of these have changed since and stay marked. `gone`: their
@@ -96,7 +96,7 @@ class BatchSaver(Protocol):
     async def collect(self, user_ids: Sequence[UserId], read_ms: int, portions: Portions = FAST) -> Batch:
         """Read sessions as they are now; see Saver."""
 
-    async def write(self, batch: Batch) -> Outcome:
+    async def write(self, batch: Batch) -> BatchOutcome:
         """Write a batch to PostgreSQL and take back its marks; see Saver."""
 
 
@@ -108,7 +108,7 @@ class Saver:
         self._writer = writer
         self._ttl_s = session_ttl_s
 
-    async def save(self, user_ids: Sequence[UserId], read_ms: int) -> Outcome:
+    async def save(self, user_ids: Sequence[UserId], read_ms: int) -> BatchOutcome:
         """Save sessions as they are now: `collect` and `write` in one."""
         return await self.write(await self.collect(user_ids, read_ms))
 
@@ -133,14 +133,14 @@ class Saver:
                     batch.bad[user_id] = error.reason
         return batch
 
-    async def write(self, batch: Batch) -> Outcome:
+    async def write(self, batch: Batch) -> BatchOutcome:
         """Write a batch to PostgreSQL and take back the marks of what it now has.
 
         Safe to repeat, and by two processes at once. Raises LiveUnavailable or DurableUnavailable: the
         marks that were not taken back stand, so collect and write again.
         """
         rows = batch.rows
-        outcome = Outcome(size=len(rows), bad=batch.bad)
+        outcome = BatchOutcome(size=len(rows), bad=batch.bad)
         started_s = asyncio.get_running_loop().time()
         result = await self._writer.write(rows)
         outcome.write_s = asyncio.get_running_loop().time() - started_s
@@ -157,28 +157,28 @@ class Saver:
             await self._reload(result.ahead, outcome)
         return outcome
 
-    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: Outcome) -> None:
+    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: BatchOutcome) -> None:
         """Clear marks by version; a version of 0 clears that of a session which is not there."""
         calls = []
-        for place, group in self.store.groups(written, bucket_of, _MARKS_A_CALL):
+        for bucket, group in self.store.groups(written, bucket_of, _MARKS_A_CALL):
             keys: list[str] = []
             args: list[int] = [self._ttl_s, batch.read_ms]
             for user_id in group:
                 keys += (session_key(user_id), dirty_key(bucket_of(user_id)))
                 args += (user_id, written[user_id])
-            calls.append(self.store.script("clean", place, keys, args))
+            calls.append(self.store.script("clean", bucket, keys, args))
         for at in range(0, len(calls), batch.portions.calls):
             for reply in await self.store.run(calls[at : at + batch.portions.calls]):
                 statuses = statuses_of(expect(reply, list))
                 outcome.again += statuses.count(Status.DIRTY)
                 outcome.vanished += statuses.count(Status.GONE)
 
-    async def _delete(self, user_ids: Sequence[UserId], outcome: Outcome) -> None:
+    async def _delete(self, user_ids: Sequence[UserId], outcome: BatchOutcome) -> None:
         await forget(self.store, *user_ids)
         outcome.gone += len(user_ids)
         _log.info("sessions_of_deleted_accounts_removed", count=len(user_ids))
 
-    async def _reload(self, ahead: dict[UserId, int], outcome: Outcome) -> None:
+    async def _reload(self, ahead: dict[UserId, int], outcome: BatchOutcome) -> None:
         """Put PostgreSQL's newer sessions in place of older ones: Redis lost its last seconds."""
         records = await self._writer.read(ahead)
         for user_id, status in (await load_newer(self.store, records, self._ttl_s)).items():

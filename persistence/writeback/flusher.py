@@ -17,14 +17,14 @@ import structlog
 from persistence.errors import LiveUnavailable, StorageUnavailable, one_line
 from persistence.writeback.batch import FAST, GENTLE
 from persistence.writeback.marks import EVERY_BUCKET, Due, read_due
-from persistence.writeback.quarantine import SetAside
+from persistence.writeback.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from game.session import UserId
     from persistence.live.keys import Bucket
-    from persistence.writeback.batch import Batch, BatchSaver, Outcome
+    from persistence.writeback.batch import Batch, BatchOutcome, BatchSaver
     from persistence.writeback.leases import Leases
 
 _log = structlog.get_logger(__name__)
@@ -121,7 +121,7 @@ class Flusher:
         self._played = played
         self._gently = False
         """Players were served while the last batch was on its way."""
-        self._set_aside = SetAside()
+        self._quarantine = Quarantine()
         self._one_pass = asyncio.Lock()
         self._batch = _FIRST_BATCH
         self._marked_buckets = 0
@@ -174,7 +174,7 @@ class Flusher:
                 async with asyncio.timeout_at(end_s):
                     due = await read_due(self._store, EVERY_BUCKET, self._passed_over() + 1, until_ms)
                     until_ms = until_ms or due.now_ms
-                    left = due.dirty if any(mark.user_id not in self._set_aside for mark in due.marks) else 0
+                    left = due.dirty if any(mark.user_id not in self._quarantine for mark in due.marks) else 0
                     if not left:
                         break
                     await self._pass(self._held_buckets if _now_s() < alone_s else _every_bucket)
@@ -201,7 +201,7 @@ class Flusher:
         async with self._one_pass:
             self._gently &= rests
             before, began_s = self.totals.written, _now_s()
-            writing: asyncio.Task[Outcome] | None = None
+            writing: asyncio.Task[BatchOutcome] | None = None
             present = _Pass()
             try:
                 while True:
@@ -263,7 +263,7 @@ class Flusher:
             for mark in due.marks
             if mark.since_ms <= until_ms
             and mark.user_id not in passed_over
-            and not self._set_aside.waits(mark.user_id, now_s)
+            and not self._quarantine.waits(mark.user_id, now_s)
         )
 
     def _marks_a_bucket(self, passed_over: int) -> int:
@@ -272,14 +272,14 @@ class Flusher:
         return wanted + _LEAST_MARKS_A_BUCKET + self._passed_over()
 
     def _passed_over(self) -> int:
-        return min(len(self._set_aside), _MOST_PASSED_OVER)
+        return min(len(self._quarantine), _MOST_PASSED_OVER)
 
     def _saw(self, due: Due) -> None:
         self._marked_buckets = due.buckets
         self.totals.dirty = due.dirty
         self.totals.oldest_age_ms = due.oldest_age_ms
 
-    def _account(self, users: set[UserId], outcome: Outcome) -> None:
+    def _account(self, users: set[UserId], outcome: BatchOutcome) -> None:
         totals = self.totals
         totals.batches += 1
         totals.write_s += outcome.write_s
@@ -288,13 +288,13 @@ class Flusher:
         totals.gone += outcome.gone
         totals.vanished += outcome.vanished
         now_s = _now_s()
-        for user_id in users if self._set_aside else ():
+        for user_id in users if self._quarantine else ():
             if user_id not in outcome.bad:
-                self._set_aside.forget(user_id)
+                self._quarantine.forget(user_id)
         for user_id, reason in outcome.bad.items():
             totals.set_aside += 1
             totals.last_error = reason
-            self._set_aside.add(user_id, now_s)
+            self._quarantine.add(user_id, now_s)
             _log.error("session_set_aside", user=user_id, reason=reason)
         if outcome.write_s > self._pace.batch_s or outcome.size * 2 > self._batch:
             fitting = int(outcome.size * self._pace.batch_s / max(outcome.write_s, 1e-6))

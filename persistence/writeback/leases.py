@@ -74,10 +74,10 @@ class Leases:
         held: set[int] = set()
         # Those held come first: a share is filled with them before free ones are taken.
         order = sorted(self._order, key=lambda number: number not in self._held)
-        for place, numbers in self._store.groups(order, Bucket, RANGES):
+        for bucket, numbers in self._store.groups(order, Bucket, RANGES):
             args = (self._owner, self._lease_ms, max(0, share - len(held)))
             keys = [lease_key(number) for number in numbers]
-            [reply] = await self._store.run([self._store.script("lease", place, keys, args)])
+            [reply] = await self._store.run([self._store.script("lease", bucket, keys, args)])
             held |= lease_reply(expect(reply, list), numbers)
         return frozenset(held)
 

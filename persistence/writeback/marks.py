@@ -45,8 +45,8 @@ async def read_due(
     """
     until = "+inf" if until_ms is None else until_ms
     calls = [
-        store.script("due", place, [dirty_key(bucket) for bucket in group], (until, most))
-        for place, group in store.groups(buckets, Bucket, _BUCKETS_A_CALL)
+        store.script("due", bucket, [dirty_key(bucket) for bucket in group], (until, most))
+        for bucket, group in store.groups(buckets, Bucket, _BUCKETS_A_CALL)
     ]
     replies: list[object] = []
     for at in range(0, len(calls), _CALLS_AT_ONCE):

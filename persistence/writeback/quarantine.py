@@ -19,7 +19,7 @@ class _Wait:
     until_s: float
 
 
-class SetAside:
+class Quarantine:
     """Remembers whom to pass over: 10,000 users; beyond that the first one is tried again sooner."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from server.http.routes import Bearer, Route
 from server.http.service_routes import Condition, Readiness, service_routes
 
 if TYPE_CHECKING:
-    from server.auth.account_service import Accounts
+    from server.auth.account_service import AccountService
     from server.http.messages import HttpRequest
 
 _BODY_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -87,7 +87,7 @@ _OPERATIONS: Final = {
 
 def routes() -> tuple[Route, ...]:
     """Return the server's own routes, with nothing behind them."""
-    nobody = cast("Accounts", None)  # only a handler that is called would ask it
+    nobody = cast("AccountService", None)  # only a handler that is called would ask it
     return (*account_routes(nobody), *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures))
 
 

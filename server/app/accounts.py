@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from persistence.durable.account_table import Accounts as AccountStore
-from persistence.durable.token_families import Families
+from persistence.durable.account_table import AccountTable
+from persistence.durable.token_families import TokenFamilies
 from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
 from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
-from server.auth.account_service import Accounts
+from server.auth.account_service import AccountService
 from server.auth.passwords import PasswordHasher
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class AccountParts:
     """The parts that know who somebody is."""
 
-    service: Accounts
-    families: Families
+    service: AccountService
+    families: TokenFamilies
     hasher: PasswordHasher
     identity: Identity
 
@@ -44,10 +44,10 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
     )
     hasher = PasswordHasher(settings.bcrypt_cost)
     stack.callback(hasher.close)
-    families = Families(storage.pool, REFRESH_TTL_S)
+    families = TokenFamilies(storage.pool, REFRESH_TTL_S)
     newest_secret, *_ = settings.refresh_token_secrets
-    service = Accounts(
-        accounts=AccountStore(storage.pool, REFRESH_TTL_S),
+    service = AccountService(
+        accounts=AccountTable(storage.pool, REFRESH_TTL_S),
         families=families,
         revocations=Revocations(storage.store, ACCESS_TTL_S),
         hasher=hasher,

@@ -19,7 +19,7 @@ from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
 from persistence.live.store import open_store
 from persistence.recovery.cold_load import Loader
-from persistence.recovery.reconcile import Comebacks
+from persistence.recovery.reconcile import Reconciler
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
@@ -50,7 +50,7 @@ class Storage:
     loader: Loader
     sessions: Sessions
     flusher: Flusher | None
-    reconciler: Comebacks
+    reconciler: Reconciler
 
 
 async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> Storage:
@@ -95,5 +95,5 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
         loader=loader,
         sessions=sessions,
         flusher=flusher if settings.flusher else None,
-        reconciler=Comebacks(store, pool, settings.session_ttl_s, loader.totals),
+        reconciler=Reconciler(store, pool, settings.session_ttl_s, loader.totals),
     )

@@ -42,7 +42,7 @@ class Match(Enum):
     AS_TYPED = "as it was typed"
 
 
-class Accounts:
+class AccountService:
     """The service behind the account routes.
 
     Methods raise an AuthRefusal or TokenInvalid as they say, and let pass what the stores raise when they are

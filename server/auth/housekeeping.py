@@ -10,8 +10,8 @@ import structlog
 from persistence.errors import StorageUnavailable, one_line
 
 if TYPE_CHECKING:
-    from persistence.durable.token_families import Families
-    from server.auth.account_service import Accounts
+    from persistence.durable.token_families import TokenFamilies
+    from server.auth.account_service import AccountService
 
 _log = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ _PRUNE_EVERY_S: Final = 3600.0
 _TRY_AGAIN_S: Final = 1.0
 
 
-async def keep_log_ins(accounts: Accounts, families: Families, redis_back: asyncio.Event) -> None:
+async def keep_log_ins(accounts: AccountService, families: TokenFamilies, redis_back: asyncio.Event) -> None:
     """Put revocations back whenever Redis came back, and prune expired families every hour; until cancelled.
 
     Redis may have come back without the marks of families revoked lately: PostgreSQL has them all. It begins

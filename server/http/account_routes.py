@@ -20,14 +20,14 @@ from server.http.routes import Bearer, Route
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from server.auth.account_service import Accounts
+    from server.auth.account_service import AccountService
     from server.auth.tokens import TokenPair
     from server.http.fields import FormField
 
 _BEARER: Final = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 
 
-def account_routes(accounts: Accounts) -> tuple[Route, ...]:
+def account_routes(accounts: AccountService) -> tuple[Route, ...]:
     """Return the routes of the table "HTTP" in protocol.md that concern accounts."""
 
     async def register(request: HttpRequest, email: str, password: str) -> HttpResponse:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from runtime.logs import Sparingly
+from runtime.logs import LogLimiter
 from server.http.error_answers import answer_to
 from server.http.heads import WEBSOCKET_PATH, upgrade_required
 from server.http.messages import HttpRequest, HttpResponse, internal_error, malformed, unavailable
@@ -83,7 +83,7 @@ class Website:
         self._files = files
         self._origins = origins
         self._observe = observe
-        self._not_served_lines = Sparingly()
+        self._not_served_lines = LogLimiter()
         self.draining = False
 
     async def respond(self, request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,7 @@ from prometheus_client import ProcessCollector
 from server.observability.metric_families import WORKER
 
 if TYPE_CHECKING:
-    from server.observability.metric_families import Families
+    from server.observability.metric_families import MetricFamilies
 
 _PROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -29,7 +29,7 @@ def version() -> str:
         return "unknown"
 
 
-def add_build(families: Families) -> None:
+def add_build(families: MetricFamilies) -> None:
     """Add version and, where there is a /proc, CPU time, memory, open files and start of the process."""
     families.gauges(
         "build_info",

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from server.http.service_routes import Condition
 from server.observability.build import add_build
 from server.observability.exposition import merged
-from server.observability.metric_families import Families
+from server.observability.metric_families import MetricFamilies
 from server.observability.siblings import Siblings
 from server.observability.storage import add_storage
 from server.observability.traffic import add_traffic, count_crowd
@@ -66,7 +66,7 @@ class Exporter:
 
     async def own(self) -> bytes:
         """Return the text of this process alone."""
-        families = Families(str(self._worker))
+        families = MetricFamilies(str(self._worker))
         parts = self._parts
         add_traffic(families, parts, await count_crowd(parts.dispatch))
         add_storage(families, parts, self._probes)
@@ -75,7 +75,7 @@ class Exporter:
         return _text(families.made)
 
 
-def _add_condition(families: Families, probes: Probes, health: Health) -> None:
+def _add_condition(families: MetricFamilies, probes: Probes, health: Health) -> None:
     found = health.readiness().condition
     families.gauges(
         "condition",
@@ -94,7 +94,7 @@ def _add_condition(families: Families, probes: Probes, health: Health) -> None:
 def _workers_up(workers: Iterable[tuple[str, bool]]) -> bytes:
     made: list[Metric] = []
     for index, is_up in workers:
-        families = Families(index)
+        families = MetricFamilies(index)
         families.gauge("worker_up", "Whether this worker told its figures within a second.", is_up)
         made += families.made
     return merged(_text([each]) for each in made)

@@ -29,11 +29,11 @@ _ADDRESS: Final = re.compile(r"\b[a-z][a-z+]*://\S+")
 class Health:
     """Looks at the parts without asking them anything: what they last saw is at most seconds old.
 
-    `lanes` carry the game, `beside` log-ins and flushes. `clock` is the loop's.
+    `lanes` carry the game, `bulk_lanes` log-ins and flushes. `clock` is the loop's.
     """
 
     lanes: Lanes
-    beside: Lanes
+    bulk_lanes: Lanes
     catalogues: Catalogues
     flusher: Flusher | None
     is_draining: Callable[[], bool]
@@ -45,7 +45,7 @@ class Health:
         is_full = redis == _OK and self.clock() - self.lanes.full_s < _FULL_FOR_S
         parts = {
             "redis": _FULL if is_full else redis,
-            "redis_beside": self._lanes_words(self.beside),
+            "redis_beside": self._lanes_words(self.bulk_lanes),
             "postgresql": self._postgresql_words(),
             "flusher": self._flusher_words(),
         }

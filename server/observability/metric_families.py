@@ -23,7 +23,7 @@ WORKER: Final = "worker"
 _BOUNDS: Final = (*(repr(bound) for bound in LATENCY_BUCKETS_S), "+Inf")
 
 
-class Families:
+class MetricFamilies:
     """Collects the families of one scrape; names are given without the project's prefix.
 
     Every label's values come from a set that this code knows: a client can make none up.

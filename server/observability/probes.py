@@ -31,8 +31,8 @@ class Probes:
     So what is measured is what a request waits, its turn included. Run `run` in a task that somebody owns.
     """
 
-    def __init__(self, lanes: Lanes, beside: Lanes, pool: Pool, *, every_s: float = EVERY_S) -> None:
-        self._lanes = {"game": lanes, "beside": beside}
+    def __init__(self, lanes: Lanes, bulk_lanes: Lanes, pool: Pool, *, every_s: float = EVERY_S) -> None:
+        self._lanes = {"game": lanes, "beside": bulk_lanes}
         self._pool = pool
         self._every_s = every_s
         self.redis = {role: Durations() for role in self._lanes}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import ColdStore
-    from persistence.writeback.batch import Batch, BatchSaver, Outcome, Portions
+    from persistence.writeback.batch import Batch, BatchOutcome, BatchSaver, Portions
     from server.http.messages import HttpRequest, HttpResponse
     from server.http.routes import Route
     from server.protocol.messages import Request
@@ -159,7 +159,7 @@ class _TracedSaver:
         """Read sessions; as the saver behind."""
         return await self._saver.collect(user_ids, read_ms, portions)
 
-    async def write(self, batch: Batch) -> Outcome:
+    async def write(self, batch: Batch) -> BatchOutcome:
         """Write a batch; as the saver behind."""
         with self._tracer.start_as_current_span(
             "flush_batch", attributes={"rows": len(batch.rows)}, record_exception=False

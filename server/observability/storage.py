@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from persistence.recovery.cold_load import Loader
     from persistence.writeback.flusher import Flusher
     from server.observability.health import Health
-    from server.observability.metric_families import Families
+    from server.observability.metric_families import MetricFamilies
     from server.observability.parts import Parts
     from server.observability.probes import Probes
 
@@ -34,7 +34,7 @@ _LANE_COUNTERS: Final[tuple[tuple[str, str, Callable[[Lane], float]], ...]] = (
 )
 
 
-def add_storage(families: Families, parts: Parts, probes: Probes) -> None:
+def add_storage(families: MetricFamilies, parts: Parts, probes: Probes) -> None:
     """Add all families of this page."""
     _add_redis(families, parts.health, probes)
     _add_postgresql(families, parts, probes)
@@ -43,9 +43,9 @@ def add_storage(families: Families, parts: Parts, probes: Probes) -> None:
     _add_loads(families, parts.loader, parts.sessions.recoveries)
 
 
-def _add_redis(families: Families, health: Health, probes: Probes) -> None:
+def _add_redis(families: MetricFamilies, health: Health, probes: Probes) -> None:
     lanes = {("game", lane.name): lane for lane in health.lanes.all}
-    lanes |= {("beside", lane.name): lane for lane in health.beside.all}
+    lanes |= {("beside", lane.name): lane for lane in health.bulk_lanes.all}
     for name, text, read in _LANE_GAUGES:
         families.gauges(name, text, ("role", "redis"), {key: read(lane) for key, lane in lanes.items()})
     for name, text, read in _LANE_COUNTERS:
@@ -63,7 +63,7 @@ def _add_redis(families: Families, health: Health, probes: Probes) -> None:
     )
 
 
-def _add_postgresql(families: Families, parts: Parts, probes: Probes) -> None:
+def _add_postgresql(families: MetricFamilies, parts: Parts, probes: Probes) -> None:
     families.gauge(
         "postgresql_up", "Whether PostgreSQL answered the last look.", not parts.health.catalogues.trouble
     )
@@ -88,7 +88,7 @@ def _add_postgresql(families: Families, parts: Parts, probes: Probes) -> None:
     )
 
 
-def _add_flushes(families: Families, flusher: Flusher) -> None:
+def _add_flushes(families: MetricFamilies, flusher: Flusher) -> None:
     totals = flusher.totals
     families.gauge(
         "dirty_sessions", "Sessions that PostgreSQL lacks, in this flusher's buckets.", totals.dirty
@@ -117,7 +117,7 @@ def _add_flushes(families: Families, flusher: Flusher) -> None:
     )
 
 
-def _add_loads(families: Families, loader: Loader, recoveries: Mapping[str, int]) -> None:
+def _add_loads(families: MetricFamilies, loader: Loader, recoveries: Mapping[str, int]) -> None:
     totals = loader.totals
     results = {
         "loaded": totals.loaded,

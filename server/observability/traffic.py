@@ -11,7 +11,7 @@ from server.protocol.fields import REQUEST_TYPES
 
 if TYPE_CHECKING:
     from server.auth.passwords import PasswordHasher
-    from server.observability.metric_families import Families
+    from server.observability.metric_families import MetricFamilies
     from server.observability.metrics import RequestMetrics
     from server.observability.parts import Parts
     from server.ws.dispatch import Dispatch
@@ -89,7 +89,7 @@ async def count_crowd(dispatch: Dispatch) -> Crowd:
     return crowd
 
 
-def add_traffic(families: Families, parts: Parts, crowd: Crowd) -> None:
+def add_traffic(families: MetricFamilies, parts: Parts, crowd: Crowd) -> None:
     """Add all families of this page."""
     _add_requests(families, parts.metrics)
     _add_connections(families, parts, crowd)
@@ -98,7 +98,7 @@ def add_traffic(families: Families, parts: Parts, crowd: Crowd) -> None:
     families.counters("limits_hit", "What a limit refused or ended.", ("limit",), _limits_hit(parts))
 
 
-def _add_requests(families: Families, metrics: RequestMetrics) -> None:
+def _add_requests(families: MetricFamilies, metrics: RequestMetrics) -> None:
     results = {(kind, result): 0 for kind in sorted(REQUEST_TYPES) for result in _SHOWN_AT_ZERO}
     families.counters(
         "requests",
@@ -114,7 +114,7 @@ def _add_requests(families: Families, metrics: RequestMetrics) -> None:
     )
 
 
-def _add_connections(families: Families, parts: Parts, crowd: Crowd) -> None:
+def _add_connections(families: MetricFamilies, parts: Parts, crowd: Crowd) -> None:
     counts = parts.counts
     states = {
         "http": counts.total - len(parts.dispatch.exchanges),
@@ -144,7 +144,7 @@ def _add_connections(families: Families, parts: Parts, crowd: Crowd) -> None:
     )
 
 
-def _add_http(families: Families, metrics: RequestMetrics, hasher: PasswordHasher) -> None:
+def _add_http(families: MetricFamilies, metrics: RequestMetrics, hasher: PasswordHasher) -> None:
     answers = {(route, _INTERNAL_ERROR): 0 for route in ROUTES}
     families.counters(
         "http_requests",
@@ -162,7 +162,7 @@ def _add_http(families: Families, metrics: RequestMetrics, hasher: PasswordHashe
     families.gauge("passwords_waiting", "Passwords being hashed or checked, or waiting.", hasher.occupied)
 
 
-def _add_ticks(families: Families, ticker: Ticker, hub: Hub) -> None:
+def _add_ticks(families: MetricFamilies, ticker: Ticker, hub: Hub) -> None:
     families.counter("ticks", "Ticks of passive income that were sent to Redis.", ticker.ticks)
     families.counter("ticks_paid", "Ticks that paid something.", ticker.paid)
     families.gauge("tick_delay_seconds", "How late the last slot of ticks was.", ticker.late_ms / 1000)

@@ -16,7 +16,7 @@ from websockets.speedups import apply_mask
 from server.protocol.close_codes import CloseCode
 from server.ws.frames import MANY_LENGTHS, PING, TEXT_FINAL, TEXT_HEADERS, frame_span, is_utf8, text_header
 from server.ws.handshake import answer_upgrade
-from server.ws.library_protocol import Judge
+from server.ws.library_protocol import LibraryProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ class Connection(asyncio.BufferedProtocol):
         "_congested",
         "_controls",
         "_controls_tick",
-        "_judge",
         "_kept",
         "_latest",
+        "_library",
         "_limits",
         "_next_ping_tick",
         "_paused",
@@ -84,7 +84,7 @@ class Connection(asyncio.BufferedProtocol):
         self._receiver = receiver
         self._limits = limits
         self._sweeper = sweeper
-        self._judge: Judge | None = None
+        self._library: LibraryProtocol | None = None
         self._kept: bytearray | None = None
         self._latest: bytes | None = None
         self._congested = self._paused = self._reading = False
@@ -171,7 +171,7 @@ class Connection(asyncio.BufferedProtocol):
         A reason is cut at 123 bytes. Does nothing when the connection is already closing.
         """
         if not self.closing:
-            judge = self._judge or Judge(self._limits)
+            judge = self._library or LibraryProtocol(self._limits)
             judge.close(code, reason)
             self._settle(judge)
 
@@ -206,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
         """Read what arrived: one whole text frame, as nearly always, or anything else."""
         self.heard_tick = self._sweeper.tick
         data = _RECEIVED
-        if data[0] == TEXT_FINAL and nbytes > 5 and self._kept is None and self._judge is None:  # noqa: PLR2004
+        if data[0] == TEXT_FINAL and nbytes > 5 and self._kept is None and self._library is None:  # noqa: PLR2004
             length, body = data[1] - 0x80, 6
             if length == 126:  # noqa: PLR2004 - RFC 6455, 5.2
                 length, body = data[2] << 8 | data[3], 8
@@ -229,7 +229,7 @@ class Connection(asyncio.BufferedProtocol):
         """Tell the receiver and let go of everything."""
         self._begin_closing()
         self._sweeper.cancel(self)
-        self._judge = None
+        self._library = None
         self._kept = None
         self._receiver.connection_closed(self)
 
@@ -284,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
             _OUTBOX.clear()
         if start < stop and not self.closing:
             self._kept = data if start == 0 and data is not _RECEIVED else data[start:stop]
-        elif start < stop and self._judge is not None:
+        elif start < stop and self._library is not None:
             self._consult(data[start:stop])
 
     def _receive_frames(self, data: bytearray, stop: int) -> int:
@@ -299,7 +299,7 @@ class Connection(asyncio.BufferedProtocol):
             is_hopeless = end - body > max_bytes or data[start + 1] < 0x80 or data[start] & 7 > 2  # noqa: PLR2004
             if end > stop and not is_hopeless:
                 break
-            if data[start] == TEXT_FINAL and self._judge is None and not is_hopeless:
+            if data[start] == TEXT_FINAL and self._library is None and not is_hopeless:
                 payload = apply_mask(data[body:end], data[body - 4 : body])
                 if is_utf8(payload):
                     start = end
@@ -317,7 +317,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _consult(self, data: bytearray) -> None:
         """Let the judge take one whole frame, or anything while closing, and act on it."""
-        judge = self._judge or Judge(self._limits)
+        judge = self._library or LibraryProtocol(self._limits)
         judge.receive(data)
         if judge.controls and not self.closing:
             self._count_controls(judge)
@@ -328,7 +328,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._take(payload)
                 self.binary = False
 
-    def _count_controls(self, judge: Judge) -> None:
+    def _count_controls(self, judge: LibraryProtocol) -> None:
         tick = self._sweeper.tick
         if tick != self._controls_tick:
             self._controls_tick = tick
@@ -367,7 +367,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # Closing.
 
-    def _settle(self, judge: Judge) -> None:
+    def _settle(self, judge: LibraryProtocol) -> None:
         """Write what the judge wants to say, forget it when it is idle, close when it has closed."""
         self._flush()
         for data in judge.output():
@@ -376,7 +376,7 @@ class Connection(asyncio.BufferedProtocol):
                     self._transport.write_eof()
             elif not self.closing:  # else the pongs for a peer that does not read would pile up
                 self._transport.write(data)
-        self._judge = None if judge.idle else judge
+        self._library = None if judge.idle else judge
         if not self.closing and not judge.close_code:
             self._check_unsent()
         elif not self.closing:

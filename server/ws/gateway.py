@@ -58,7 +58,7 @@ class Gateway:
             request,
             trailing,
             origins=None,
-            receiver=_Deaf(on_lost),
+            receiver=_IgnoringReceiver(on_lost),
             limits=self._limits,
             sweeper=self._sweeper,
         )
@@ -68,7 +68,7 @@ class Gateway:
             connection.close(CloseCode.TOO_BUSY, "too many connections")
 
 
-class _Deaf:
+class _IgnoringReceiver:
     """Receives for a connection that is turned away."""
 
     def __init__(self, on_lost: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from server.ws.limits import ConnectionLimits
 
 
-class Judge:
+class LibraryProtocol:
     """A connection after its handshake, from the first frame that is not plain until it is `idle` again.
 
     `messages` are the complete messages of the last `receive`, each with whether it is binary; `controls`

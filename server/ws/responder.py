@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.errors import NoSession, StorageUnavailable
-from runtime.logs import Sparingly
+from runtime.logs import LogLimiter
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import error
@@ -47,7 +47,7 @@ class Answering:
         self.go_on = go_on
         self.loop = asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.unavailable_lines = Sparingly()
+        self.unavailable_lines = LogLimiter()
 
     async def stop(self) -> None:
         """End the tasks that still run; their connections are gone."""

@@ -95,7 +95,7 @@ class Ticker:
         try:
             for player in players:
                 if player.passive is not False and player.paid_s < paid_s:
-                    due.setdefault(self._sessions.place(player.user_id), []).append(player)
+                    due.setdefault(self._sessions.shard(player.user_id), []).append(player)
                 if player.passive is None:
                     self._learn(player)
                 if player.active:

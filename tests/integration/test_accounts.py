@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from game.session import UserId
-from persistence.durable.account_table import Account, Accounts
+from persistence.durable.account_table import Account, AccountTable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
-from persistence.durable.token_families import Families, Outcome, RevokedFamily, Rotation
+from persistence.durable.token_families import RevokedFamily, Rotation, RotationOutcome, TokenFamilies
 from persistence.errors import DurableUnavailable
 from tests.support.limits import LIMIT_S
 
@@ -37,25 +37,25 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def accounts(pool: Pool) -> Accounts:
+def accounts(pool: Pool) -> AccountTable:
     """The accounts under test."""
-    return Accounts(pool, REFRESH_TTL_S)
+    return AccountTable(pool, REFRESH_TTL_S)
 
 
 @pytest.fixture
-def families(pool: Pool) -> Families:
+def families(pool: Pool) -> TokenFamilies:
     """The families under test."""
-    return Families(pool, REFRESH_TTL_S)
+    return TokenFamilies(pool, REFRESH_TTL_S)
 
 
-async def registered(accounts: Accounts, email: str = "a@b.c") -> UserId:
+async def registered(accounts: AccountTable, email: str = "a@b.c") -> UserId:
     """Register an account whose password's hash is "hash", with family "f1" and its token "t1"."""
     new = await accounts.register(email, "hash", f"f1{email}", f"t1{email}")
     assert new is not None
     return new.user_id
 
 
-async def found_again(accounts: Accounts) -> Account | None:
+async def found_again(accounts: AccountTable) -> Account | None:
     """Look the account up until PostgreSQL answers."""
     async with asyncio.timeout(LIMIT_S):
         while True:
@@ -75,7 +75,7 @@ async def age(pool: Pool, seconds: int) -> None:
     )
 
 
-async def test_register_and_find(accounts: Accounts) -> None:
+async def test_register_and_find(accounts: AccountTable) -> None:
     """A new account is found by its address and by its id."""
     new = await accounts.register("a@b.c", "hash", "f", "t")
     assert new is not None
@@ -85,7 +85,7 @@ async def test_register_and_find(accounts: Accounts) -> None:
     assert await accounts.get(UserId(new.user_id + 1)) is None
 
 
-async def test_one_address_one_account(accounts: Accounts, pool: Pool) -> None:
+async def test_one_address_one_account(accounts: AccountTable, pool: Pool) -> None:
     """Of many registrations of an address at once one succeeds; the others leave nothing behind."""
     made = await asyncio.gather(*(accounts.register("a@b.c", f"h{n}", f"f{n}", f"t{n}") for n in range(10)))
     assert len([new for new in made if new is not None]) == 1
@@ -99,14 +99,14 @@ async def test_upper_case_never_gets_in(pool: Pool) -> None:
         await pool.execute("INSERT INTO accounts (email, password_hash) VALUES ('A@b.c', 'h')")
 
 
-async def test_log_in_needs_the_password_that_was_checked(accounts: Accounts) -> None:
+async def test_log_in_needs_the_password_that_was_checked(accounts: AccountTable) -> None:
     """A log-in whose password was changed while it was being checked begins nothing."""
     user = await registered(accounts)
     assert isinstance(await accounts.log_in(user, "hash", "f2", "t2"), int)
     assert await accounts.log_in(user, "another", "f3", "t3") is None
 
 
-async def test_rehash(accounts: Accounts) -> None:
+async def test_rehash(accounts: AccountTable) -> None:
     """A hash is replaced only while it is the one that was checked."""
     user = await registered(accounts)
     assert await accounts.rehash(user, "hash", "newer")
@@ -116,20 +116,20 @@ async def test_rehash(accounts: Accounts) -> None:
     assert account.password_hash == "newer"
 
 
-async def test_rotation_is_single_use(accounts: Accounts, families: Families, pool: Pool) -> None:
+async def test_rotation_is_single_use(accounts: AccountTable, families: TokenFamilies, pool: Pool) -> None:
     """A token yields its successor, the same one for 30 s, and after that the family's end."""
     user = await registered(accounts, "a@b.c")
     first = await families.rotate(user, "f1a@b.c", "t1a@b.c", "t2")
-    assert (first.outcome, first.jti) == (Outcome.ISSUED, "t2")
+    assert (first.outcome, first.jti) == (RotationOutcome.ISSUED, "t2")
     assert first == await families.rotate(user, "f1a@b.c", "t1a@b.c", "never")
     await age(pool, 29)
     assert first == await families.rotate(user, "f1a@b.c", "t1a@b.c", "never")
     await age(pool, 2)
-    assert Rotation(Outcome.STOLEN) == await families.rotate(user, "f1a@b.c", "t1a@b.c", "never")
-    assert Rotation(Outcome.INVALID) == await families.rotate(user, "f1a@b.c", "t2", "never")
+    assert Rotation(RotationOutcome.STOLEN) == await families.rotate(user, "f1a@b.c", "t1a@b.c", "never")
+    assert Rotation(RotationOutcome.INVALID) == await families.rotate(user, "f1a@b.c", "t2", "never")
 
 
-async def test_grace_outlives_the_successor(accounts: Accounts, families: Families) -> None:
+async def test_grace_outlives_the_successor(accounts: AccountTable, families: TokenFamilies) -> None:
     """A slow tab gets the successor of its token although another tab has used that one already."""
     user = await registered(accounts)
     second = await families.rotate(user, "f1a@b.c", "t1a@b.c", "t2")
@@ -137,7 +137,9 @@ async def test_grace_outlives_the_successor(accounts: Accounts, families: Famili
     assert second == await families.rotate(user, "f1a@b.c", "t1a@b.c", "never")
 
 
-async def test_a_token_used_long_ago_is_theft(accounts: Accounts, families: Families, pool: Pool) -> None:
+async def test_a_token_used_long_ago_is_theft(
+    accounts: AccountTable, families: TokenFamilies, pool: Pool
+) -> None:
     """Tokens forgotten since still tell theft, and what is kept of a family stays small."""
     user = await registered(accounts)
     await families.rotate(user, "f1a@b.c", "t1a@b.c", "t2")
@@ -149,7 +151,7 @@ async def test_a_token_used_long_ago_is_theft(accounts: Accounts, families: Fami
     assert [RevokedFamily(user, "f1a@b.c")] == await families.revoked_lately(900)
 
 
-async def test_many_tabs_at_once(accounts: Accounts, families: Families) -> None:
+async def test_many_tabs_at_once(accounts: AccountTable, families: TokenFamilies) -> None:
     """Tabs that show one token at the same moment get one successor."""
     user = await registered(accounts)
     rotations = await asyncio.gather(
@@ -159,15 +161,17 @@ async def test_many_tabs_at_once(accounts: Accounts, families: Families) -> None
     assert rotations[0].issued
 
 
-async def test_rotation_of_what_is_not_there(accounts: Accounts, families: Families) -> None:
+async def test_rotation_of_what_is_not_there(accounts: AccountTable, families: TokenFamilies) -> None:
     """A family unknown or another user's is refused and nothing is revoked for it."""
     user = await registered(accounts)
-    assert Rotation(Outcome.INVALID) == await families.rotate(user, "unknown", "t1a@b.c", "n")
-    assert Rotation(Outcome.INVALID) == await families.rotate(UserId(user + 1), "f1a@b.c", "t1a@b.c", "n")
+    assert Rotation(RotationOutcome.INVALID) == await families.rotate(user, "unknown", "t1a@b.c", "n")
+    assert Rotation(RotationOutcome.INVALID) == await families.rotate(
+        UserId(user + 1), "f1a@b.c", "t1a@b.c", "n"
+    )
     assert await families.revoked_lately(900) == []
 
 
-async def test_revoke(accounts: Accounts, families: Families) -> None:
+async def test_revoke(accounts: AccountTable, families: TokenFamilies) -> None:
     """A family ends once; its tokens are refused from then on, the user's other families live."""
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
@@ -178,7 +182,7 @@ async def test_revoke(accounts: Accounts, families: Families) -> None:
     assert (await families.rotate(user, "f2", "t2", "n")).issued
 
 
-async def test_change_password(accounts: Accounts, families: Families) -> None:
+async def test_change_password(accounts: AccountTable, families: TokenFamilies) -> None:
     """A changed password ends all other families and renews the one that asked, in one step."""
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
@@ -193,7 +197,7 @@ async def test_change_password(accounts: Accounts, families: Families) -> None:
     assert await accounts.change_password(user, "hash", new_hash="x", family="f2", next_jti="t6") is None
 
 
-async def test_change_password_of_an_ended_family(accounts: Accounts, families: Families) -> None:
+async def test_change_password_of_an_ended_family(accounts: AccountTable, families: TokenFamilies) -> None:
     """Whoever was logged out meanwhile changes nothing."""
     user = await registered(accounts)
     await families.revoke(user, "f1a@b.c")
@@ -203,7 +207,7 @@ async def test_change_password_of_an_ended_family(accounts: Accounts, families: 
     assert account.password_hash == "hash"
 
 
-async def test_changes_at_once(accounts: Accounts, families: Families) -> None:
+async def test_changes_at_once(accounts: AccountTable, families: TokenFamilies) -> None:
     """Of two changes of a password at once one counts, and a log-in with the old one does not survive it."""
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
@@ -221,7 +225,7 @@ async def test_changes_at_once(accounts: Accounts, families: Families) -> None:
     assert {*winners} == live - {"f3"}
 
 
-async def test_delete(accounts: Accounts, families: Families, pool: Pool) -> None:
+async def test_delete(accounts: AccountTable, families: TokenFamilies, pool: Pool) -> None:
     """A deleted account is gone with its session; its families stay known as revoked until they expire."""
     user = await registered(accounts)
     other = await registered(accounts, "other@b.c")
@@ -239,7 +243,7 @@ async def test_delete(accounts: Accounts, families: Families, pool: Pool) -> Non
     assert again.user_id > other
 
 
-async def test_revoked_lately_and_prune(accounts: Accounts, families: Families, pool: Pool) -> None:
+async def test_revoked_lately_and_prune(accounts: AccountTable, families: TokenFamilies, pool: Pool) -> None:
     """A family is forgotten when its last token has expired, its revocation after the time asked for."""
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
@@ -258,7 +262,7 @@ async def test_postgresql_away(own_postgres: PostgresServer) -> None:
     await migrate(own_postgres.dsn())
     pool = await open_pool(own_postgres.dsn())
     try:
-        accounts, families = Accounts(pool, REFRESH_TTL_S), Families(pool, REFRESH_TTL_S)
+        accounts, families = AccountTable(pool, REFRESH_TTL_S), TokenFamilies(pool, REFRESH_TTL_S)
         user = await registered(accounts)
         await asyncio.to_thread(own_postgres.kill)
         for attempt in (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from persistence.durable.sessions import SessionWriter, WriteResult
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
-from persistence.writeback.batch import FAST, Batch, Outcome, Portions, Saver
+from persistence.writeback.batch import FAST, Batch, BatchOutcome, Portions, Saver
 from persistence.writeback.flusher import Flusher
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FaultySaver(Saver):
         self._fault.at("hashes read")
         return batch
 
-    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: Outcome) -> None:
+    async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: BatchOutcome) -> None:
         versions = list(written.items())
         half = len(versions) // 2
         await super()._take_back(dict(versions[:half]), batch, outcome)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from persistence.durable.account_table import Accounts as AccountStore
+from persistence.durable.account_table import AccountTable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
-from persistence.durable.token_families import Families
+from persistence.durable.token_families import TokenFamilies
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
 from persistence.live.throttle import AttemptLog
-from server.auth.account_service import Accounts
+from server.auth.account_service import AccountService
 from server.auth.passwords import PasswordHasher
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
@@ -140,7 +140,7 @@ class World:
     pool: Pool
     store: LiveStore
     hasher: PasswordHasher
-    accounts: Accounts
+    accounts: AccountService
     forgotten: list[UserId]
 
     async def post(self, path: str, bearer: str | None = None, **fields: str) -> httpx.Response:
@@ -186,9 +186,9 @@ async def running(
         async def forget(user_id: UserId) -> None:
             forgotten.append(user_id)
 
-        accounts = Accounts(
-            accounts=AccountStore(pool, REFRESH_TTL_S),
-            families=Families(pool, REFRESH_TTL_S),
+        accounts = AccountService(
+            accounts=AccountTable(pool, REFRESH_TTL_S),
+            families=TokenFamilies(pool, REFRESH_TTL_S),
             revocations=Revocations(store, ACCESS_TTL_S),
             hasher=hasher,
             # A key of its own, so that tests that share a Redis don't share counts.

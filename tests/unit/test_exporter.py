@@ -15,7 +15,7 @@ from server.http.account_routes import account_routes
 from server.observability.build import add_build
 from server.observability.exposition import merged
 from server.observability.folder import workers_folder
-from server.observability.metric_families import Families
+from server.observability.metric_families import MetricFamilies
 from server.observability.metrics import LATENCY_BUCKETS_S, Durations, RequestMetrics
 from server.observability.siblings import Siblings
 from server.observability.traffic import ROUTES
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     import pytest
     from prometheus_client.metrics_core import Metric
 
-    from server.auth.account_service import Accounts
+    from server.auth.account_service import AccountService
 
 
 class _Made:
-    def __init__(self, families: Families) -> None:
+    def __init__(self, families: MetricFamilies) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
         return self._families.made
 
 
-def text_of(families: Families) -> str:
+def text_of(families: MetricFamilies) -> str:
     """Write families as Prometheus reads them."""
     registry = CollectorRegistry()
     registry.register(_Made(families))
@@ -55,7 +55,7 @@ def samples(text: bytes) -> Iterator[tuple[str, dict[str, str], float]]:
 
 def test_samples_name_their_worker() -> None:
     """Each sample carries the project's prefix, its labels and the worker; a counter ends in _total."""
-    families = Families("3")
+    families = MetricFamilies("3")
     families.gauge("users", "Players.", 2)
     families.counters("requests", "Requests.", ("type", "result"), {("cook", "ok"): 5})
 
@@ -74,7 +74,7 @@ def test_durations_are_cumulative_buckets() -> None:
     durations = Durations()
     for seconds in (0.0005, 0.003, 0.003, 9.0):
         durations.observe(seconds)
-    families = Families("0")
+    families = MetricFamilies("0")
     families.durations("wait_seconds", "Waits.", (), {(): (durations.counts, durations.sum_s)})
 
     found = {labels.get("le", name): value for name, labels, value in samples(text_of(families).encode())}
@@ -87,7 +87,7 @@ def test_durations_are_cumulative_buckets() -> None:
 
 def test_faults_are_looked_for_on_every_route() -> None:
     """A route's first fault is an increase: each route of an account has a figure before it is used."""
-    nobody = cast("Accounts", None)
+    nobody = cast("AccountService", None)
 
     assert {route.path for route in account_routes(nobody)} <= set(ROUTES)
 
@@ -118,7 +118,7 @@ def test_texts_of_workers_become_one() -> None:
 
 def test_a_process_shows_its_build_and_itself() -> None:
     """There are the build's versions and the process' own memory."""
-    families = Families("0")
+    families = MetricFamilies("0")
     add_build(families)
     text = text_of(families).encode()
     found = {name: (labels, value) for name, labels, value in samples(text)}

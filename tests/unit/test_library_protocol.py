@@ -10,7 +10,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from server.protocol.close_codes import CloseCode
-from server.ws.library_protocol import Judge
+from server.ws.library_protocol import LibraryProtocol
 from server.ws.limits import ConnectionLimits
 
 
@@ -21,7 +21,7 @@ def framed(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytearray:
 
 def test_fragments_become_one_message_and_a_ping_between_them_is_answered() -> None:
     """A message is complete at its last fragment; until then the judge is not idle."""
-    judge = Judge(ConnectionLimits())
+    judge = LibraryProtocol(ConnectionLimits())
     judge.receive(framed(Opcode.TEXT, b"\xd0", fin=False))
     assert (judge.messages, judge.idle) == ([], False)
     judge.receive(framed(Opcode.PING, b"now"))
@@ -32,17 +32,17 @@ def test_fragments_become_one_message_and_a_ping_between_them_is_answered() -> N
 
 def test_binary_is_taken_only_where_it_is_allowed() -> None:
     """A binary message is a message for an echo and 1003 for the game."""
-    allowing = Judge(ConnectionLimits(allow_binary=True))
+    allowing = LibraryProtocol(ConnectionLimits(allow_binary=True))
     allowing.receive(framed(Opcode.BINARY, b"\xff"))
     assert (allowing.messages, allowing.close_code) == ([(b"\xff", True)], 0)
-    refusing = Judge(ConnectionLimits())
+    refusing = LibraryProtocol(ConnectionLimits())
     refusing.receive(framed(Opcode.BINARY, b"\xff"))
     assert (refusing.messages, refusing.close_code) == ([], CloseCode.BINARY)
 
 
 def test_a_long_reason_is_cut_between_characters() -> None:
     """A close frame holds 123 bytes of reason, never half a character."""
-    judge = Judge(ConnectionLimits())
+    judge = LibraryProtocol(ConnectionLimits())
     judge.close(CloseCode.POLICY, "ж" * 100)
     (frame,) = judge.output()
     assert Close(CloseCode.POLICY, "ж" * 61) == Close.parse(frame[2:])
@@ -50,7 +50,7 @@ def test_a_long_reason_is_cut_between_characters() -> None:
 
 def test_a_failure_ends_the_stream_and_everything_behind_it_is_nothing() -> None:
     """After a failure the close frame and the end of the stream are written, once."""
-    judge = Judge(ConnectionLimits())
+    judge = LibraryProtocol(ConnectionLimits())
     judge.fail(CloseCode.POLICY, "too many pings")
     assert judge.output() == [b"\x88\x10\x03\xf0too many pings", b""]
     judge.receive(framed(Opcode.TEXT, b"late") + framed(Opcode.CLOSE, b""))
@@ -62,7 +62,7 @@ def test_a_failure_ends_the_stream_and_everything_behind_it_is_nothing() -> None
 @settings(max_examples=150)
 def test_no_bytes_raise(state: str, data: bytes) -> None:
     """Whatever arrives is a message, a close or nothing, never an exception."""
-    judge = Judge(ConnectionLimits(max_message_bytes=100))
+    judge = LibraryProtocol(ConnectionLimits(max_message_bytes=100))
     if state == "closing":
         judge.close(CloseCode.GOING_AWAY, "")
     judge.receive(bytearray(data))
@@ -88,7 +88,7 @@ def test_the_undocumented_names_of_the_library() -> None:
 
 def test_a_close_amid_a_fragmented_message_is_a_close() -> None:
     """A close frame may come before the last fragment: its code is taken, it is no protocol error."""
-    judge = Judge(ConnectionLimits())
+    judge = LibraryProtocol(ConnectionLimits())
     judge.receive(framed(Opcode.TEXT, b"begun", fin=False))
     judge.receive(framed(Opcode.CLOSE, Close(1001, "bye").serialize()))
     assert judge.close_code == 1001

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from runtime.logs import ROUTINE_EVENTS, Sparingly, configure_logs
+from runtime.logs import ROUTINE_EVENTS, LogLimiter, configure_logs
 from runtime.settings import Settings
 from tests.support.game_server import REPOSITORY
 
@@ -73,7 +73,7 @@ def test_lines_below_the_level_are_left_out() -> None:
 
 def test_a_crowd_writes_few_lines() -> None:
     """In each while some lines pass; the next that does says how many did not."""
-    sparingly = Sparingly(most=2, window_s=5)
+    sparingly = LogLimiter(most=2, window_s=5)
 
     assert [sparingly.left_out(5.0 + n) for n in range(5)] == [0, 0, None, None, None]
     assert [sparingly.left_out(12.5) for _ in range(3)] == [3, 0, None]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from game.session import UserId
-from persistence.writeback.quarantine import MOST_USERS, SetAside
+from persistence.writeback.quarantine import MOST_USERS, Quarantine
 
 
 def test_the_wait_doubles_up_to_ten_minutes() -> None:
     """A session that stays bad is tried after 30 s, 60 s and so on, at least every 10 minutes."""
-    aside, now_s, waits = SetAside(), 0.0, []
+    aside, now_s, waits = Quarantine(), 0.0, []
     for _ in range(7):
         aside.add(UserId(1), now_s)
         wait_s = next(s for s in range(1000) if not aside.waits(UserId(1), now_s + s))
@@ -19,7 +19,7 @@ def test_the_wait_doubles_up_to_ten_minutes() -> None:
 
 def test_a_session_saved_after_all_starts_anew() -> None:
     """Forgotten means passed over no longer, and 30 s the next time."""
-    aside = SetAside()
+    aside = Quarantine()
     aside.add(UserId(1), 0)
     aside.forget(UserId(1))
     assert not aside.waits(UserId(1), 1)
@@ -29,7 +29,7 @@ def test_a_session_saved_after_all_starts_anew() -> None:
 
 def test_memory_is_bounded() -> None:
     """Beyond the bound the one that was set aside first is tried again sooner."""
-    aside = SetAside()
+    aside = Quarantine()
     for user in range(MOST_USERS + 1):
         aside.add(UserId(user), 0)
     assert len(aside) == MOST_USERS

@@ -10,7 +10,7 @@ import pytest
 from persistence.durable.rows import row_of_session
 from persistence.live.keys import channel, session_key
 from persistence.recovery.cold_load import LoadingTotals
-from persistence.recovery.reconcile import Comebacks
+from persistence.recovery.reconcile import Reconciler
 from tests.support.limits import LIMIT_S
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world, until
 
@@ -27,10 +27,10 @@ async def world(own_valkey: ValkeyServer, postgres_dsn: str) -> AsyncIterator[Sa
         yield world
 
 
-def comebacks(world: SavingWorld) -> tuple[Comebacks, LoadingTotals]:
+def comebacks(world: SavingWorld) -> tuple[Reconciler, LoadingTotals]:
     """Make one with figures of its own."""
     totals = LoadingTotals()
-    return Comebacks(world.store, world.pool, TTL_S, totals), totals
+    return Reconciler(world.store, world.pool, TTL_S, totals), totals
 
 
 async def test_only_older_sessions_are_replaced_and_their_connections_told(world: SavingWorld) -> None:
