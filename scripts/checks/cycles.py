@@ -9,6 +9,7 @@ one that is gone.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -97,4 +98,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m scripts.checks.cycles",
+        description="Find files that import each other. Exit code 1: there are some.",
+    ).parse_args()
     sys.exit(main())

@@ -8,6 +8,7 @@ exits with 1 when there is one; an entry that allows nothing any more is a defec
 
 from __future__ import annotations
 
+import argparse
 import ast
 import sys
 from pathlib import Path
@@ -103,6 +104,10 @@ def check() -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        prog="python -m scripts.checks.named_data",
+        description="Find what is read by its position. Exit code 1: there is some.",
+    ).parse_args()
     problems = check()
     for problem in problems:
         sys.stderr.write(f"{problem}\n")

@@ -238,7 +238,7 @@ async def test_clusters_are_told_apart(world: World) -> None:
     assert no_cluster == (
         "this Redis is no node of a cluster: begin with redis:// in place of redis+cluster://"
     )
-    assert database.startswith("a cluster has database 0 alone: ")
+    assert database.startswith("Redis has no database of this number: ")
     assert nobody == "nothing listens there (connection refused)"
     assert unknown.startswith(
         "a node of the cluster announces its address as ?: set cluster-announce-hostname"
