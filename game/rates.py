@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 UNAFFORDABLE: Final = 1e301
 """A price that nobody can pay, since money ends at 1e300."""
 LONGEST_POWER: Final = 100_000
-"""Multiplications after which a price counts as unaffordable; reckoning it must end."""
+"""Multiplications after which a price counts as unaffordable; computing it must end."""
 CLICK_XP: Final = 100.0
 """Hundredths of xp for one cook or sell, without stars."""
 
@@ -124,7 +124,7 @@ def need_of(rank: int, catalogue: Catalogue) -> float:
 
 
 def rates_of(session: Session, catalogue: Catalogue) -> Rates:
-    """Derive a session's rates anew. What it owns and the catalogue no longer has counts for nothing."""
+    """Derive a session's rates again. What it owns and the catalogue no longer has counts for nothing."""
     sums = dict.fromkeys(BoostType, 0.0)
     owns_dish = False
     for upgrade_id, times_bought in sorted(session.bought.items()):

@@ -292,7 +292,7 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
 
 
 def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) -> Refreshed:
-    """Derive the rates anew from a catalogue.
+    """Derive the rates again from a catalogue.
 
     Income up to now is paid first; what was earned under an older one at its rates until it ended, from then
     on at the new ones. Where it is not known when it ended, it ends now.

@@ -119,7 +119,7 @@ async def _reach(settings: Settings) -> None:
     except DurableRefused:
         raise
     except DurableUnavailable as error:
-        _log.warning("database_awaited", name="PostgreSQL", error=str(error))
+        _log.warning("database_unavailable", name="PostgreSQL", error=str(error))
 
 
 def _end_at_once() -> None:

@@ -1,8 +1,8 @@
 """One structured line an event, on standard error: for people (`console`) or for machines (`json`).
 
 The same keys everywhere: `conn`, `user`, `request`, `version`, `ms`. What libraries say through `logging`
-comes out in the same form, from WARNING on. Events have names in the past tense, `like_this`; the only others
-are the states `…_ready`, for which scripts wait.
+comes out in the same form, from WARNING on. Events have names in the past tense, `like_this`. A state, such
+as `server_ready` or `redis_not_durable`, ends with the word for the state.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _QUIETER = {
 ROUTINE_EVENTS = frozenset(
     {
         "embedded_servers_started",
-        "comeback_delayed",
-        "comeback_looked_through",
+        "redis_restart_reconcile_delayed",
+        "redis_restart_reconciled",
         "lane_closed",
         "lane_opened",
         "migration_applied",

@@ -42,7 +42,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself; whoever asks must not log it."""
+        """Return the text itself; the caller must not log it."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -206,7 +206,7 @@ class _Reader:
         try:
             text.encode()
         except UnicodeError:  # a byte of the environment that is no UTF-8
-            raise StartupError(f"{name} is not in UTF-8: set it anew, in UTF-8") from None
+            raise StartupError(f"{name} is not in UTF-8: set it again, in UTF-8") from None
         return text
 
     def host(self, name: str, default: str) -> str:

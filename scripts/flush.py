@@ -1,4 +1,4 @@
-"""Write every dirty session to PostgreSQL now, whoever holds the leases: `python -m scripts.flush`."""
+"""Write every dirty session to PostgreSQL now, without regard to leases: `python -m scripts.flush`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Load saved sessions from PostgreSQL into Redis: `python -m scripts.restore`.
 
-Never over a session that is as new, but over an older one, whose connections are told.
+Never over a session that is as new, but over an older one, whose connections are notified.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ async def _write(dsn: str, write: Callable[[Connection], Awaitable[list[str]]]) 
 
 @contextlib.contextmanager
 def _database(settings: Settings) -> Iterator[str]:
-    """Give the address of the database; the embedded one is started for the while if it does not run."""
+    """Give the address of the database; the embedded one is started for the command if it does not run."""
     if not settings.embeds_postgres:
         yield settings.db_connection.reveal()
     elif running := _running_embedded(settings.data_dir):

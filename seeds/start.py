@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 async def seed_if_empty(pool: Pool) -> bool:
     """Seed enums, upgrades and ranks where there is no upgrade and no rank; return whether it did.
 
-    One transaction, safe when several processes start together: the writers take turns, and whoever comes
-    second finds nothing to change. A catalogue that an operator changed is left alone. Raises
+    One transaction, safe when several processes start together: writers take turns, and the second one
+    finds nothing to change. A catalogue that an operator changed is left alone. Raises
     DurableUnavailable: try again.
     """
     entries, xps = await asyncio.to_thread(read_upgrades), await asyncio.to_thread(read_levels)

@@ -62,7 +62,7 @@ def main() -> int:
 
 def _run(settings: Settings) -> int:
     for warning in settings.warnings():
-        _log.warning("setting_doubted", reason=warning)
+        _log.warning("setting_suspicious", reason=warning)
     lost = threading.Event()
 
     def on_loss() -> None:

@@ -1,7 +1,7 @@
 """The port: accepts sockets, counts them, and hands each to HTTP, from where it may become a WebSocket.
 
-Past a limit a connection is still heard, so that it is told: HTTP gets a 503, a WebSocket close code 1013.
-Where too many are being told, the socket is just closed.
+Past a limit a connection still gets an answer: HTTP gets a 503, a WebSocket close code 1013.
+Where too many wait for that answer, the socket is just closed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class WebSockets(Protocol):
 
 @dataclass(slots=True)
 class ConnectionCounts:
-    """The connections of this process that were let in, and those that are being told that they are not.
+    """The connections of this process that were let in, and those that are being refused.
 
     `refused` grows with each of the latter.
     """
@@ -151,7 +151,7 @@ class Listener:
                 async with asyncio.timeout(timeout_s):
                     await self._quiet.wait()
             except TimeoutError:
-                _log.warning("http_cut_off", connections=len(self._http))
+                _log.warning("http_connections_aborted", connections=len(self._http))
                 for connection in tuple(self._http):
                     connection.abort()
 

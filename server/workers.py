@@ -62,7 +62,7 @@ async def _supervise(settings: Settings, ready: Callable[[], None] | None) -> bo
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stopping.set)
     try:
-        # The first alone: it migrates and seeds, and what is wrong for all is told once.
+        # The first alone: it migrates and seeds, and what is wrong for all is reported once.
         async with asyncio.TaskGroup() as group:
             group.create_task(first.keep(), name="worker 0")
             await supervisor.stopped_or(first.was_ready)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOCK: Final = 0x4361_7461_6C6F_6775  # "Catalogu": one number for all writers of the catalogue
 _TYPE_ORDER: Final = tuple(UpgradeType)
-# Whoever was away through more changes than these is paid as if the oldest of them had ended now.
+# A player who was away through more changes than these is paid as if the oldest of them had ended now.
 _CHANGES: Final = """
 SELECT generation, changed_at_ms FROM catalogue_changes ORDER BY generation DESC LIMIT 100
 """

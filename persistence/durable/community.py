@@ -87,7 +87,7 @@ class Community:
         return orjson.dumps({"name": chosen}).decode()
 
     async def _refresh_when_stale(self) -> None:
-        """Have the places computed anew where they are old; wait a moment for it, and no longer."""
+        """Have the places computed again where they are old; wait a moment for it, and no longer."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
         await asyncio.wait({self._refreshing}, timeout=_WAIT_FOR_REFRESH_S)
@@ -107,7 +107,7 @@ class Community:
                     await connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY leaderboard", timeout=60)
                     await connection.execute("UPDATE leaderboard_state SET refreshed_at = now()")
         except DurableUnavailable as error:
-            _log.warning("leaderboard_not_refreshed", error=one_line(error))
+            _log.warning("leaderboard_refresh_failed", error=one_line(error))
 
     async def stop(self) -> None:
         """Give up a refresh that is under way."""

@@ -77,7 +77,7 @@ class Catalogues:
                 self.trouble = one_line(error)
             else:
                 if self.trouble:
-                    _log.info("postgresql_regained")
+                    _log.info("postgresql_recovered")
                 self.trouble = ""
 
 

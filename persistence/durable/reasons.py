@@ -32,7 +32,7 @@ _NOT_THERE: Final = (
 _NO_AUTHORITY: Final = (
     "this sslmode needs the certificate of an authority: name its file, as in &sslrootcert=/path/of/ca.pem"
 )
-# By SQLSTATE: what waiting does not mend, and what to do.
+# By SQLSTATE: what waiting does not help, and what to do.
 _REFUSALS: Final = {
     "28P01": "PostgreSQL knows no such user with this password: correct user:password before the host",
     "28000": (

@@ -29,7 +29,7 @@ def translated(*, maybe_applied: bool = False) -> Iterator[None]:
 
     Raises DurableUnavailable, or DurableRefused, with one line of text; `maybe_applied` as the work's caller
     is to be answered. Errors in the values themselves (SQLSTATE classes 22 and 23) pass through untouched:
-    whoever sent the values knows what to do with them.
+    the caller knows what to do with them.
     """
     try:
         yield

@@ -23,7 +23,7 @@ _LOW_BITS: Final = 32
 
 
 class MalformedSessionError(ValueError):
-    """A stored session cannot be read. It is not dropped: whoever meets it sets it aside and reports it."""
+    """A stored session cannot be read. It is not dropped: its reader quarantines and reports it."""
 
     def __init__(self, user_id: UserId, reason: str) -> None:
         super().__init__(f"session of user {user_id}: {reason}")

@@ -74,7 +74,7 @@ class Lane(asyncio.BufferedProtocol):
     """A multiplexed, pipelined connection to one Redis master.
 
     `open_connection` makes a connected redis-py connection (address, TLS, AUTH, HELLO 3 are its business).
-    Call `run` in a task that somebody owns; it connects again, with jittered back-off, until it is cancelled.
+    Call `run` in a supervised task; it connects again, with jittered back-off, until it is cancelled.
     `up` has been as it is since `since_s`, a time of the loop.
     """
 
@@ -247,7 +247,7 @@ class Lane(asyncio.BufferedProtocol):
             except Exception:  # noqa: BLE001 - one caller's fault is not the others'
                 _log.exception("reply_handler_failed", lane=self.name)
             if pending is not self._pending:
-                # A handler ended the connection: everybody has been told.
+                # A handler ended the connection: every waiting handler has been called.
                 return
         self.totals.replies += replies
 

@@ -137,7 +137,7 @@ class Lanes:
         return True
 
     async def stop(self) -> None:
-        """End every lane; what still waits for a reply is told that it is lost."""
+        """End every lane; what still waits for a reply gets ReplyLost."""
         self._stopped = True
         self._end_reading()
         tasks = [*self._tasks.values(), *self._stopping]
@@ -157,7 +157,7 @@ class Lanes:
     # What a lane tells (persistence.live.lane.Subscriber).
 
     async def lane_opened(self, lane: Lane) -> None:
-        """Load the scripts and subscribe anew before anybody may send."""
+        """Load the scripts and subscribe again before anybody may send."""
         await asyncio.gather(
             *(lane.call("SCRIPT", "LOAD", script.source) for script in self.scripts.values()),
             self._ask_durability(lane),
@@ -195,7 +195,7 @@ class Lanes:
             )
         except hiredis.ReplyError as error:
             # Managed Redis services refuse CONFIG; what can't be read is not claimed.
-            _log.warning("redis_durability_not_told", lane=lane.name, error=str(error))
+            _log.warning("redis_durability_unknown", lane=lane.name, error=str(error))
             self.durability.pop(lane.name, None)
             return
         items = cast("dict[bytes, bytes]", reply)
@@ -207,7 +207,7 @@ class Lanes:
         )
         self.durability[lane.name] = durability
         for warning in durability.warnings():
-            _log.warning("redis_found_unsafe", lane=lane.name, why=warning)
+            _log.warning("redis_not_durable", lane=lane.name, why=warning)
 
     # The topology of a cluster.
 
@@ -227,7 +227,7 @@ class Lanes:
             await ended.wait()
 
     def _end_reading(self) -> None:
-        """Wake whoever waits for a reading of the topology."""
+        """Wake every task that waits for a reading of the topology."""
         self._reading_ended.set()
         self._reading_ended = asyncio.Event()
 
@@ -237,7 +237,7 @@ class Lanes:
             try:
                 await self._read_topology()
             except (LaneError, RedisError, OSError, TimeoutError) as error:
-                _log.warning("topology_not_read", error=str(error))
+                _log.warning("topology_read_failed", error=str(error))
             self._end_reading()
             self._read_again.clear()
             await asyncio.sleep(_REFRESH_AT_MOST_EVERY_S)

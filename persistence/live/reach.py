@@ -1,6 +1,6 @@
 """Redis at a start: reached with all that a lane needs, or the reason why not in plain words.
 
-A lane that cannot connect tries for ever and needs no reason. Whoever starts does: one connection is opened
+A lane that cannot connect tries for ever and needs no reason. A start does: one connection is opened
 as a lane opens it and asked what a lane asks, and what goes wrong is put into words that show no address.
 """
 

@@ -220,7 +220,7 @@ async def _asks_for_certificate(node: Node) -> bool:
 
 
 def _trusting_all() -> ssl.SSLContext:
-    """Return what speaks TLS with whoever answers: nothing is sent over it."""
+    """Return a context that accepts any server's certificate: nothing is sent over it."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,6 +1,6 @@
 """Revoked families of tokens in Redis: a mark that refuses them, a word that closes their connections.
 
-PostgreSQL is the truth and is told first. The marks live as long as an access token can, so what Redis lost
+PostgreSQL is the truth, written first. The marks live as long as an access token can, so what Redis lost
 can be put back from the families revoked within that time.
 """
 

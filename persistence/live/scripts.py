@@ -41,7 +41,7 @@ def load_scripts(overrides: Mapping[str, str] | None = None) -> Mapping[str, Scr
     """Read every script, by name.
 
     `overrides` replaces libraries by name: a test feeds its own `clock`. Raises ValueError when a script
-    includes a library that does not exist: mend the script.
+    includes a library that does not exist: correct the script.
     """
     libraries = {path.stem: path.read_text() for path in sorted((LUA / "lib").glob("*.lua"))}
     libraries |= overrides or {}

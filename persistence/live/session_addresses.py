@@ -44,7 +44,7 @@ class SessionAddresses:
         return f"{self._catalogues.current.generation}.{lane.run_id}"
 
     def end_epoch(self) -> None:
-        """Address every session anew at its next command."""
+        """Address every session again at its next command."""
         self.epoch += 1
 
     def pack(self, ref: SessionRef) -> None:

@@ -94,7 +94,7 @@ class Sessions:
     def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
         """Pay the passive income of players of one shard in one call; they are replied to in a list.
 
-        Each call holds up whoever comes behind it: keep it short.
+        Each call holds up the calls behind it: keep it short.
         """
         first, *_ = refs
         lane = self._lanes.lane_of(first.user_id)
@@ -146,7 +146,7 @@ class Sessions:
         return self._addresses.shard(user_id)
 
     def epoch_ended(self) -> None:
-        """Address every session anew at its next command: catalogue, run of Redis or topology changed."""
+        """Address every session again at its next command: catalogue, run of Redis or topology changed."""
         self._addresses.end_epoch()
 
     # Subscriptions.

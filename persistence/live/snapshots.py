@@ -68,7 +68,7 @@ def stale(reply: object, stamp: str) -> Stale | None:
 
     None where the session has this stamp, there is none, or the reply is a failure; else what a script would
     refuse with: to be refreshed before anybody is shown it. Under another run of Redis it may lack ticks that
-    were told already.
+    have it already.
     """
     fields = _fields_of(reply)
     if fields is None or fields.now is None:

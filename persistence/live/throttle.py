@@ -48,7 +48,7 @@ class AttemptLog:
         try:
             await self._store.run([call(bucket, "ZREM", key, attempt) for key in keys])
         except LiveUnavailable as error:
-            _log.warning("attempt_not_given_back", why=str(error))
+            _log.warning("auth_attempt_refund_failed", why=str(error))
 
 
 def _place(address: str, pair: str) -> tuple[Bucket, tuple[str, str]]:

@@ -187,7 +187,7 @@ def _clean_difference(session: Session, saved: Session | None, noted: int) -> Di
     if saved.version > session.version:
         return None  # played on and saved since Redis was read
     if saved.version < noted:
-        return Difference(user_id, f"clean, but PostgreSQL fell back from {noted} to {saved.version}")
+        return Difference(user_id, f"clean, but PostgreSQL went back from {noted} to {saved.version}")
     names = [field.name for field in dataclasses.fields(Session)]
     differing = {name for name in names if getattr(session, name) != getattr(saved, name)}
     if session.version == saved.version and differing:

@@ -64,7 +64,7 @@ class LoadingTotals:
 
 
 class Loader:
-    """Loads sessions from PostgreSQL into Redis. Start it with `run` in a task that somebody owns."""
+    """Loads sessions from PostgreSQL into Redis. Call `run` in a supervised task."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Loader:
             raise StorageUnavailable(f"cold load: {error or type(error).__name__}") from error
 
     async def _load(self, ref: SessionRef, what: str) -> bool:
-        """Claim, select, write while the claim is ours; or wait for whoever has the claim."""
+        """Claim, select, write while the claim is ours; or wait for the process that has the claim."""
         claim = secrets.token_hex(8)
         while True:
             if await self._ask(ref, "SET", load_key(ref.user_id), claim, "NX", "PX", CLAIM_MS) is not None:

@@ -1,7 +1,7 @@
 """Sessions that a Redis which came back as another run holds in an older state than PostgreSQL.
 
-Whoever plays is compared at the next request anyway (the stamp of a session names the run). This is for the
-rest, so that an audit is clean soon after a failover, whoever comes back or not.
+Active players are compared at the next request anyway (the stamp of a session names the run). This is for the
+rest, so that an audit is clean soon after a failover, whether players come back or not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DONE: Final = b"done"
 
 
 class Reconciler:
-    """Watches the runs of Redis that a store is connected to. Run `run` in a task that somebody owns.
+    """Watches the runs of Redis that a store is connected to. Call `run` in a supervised task.
 
     Several processes share the work: each run is claimed by one. What was compared and replaced is counted in
     `totals`, as `verified` and `replaced`.
@@ -62,7 +62,7 @@ class Reconciler:
                     if run_id not in self._done and await self.claimed(run_id):
                         await self.sweep(name, run_id)
             except (DurableUnavailable, LiveUnavailable) as error:
-                _log.info("comeback_delayed", error=one_line(error))
+                _log.info("redis_restart_reconcile_delayed", error=one_line(error))
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def claimed(self, run_id: str) -> bool:
@@ -91,7 +91,7 @@ class Reconciler:
             await asyncio.sleep(_REST_S)
         await self._keep(run_id, _DONE, DONE_MS)
         self._done.add(run_id)
-        _log.info("comeback_looked_through", redis=name, run=run_id[:8], sessions=looked, replaced=replaced)
+        _log.info("redis_restart_reconciled", redis=name, run=run_id[:8], sessions=looked, replaced=replaced)
         return replaced
 
     async def _keep(self, run_id: str, value: str | bytes, ms: int) -> None:
@@ -113,7 +113,7 @@ class Reconciler:
         replaced = [user_id for user_id, word in words.items() if word is Status.LOADED]
         self._totals.replaced += len(replaced)
         for user_id in replaced:
-            _log.warning("session_fell_back", user=user_id)
+            _log.warning("session_replaced_by_newer", user=user_id)
         return len(replaced)
 
     async def _versions(self, user_ids: Sequence[UserId]) -> dict[UserId, float]:
@@ -128,4 +128,4 @@ class Reconciler:
 
 
 def _claim_key(run_id: str) -> str:
-    return f"comeback:{{0}}:{run_id}"
+    return f"reconcile:{{0}}:{run_id}"

@@ -49,7 +49,7 @@ class Restored:
 async def load_newer(
     store: LiveStore, records: Sequence[asyncpg.Record], session_ttl_s: int
 ) -> dict[UserId, Status]:
-    """Load saved sessions where Redis has none or an older one; their connections elsewhere are told.
+    """Load saved sessions where Redis has none or an older one; their connections elsewhere are notified.
 
     Returns LOADED, EXISTS (as new or newer) or REFUSED (by a full Redis) for each. Each session is one atomic
     step; safe to repeat. Raises LiveUnavailable: some may be loaded, call again.

@@ -184,4 +184,4 @@ class Saver:
         for user_id, status in (await load_newer(self.store, records, self._ttl_s)).items():
             if status is Status.LOADED:
                 outcome.reloaded += 1
-                _log.warning("session_fell_back", user=user_id, version=ahead[user_id])
+                _log.warning("session_replaced_by_newer", user=user_id, version=ahead[user_id])

@@ -103,7 +103,7 @@ class _Pass:
 class Flusher:
     """Flushes the buckets it holds leases on; without `leases`, all of them.
 
-    Give `run` a task that somebody owns; at the end set its event, await it, then call `drain`. `played`
+    Call `run` in a supervised task; at the end set its event, await it, then call `drain`. `played`
     returns a number that grows with the requests of players whom this process serves.
     """
 
@@ -154,7 +154,7 @@ class Flusher:
     async def flush_once(self, on_batch: Callable[[int], None] = lambda _: None) -> int:
         """Save every session of its buckets that is dirty now; returns how many were written.
 
-        `on_batch` hears of each batch's writes. Sessions that were set aside wait for their next try. Raises
+        `on_batch` hears of each batch's writes. Sessions in quarantine wait for their next try. Raises
         StorageUnavailable: what was not written stays marked, so call again.
         """
         return await self._pass(self._held_buckets, on_batch, rests=True)
@@ -187,7 +187,7 @@ class Flusher:
             try:
                 await self._leases.give_back()
             except LiveUnavailable as error:
-                _log.info("leases_left_to_run_out", error=one_line(error))
+                _log.info("lease_release_failed", error=one_line(error))
         return left
 
     async def _pass(
@@ -295,7 +295,7 @@ class Flusher:
             totals.set_aside += 1
             totals.last_error = reason
             self._quarantine.add(user_id, now_s)
-            _log.error("session_set_aside", user=user_id, reason=reason)
+            _log.error("session_quarantined", user=user_id, reason=reason)
         if outcome.write_s > self._pace.batch_s or outcome.size * 2 > self._batch:
             fitting = int(outcome.size * self._pace.batch_s / max(outcome.write_s, 1e-6))
             fitting = min(max(fitting, self._batch // 2), self._batch * 2)

@@ -1,4 +1,4 @@
-"""Sessions that cannot be saved as they are: tried again ever later, so that they don't hold up the rest."""
+"""Sessions that PostgreSQL refuses: retried with increasing delay, so that they don't hold up the rest."""
 
 from __future__ import annotations
 

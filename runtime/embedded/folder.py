@@ -70,7 +70,7 @@ class DataFolder:
 def held_folder(path: Path) -> Iterator[DataFolder]:
     """Hold DATA_DIR until the block ends; raises StartupError where it cannot be used or another holds it.
 
-    The hold ends with the process, however that ends. Whoever started inside outlives it.
+    The hold ends with the process, however that ends. Processes that were started inside outlive it.
     """
     # Root's PostgreSQL runs as another account and must be able to pass, though not to look around.
     mode = 0o711 if os.geteuid() == 0 else OWN_MODE

@@ -84,13 +84,13 @@ class Keeper:
         now_s = time.monotonic()
         self._deaths_s = [at_s for at_s in self._deaths_s if now_s - at_s < DEATHS_WITHIN_S] + [now_s]
         if len(self._deaths_s) >= MOST_DEATHS:
-            _log.error("embedded_server_given_up", server=self._server.name, deaths=len(self._deaths_s))
+            _log.error("embedded_server_abandoned", server=self._server.name, deaths=len(self._deaths_s))
             return False
         try:
             self._server.launch()
             self._running = self._server.wait_until_ready()
         except StartupError as error:
-            _log.error("embedded_server_lost", server=self._server.name, reason=str(error))
+            _log.error("embedded_server_restart_failed", server=self._server.name, reason=str(error))
             return False
-        _log.info("embedded_server_started_again", server=self._server.name, pid=self._running.pid)
+        _log.info("embedded_server_restarted", server=self._server.name, pid=self._running.pid)
         return True

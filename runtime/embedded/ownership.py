@@ -1,6 +1,6 @@
 """Who owns the databases' files.
 
-Where they were restored from a copy, root puts that right; anybody else is told in one line what to do.
+Where they were restored from a copy, root puts that right; any other user gets one line that says what to do.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class EmbeddedPostgres:
         return Secret(f"postgresql://postgres@/postgres?host={quote(str(self._sockets))}")
 
     def launch(self) -> None:
-        """Adopt what an earlier server left running, or start anew; `wait_until_ready` comes next."""
+        """Adopt what an earlier server left running, or start a new one; `wait_until_ready` comes next."""
         left = left_behind(self._pid_file, "postgres", self._data)
         if left is not None and self._is_ready() and (self._sockets / SOCKET_NAME).exists():
             self._running = left

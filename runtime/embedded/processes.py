@@ -85,7 +85,7 @@ class LeftBehind:
 
     def wait(self, limit_s: float | None = None) -> bool:
         """Wait for its end; False where the limit passed first."""
-        # Not psutil's own wait: that ends only when whoever inherited the process has reaped it.
+        # Not psutil's own wait: that ends only when the process that inherited this one has reaped it.
         end_s = math.inf if limit_s is None else time.monotonic() + limit_s
         while self.alive():
             if time.monotonic() > end_s:

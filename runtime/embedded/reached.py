@@ -1,4 +1,4 @@
-"""Commands beside a server: they use the databases that it embeds, or start them for the while."""
+"""Databases for commands: those that a running server embeds, or ones that last as long as the command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reached_servers(settings: Settings, *, on_loss: Callable[[], None]) -> Itera
     """Give settings that name both databases: external ones, a running server's, or started until the end.
 
     Raises StartupError where DATA_DIR cannot be used or a server does not start. Those of a server that is
-    just starting or stopping may not answer: whoever connects finds out.
+    just starting or stopping may not answer: connecting shows it.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -52,7 +52,7 @@ class EmbeddedValkey:
         return Secret(f"unix://{quote(str(self._socket))}")
 
     def launch(self) -> None:
-        """Adopt what an earlier server left running, or start anew; `wait_until_ready` comes next."""
+        """Adopt what an earlier server left running, or start a new one; `wait_until_ready` comes next."""
         left = left_behind(self._pid_file, "valkey-server", self._data)
         if left is not None and self._answers(ANSWER_LIMIT_S):
             self._running = left

@@ -55,7 +55,7 @@ class Peer(WSListener):
         self.template = before + token.encode() + after
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the listener's signature
-        """Tell whoever waits for the end."""
+        """Wake the task that waits for the end."""
         self.closed.set()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 - as above

@@ -36,7 +36,7 @@ _PLAYERS_A_BATCH: Final = 20_000
 
 
 async def by_sessions(connections: int) -> list[Figures]:
-    """Measure the same load with ever more sessions in Redis, restored from PostgreSQL."""
+    """Measure the same load with more and more sessions in Redis, restored from PostgreSQL."""
     found = []
     with stage() as built, contextlib.ExitStack() as stopping:
         await prepared(built)
@@ -119,7 +119,7 @@ def _burner() -> Iterator[None]:
 
 
 async def by_fan_out() -> list[Figures]:
-    """Measure a click of one player, whose other connections over two processes are told of it.
+    """Measure a click of one player, whose other connections over two processes receive it.
 
     One connection clicks, one request in flight; what the others receive is part of the click's cost.
     """

@@ -31,7 +31,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     faults = plan(seed, options.duration_s, options.faults)
-    # Sockets need a short path, and whoever PostgreSQL runs as must be able to pass.
+    # Sockets need a short path, and PostgreSQL's user must be able to enter.
     folder = Path(tempfile.mkdtemp(prefix="cc-chaos-", dir="/tmp"))
     folder.chmod(0o711)
     print(f"logs and the book: {folder}", flush=True)

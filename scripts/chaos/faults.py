@@ -1,4 +1,4 @@
-"""Making faults happen and mending them again."""
+"""Makes faults happen and ends them again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Saboteur:
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def carry_out(self, fault: Fault) -> None:
-        """Make the fault happen, hold it, and mend it; returns once what was killed is started again."""
+        """Make the fault happen, hold it, and end it; returns once what was killed is started again."""
         act, key = self._act(fault)
         async with self._locks[key]:
             await act()

@@ -1,4 +1,4 @@
-"""Players who write down every answered request, each playing so that the outcome can be reckoned exactly.
+"""Players who write down every answered request, each playing so that the outcome can be computed exactly.
 
 Cooks only cook, pipelined, from two tabs: every click counts alike, in whatever order. Shops do everything
 that has no income by itself, one request after the other, so that the rules can be played through again from

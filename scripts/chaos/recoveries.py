@@ -43,7 +43,7 @@ class Recoveries:
         self._active.add(number)
 
     def ended(self, number: int, kind: Kind, now_s: float) -> None:
-        """Take note that a fault is mended."""
+        """Take note that a fault is over."""
         self._active.discard(number)
         alone = number not in self._crowded and not self._watches
         self._watches.append(_Watch(kind, now_s, set(self.playing), alone))

@@ -15,13 +15,13 @@ def table(outcome: Outcome, seed: int) -> str:
     """Write faults by kind, and what became of the players' requests."""
     recoveries, totals, verdict = outcome.recoveries, outcome.totals, outcome.verdict
     lines = [
-        "| fault | times | everybody plays on, alone | …, amid others |",
+        "| fault | times | everybody plays on, alone | …, together with others |",
         "|---|---:|---:|---:|",
     ]
     for kind in Kind:
         if times := outcome.carried_out[kind]:
-            alone, amid = summary(recoveries.alone_s[kind]), summary(recoveries.all_s[kind])
-            lines.append(f"| {kind} | {times} | {alone} | {amid} |")
+            alone, together = summary(recoveries.alone_s[kind]), summary(recoveries.all_s[kind])
+            lines.append(f"| {kind} | {times} | {alone} | {together} |")
     alone_s = [took_s for taken in recoveries.alone_s.values() for took_s in taken]
     all_s = [took_s for taken in recoveries.all_s.values() for took_s in taken]
     lines.append(
@@ -37,7 +37,7 @@ def table(outcome: Outcome, seed: int) -> str:
         "sent again, after a lost answer or an error": f"{totals.resent:,}",
         "answered as `duplicate`": f"{verdict.duplicates:,}",
         "errors on the way": errors or "none",
-        "connections made anew": f"{totals.reconnects:,}",
+        "reconnections": f"{totals.reconnects:,}",
         "longest wait for an answer": f"{totals.answered.longest_s:.1f} s",
         "median, 99 % of waits": f"{1000 * totals.answered.percentile_s(50):.0f} ms, "
         f"{totals.answered.percentile_s(99):.1f} s",

@@ -54,7 +54,7 @@ def judge(
     saved: Mapping[UserId, Session],
     catalogue: Catalogue,
 ) -> Verdict:
-    """Reckon every player's session from the book; compare it with what is stored."""
+    """Compute every player's session from the book; compare it with what is stored."""
     verdict = Verdict()
     by_player: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:

@@ -1,4 +1,4 @@
-"""A book of answered requests: one line of JSON each, for whoever wants to check the game's arithmetic."""
+"""A book of answered requests: one line of JSON each, to check the game's arithmetic."""
 
 from __future__ import annotations
 

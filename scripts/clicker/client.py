@@ -81,7 +81,7 @@ class Client:
     """A player's connection to the game, to be used as `async with Client(url, account) as client`.
 
     `request` sends and waits; `send` pipelines. `on_push` hears what the server says unasked: type and data.
-    `on_settled` hears of each request with its final answer, before whoever waits for it.
+    `on_settled` hears of each request with its final answer, before the task that waits for it.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Client:
 
     def _may_send(self) -> bool:
         if self._task is None or self._task.done():
-            return True  # and be told so
+            return True  # and get that answer
         return self._window.has_room and self._held_until_s <= _now_s()
 
     def _check(self) -> None:

@@ -19,7 +19,7 @@ _LEAST_BETWEEN_S: Final = 0.25
 
 
 class LogIn:
-    """The tokens of one player. Give `keep` a task that somebody owns."""
+    """The tokens of one player. Call `keep` in a supervised task."""
 
     def __init__(self, account: Account) -> None:
         self.tokens: Tokens | None = None

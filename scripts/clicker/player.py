@@ -58,7 +58,7 @@ class Player:
 
     @property
     def _pace(self) -> float:
-        """Clicks a second to reckon with where there is no limit."""
+        """Clicks a second to assume where there is no limit."""
         return self._clicks_per_second or 1000.0
 
     async def _click(self, clicks: int) -> None:

@@ -51,7 +51,7 @@ class CannotPrepareError(Exception):
 def root_file_system(root: Root, suite: str, cache: Path) -> Path:
     """Return the folder of a root file system, made first where the cache has none.
 
-    Whoever wants newer packages removes the folder. Raises CannotPrepareError.
+    A caller that wants newer packages removes the folder. Raises CannotPrepareError.
     """
     made_of = repr((root, suite, _OPTIONS))
     folder = cache / f"{suite}-{root.name}-{_digest(made_of)}"

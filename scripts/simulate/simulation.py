@@ -145,7 +145,7 @@ class _Player:
         )
 
     def _look_round(self) -> None:
-        """Reckon what is earned now, and wish for what is worth buying next."""
+        """Compute what is earned now, and choose what is worth buying next."""
         session, rates = self.live.session, self.live.rates
         self._outlook = outlook(rates.sums, session.boost, self._clicks_per_second)
         self._wish = best_wish(session, rates, self.live.catalogue, self._clicks_per_second)
@@ -192,7 +192,7 @@ def best_wish(session: Session, rates: Rates, catalogue: Catalogue, clicks_per_s
 
 
 def xp_a_second(rates: Rates, clicks_per_second: float) -> float:
-    """Reckon the xp that comes in a second of steady play, in hundredths."""
+    """Compute the xp that comes in a second of steady play, in hundredths."""
     return clicks_per_second * rates.click_xp + rates.xp_per_second + rates.xp_per_passive_sell
 
 
@@ -214,7 +214,7 @@ class Outlook:
 
 
 def outlook(sums: dict[BoostType, float], boost_tenths: float, clicks_per_second: float) -> Outlook:
-    """Reckon the best steady income with boosts in hundredths, the clicks split between cooks and sells.
+    """Compute the best steady income with boosts in hundredths, the clicks split between cooks and sells.
 
     Dishes balance: cooks * cooked + passive cooking = sells * portion + passive sales.
     """

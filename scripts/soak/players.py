@@ -151,7 +151,7 @@ class Player:
             return False
 
     async def _click_until(self, over: asyncio.Event) -> None:
-        """Click for a while, or until all is over, and leave amid a burst."""
+        """Click for a while, or until all is over, and leave in the middle of a burst."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + self._chance.expovariate(1 / _MEAN_STAY_S)
         await self._send_again()
@@ -227,7 +227,7 @@ class Player:
             code = data["code"]
             self._tally.refused[code] = self._tally.refused.get(code, 0) + 1
             if code not in ("token_invalid", "unavailable", "rate_limited"):
-                self._fault(f"was told {code}: {data['message']}")
+                self._fault(f"was answered {code}: {data['message']}")
             return False
         if message["request_id"].startswith("s"):
             kind = self._unanswered.pop(int(message["request_id"][1:]), None)

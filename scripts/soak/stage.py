@@ -36,7 +36,7 @@ _END_WITHIN_S: Final = 60.0
 
 
 class StageError(RuntimeError):
-    """The server did not start; the text ends with its log. Correct what it names and begin anew."""
+    """The server did not start; the text ends with its log. Correct what it names and start again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ LINES: Final[tuple[tuple[str, Callable[[Change], str]], ...]] = (
     ("oldest dirty", lambda c: _span(c.after.most("clickcook_dirty_oldest_age_seconds"))),
     ("flushed", lambda c: _rate(c.rate("clickcook_flushed_sessions_total", result="written"))),
     ("flush failures", lambda c: _whole(c.after.total("clickcook_flush_failures_total"))),
-    ("set aside", lambda c: _whole(c.after.total("clickcook_flushed_sessions_total", result="set_aside"))),
+    ("quarantined", lambda c: _whole(c.after.total("clickcook_flushed_sessions_total", result="set_aside"))),
     ("cold loads", lambda c: _rate(c.rate("clickcook_cold_loads_total", result="loaded"))),
     ("log-ins", lambda c: _rate(c.rate("clickcook_log_ins_total", kind="log_in", result="ok"))),
     ("log-ins refused", lambda c: _rate(_refused(c))),

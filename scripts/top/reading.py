@@ -102,7 +102,7 @@ class Change:
         return max(self.after.at_s - self.before.at_s, 1e-3)
 
     def growth(self, name: str, **labels: str) -> float:
-        """How much a counter grew, over all workers; one that began anew counts from 0."""
+        """How much a counter grew, over all workers; one that was reset counts from 0."""
         before = self.before.samples.get(name, {})
         grown = 0.0
         for found, value in self.after.values(name, **labels):

@@ -42,7 +42,7 @@ async def open_database(dsn: str) -> Pool:
 async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """Try to reach a database for a short while, saying so; raises StartupError in one line.
 
-    What waiting does not mend is refused at once.
+    What waiting does not help is refused at once.
     """
     end_s = time.monotonic() + WITHIN_S
     while True:
@@ -53,7 +53,7 @@ async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
         except StorageUnavailable as error:
             if time.monotonic() > end_s or not waiting_helps(error):
                 raise StartupError(line_of(error)) from error
-            _log.warning("database_awaited", name=name, error=str(error))
+            _log.warning("database_unavailable", name=name, error=str(error))
             await asyncio.sleep(_LOOK_AGAIN_S)
 
 

@@ -181,7 +181,7 @@ class AccountService:
         return claims
 
     async def _confirm(self, claims: AccessClaims, password: str, address: str) -> Account:
-        """Check the password of whoever holds a token; raises TokenInvalid when the account is gone."""
+        """Check the password of the token's user; raises TokenInvalid when the account is gone."""
         normal_form(password)
         account = await self._accounts.get(claims.user_id)
         if account is None:

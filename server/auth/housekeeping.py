@@ -1,4 +1,4 @@
-"""What keeps the log-ins tidy, beside everything: revocations that Redis lost, families that expired."""
+"""Housekeeping of log-ins: puts back revocations that Redis lost, removes families that expired."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class PasswordHasher:
         return await self._run(lambda: self._verify_evenly(password.encode(errors="replace"), stored_hash))
 
     def is_outdated(self, stored_hash: str) -> bool:
-        """Say whether a hash costs less than one would today: hash the password anew while it is known."""
+        """Say whether a hash costs less than one would today: hash the password again while it is known."""
         return _cost_of(stored_hash.encode()) < self._cost
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses: failures are counted by address with e-mail, and by address alone.
+"""Slows down clients that guess: failures are counted by address with e-mail, and by address alone.
 
 What names them outside this process is a keyed digest: neither an address nor an e-mail can be read from it.
 """

@@ -21,8 +21,8 @@ STATUS_INTERNAL: Final = 7
 class HttpRequest:
     """One complete request.
 
-    `path` is as sent, without the query; header names are lower case; `client` is the address of whoever is
-    behind our trusted proxies.
+    `path` is as sent, without the query; header names are lower case; `client` is the
+    address of the peer behind our trusted proxies.
     """
 
     method: str

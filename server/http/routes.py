@@ -67,7 +67,7 @@ class Route:
 class Website:
     """All routes and files behind one port.
 
-    `observe` is told of each answer: its route (never a path that a client made up) and its status.
+    `observe` is called with each answer: its route (never a path that a client made up) and its status.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class FullHouse:
         return self._site.refuse_origin(request)
 
     def may_upgrade(self, request: HttpRequest) -> HttpResponse | None:
-        """Judge as the site does; who may pass is told by a close code."""
+        """Judge as the site does; a connection that passes gets a close code."""
         return self._site.may_upgrade(request)
 
 

@@ -51,7 +51,7 @@ class StaticFile:
     packed: bytes | None = None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """Answer with the file, packed for who can unpack it, or with 304 to whoever has it."""
+        """Answer with the file, packed where the client can unpack it, or with 304 where it has the file."""
         # Asked for again each time: a new release shows at once, and an unchanged file costs a header.
         headers: Headers = (("Cache-Control", "no-cache"),)
         described: Headers = (("Content-Type", self.content_type),)

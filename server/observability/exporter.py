@@ -52,7 +52,7 @@ class Exporter:
                     await self._siblings.start()
                 except OSError as error:
                     # The others will say that this worker is down; players are served all the same.
-                    _log.error("figures_not_shared", error=str(error))
+                    _log.error("worker_metrics_not_shared", error=str(error))
                 stack.push_async_callback(self._siblings.stop)
             await self._probes.run()
 

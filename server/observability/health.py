@@ -40,7 +40,7 @@ class Health:
     clock: Callable[[], float]
 
     def readiness(self) -> Readiness:
-        """Say whether players should be sent here, and why not; each part is `ok…` or begins with its ill."""
+        """Say whether players should be sent here, and why not; a part is `ok…` or says what is wrong."""
         redis = self._lanes_words(self.lanes)
         is_full = redis == _OK and self.clock() - self.lanes.full_s < _FULL_FOR_S
         parts = {
@@ -102,7 +102,7 @@ class Health:
             f"{totals.failures} failures since the start",
         ]
         if totals.set_aside:
-            words.append(f"{totals.set_aside} refusals of single sessions, see session_set_aside in the log")
+            words.append(f"{totals.set_aside} session refusals, see session_quarantined in the log")
         if totals.last_error:
             words.append(f"last error: {plain(totals.last_error)}")
         return "; ".join(words)

@@ -28,7 +28,7 @@ _ANSWER_WITHIN_S: Final = 2.0
 class Probes:
     """Asks each lane for a PING among its other commands, and PostgreSQL for nothing over the pool.
 
-    So what is measured is what a request waits, its turn included. Run `run` in a task that somebody owns.
+    So what is measured is what a request waits, its turn included. Call `run` in a supervised task.
     """
 
     def __init__(self, lanes: Lanes, bulk_lanes: Lanes, pool: Pool, *, every_s: float = EVERY_S) -> None:

@@ -1,6 +1,6 @@
 """The workers of one machine ask each other for their figures, over Unix sockets in a folder of their own.
 
-Whoever connects is told everything and the connection is closed; nothing is read. Only this user may enter
+Each connection is sent all metrics and closed; nothing is read. Only this user may enter
 the folder.
 """
 
@@ -30,7 +30,7 @@ class Siblings:
 
     async def start(self) -> None:
         """Answer the others from now on. Takes the place of an earlier worker of the same index."""
-        # The last worker that ends removes the folder; one that is started again meanwhile makes it anew.
+        # The last worker that ends removes the folder; one that is started again meanwhile makes it again.
         self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._path(self._own)
         path.unlink(missing_ok=True)

@@ -110,7 +110,7 @@ def _add_flushes(families: MetricFamilies, flusher: Flusher) -> None:
     }
     families.counters(
         "flushed_sessions",
-        "Dirty sessions by what became of them: written, refused by PostgreSQL and set aside, replaced by "
+        "Dirty sessions by what became of them: written, refused by PostgreSQL and quarantined, replaced by "
         "PostgreSQL's newer one, of a deleted account, or no longer in Redis.",
         ("result",),
         {(result,): number for result, number in outcomes.items()},

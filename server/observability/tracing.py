@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Tracing:
     """Traces nothing: each part is handed back as it was given.
 
-    A part is wrapped where it is built, so whoever uses it is given what traces.
+    A part is wrapped where it is built, so its users are given what traces.
     """
 
     def requests(self, start: Start) -> Start:

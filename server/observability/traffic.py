@@ -55,7 +55,7 @@ _ENTRANCES: Final = {"/auth": "log_in", "/reg": "registration", "/refresh": "ref
 class Crowd:
     """The WebSocket connections of a moment, counted."""
 
-    strangers: int = 0
+    unauthenticated: int = 0
     attached: int = 0
     joined: int = 0
     closing: int = 0
@@ -75,7 +75,7 @@ async def count_crowd(dispatch: Dispatch) -> Crowd:
             if connection.closing:
                 crowd.closing += 1
             elif exchange.player is None:
-                crowd.strangers += 1
+                crowd.unauthenticated += 1
             elif exchange.joined:
                 crowd.joined += 1
             else:
@@ -118,7 +118,7 @@ def _add_connections(families: MetricFamilies, parts: Parts, crowd: Crowd) -> No
     counts = parts.counts
     states = {
         "http": counts.total - len(parts.dispatch.exchanges),
-        "stranger": crowd.strangers,
+        "stranger": crowd.unauthenticated,
         "attached": crowd.attached,
         "joined": crowd.joined,
         "closing": crowd.closing,
@@ -127,7 +127,7 @@ def _add_connections(families: MetricFamilies, parts: Parts, crowd: Crowd) -> No
     families.gauges(
         "connections",
         "Open connections: HTTP, or WebSockets without a token yet, with one, with a session, closing; "
-        "and those that are being told that there is no room.",
+        "and those that are refused because there is no room.",
         ("state",),
         {(state,): max(0, number) for state, number in states.items()},
     )

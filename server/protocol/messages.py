@@ -23,7 +23,7 @@ PUSH: Final = '""'
 """The request id, as JSON, of what answers no request of its receiver."""
 
 
-class Refused(Exception):  # noqa: N818 - carries a refusal to whoever answers
+class Refused(Exception):  # noqa: N818 - carries a refusal to the code that answers
     """A message that is no request: why, and its request id and type where they could be read."""
 
     def __init__(self, refusal: Refusal, request_id_json: str = PUSH, request_type: str = "unknown") -> None:

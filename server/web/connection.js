@@ -6,7 +6,7 @@ import { LoggedOut } from "./account.js";
 const ANSWER_TIMEOUT_MS = 10_000;
 /** After this much silence the line is tried with a read. */
 const QUIET_MS = 25_000;
-/** A connection that lived this long starts the back-off anew. */
+/** A connection that lived this long restarts the back-off. */
 const STABLE_MS = 5_000;
 const MAX_REFUSED_TOKENS = 3;
 /** The pause after a renewal that told nothing. */

@@ -47,7 +47,7 @@ function shelf({ available, current }) {
 	return byId;
 }
 
-/** What each kind of message changes. A new rank's need is unknown until it is told. */
+/** What each kind of message changes. A new rank's need is unknown until it is sent. */
 const CHANGES = {
 	cook: ({ dishes, xp }) => ({ dishes, xp }),
 	sell: ({ dishes, money, xp }) => ({ dishes, money, xp }),

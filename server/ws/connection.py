@@ -34,7 +34,7 @@ _OUTBOX: list[bytes] = []
 
 
 class Receiver(Protocol):
-    """Who is told what a connection receives."""
+    """Takes what a connection receives."""
 
     def message_received(self, connection: Connection, payload: bytes) -> None:
         """Take one complete message; text is valid UTF-8. Called within the read callback: don't block."""

@@ -159,8 +159,8 @@ class Handlers:
             responder.fail()
 
     async def _repeat(self, responder: Responder, request: Request, reply: object) -> None:
-        # Packed anew: with a newer catalogue a purchase has another price. Executed also where the connection
-        # is gone by now: the player sent it.
+        # Packed again: with a newer catalogue a purchase has another price. Executed also where the
+        # connection is gone by now: the player sent it.
         await self._sessions.repeat(
             _player(responder).ref,
             reply,

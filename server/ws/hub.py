@@ -1,4 +1,4 @@
-"""The players connected to this process and their connections: who is told of what."""
+"""The players connected to this process and their connections: who is sent what."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Hub:
         self.players: dict[UserId, Player] = {}
         self._by_channel: dict[bytes, Player] = {}
         self.redis_back = asyncio.Event()
-        """Set whenever a connection to Redis is up again; whoever waits for it clears it."""
+        """Set whenever a connection to Redis is up again; the task that waits for it clears it."""
         self.copies = 0
         self.publications = 0
         self.refused_per_user = 0
@@ -90,7 +90,7 @@ class Hub:
             self._sessions.release(player.ref, self._session_ttl_s)
 
     def catalogue_changed(self) -> None:
-        """Address every session anew; who has passive income has to be learned again."""
+        """Address every session again; who has passive income has to be learned again."""
         self._sessions.epoch_ended()
         for player in self.players.values():
             player.passive = None

@@ -29,7 +29,7 @@ class LibraryProtocol:
     """A connection after its handshake, from the first frame that is not plain until it is `idle` again.
 
     `messages` are the complete messages of the last `receive`, each with whether it is binary; `controls`
-    counts its pings and pongs. Pings are answered, also amid a fragmented message.
+    counts its pings and pongs. Pings are answered, also within a fragmented message.
     """
 
     __slots__ = ("_fragments", "_limits", "_protocol", "binary", "controls", "messages")
@@ -62,7 +62,7 @@ class LibraryProtocol:
         self.controls = 0
         protocol = self._protocol
         if data[0] & 0x0F == Opcode.CLOSE:
-            # A close may come amid a fragmented message (RFC 6455, 5.4), which the library refuses.
+            # A close may come within a fragmented message (RFC 6455, 5.4), which the library refuses.
             protocol.current_size = None
         protocol.receive_data(data)
         for frame in protocol.events_received():

@@ -129,7 +129,7 @@ class Ticker:
             self._repeat(player, reply)
 
     def _repeat(self, player: Player, reply: NotExecuted) -> None:
-        """Load or refresh a connected player's session, beside the ticks of the others."""
+        """Load or refresh a connected player's session, while the ticks of the others go on."""
         if player not in self._recovering and len(self._recovering) < _MAX_RECOVERIES:
             task = self._loop.create_task(self._repeated(player, reply))
             self._recovering[player] = task

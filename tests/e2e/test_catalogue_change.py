@@ -186,7 +186,7 @@ async def test_a_player_whom_redis_no_longer_has_is_paid_at_the_rates_of_each_ti
 async def test_a_player_without_income_is_paid_when_a_change_gives_some(
     pair: tuple[GameServer, GameServer], game_settings: dict[str, str], tmp_path: Path
 ) -> None:
-    """What a stove raises becomes dishes a second: its idle owner is told of income on both servers."""
+    """What a stove raises becomes dishes a second: its idle owner is sent the income on both servers."""
     anna = await seeded_player(game_settings["DB_CONNECTION"], bought="1:1,68:2")
     async with player(pair[0], anna.token) as here, player(pair[1], anna.token) as there:
         await here.ask("session")

@@ -181,7 +181,7 @@ def test_a_query_is_taken_apart() -> None:
 
 
 def test_alert_rules_are_complete() -> None:
-    """Each alert has a name of its own, a severity that is known, and words for whoever is woken."""
+    """Each alert has a name of its own, a severity that is known, and words for the operator who is woken."""
     rules = list(alert_rules())
     names = [rule["alert"] for rule in rules]
 

@@ -200,13 +200,13 @@ async def test_who_shows_no_token_is_closed_and_who_shows_an_expired_one_is_not(
     expired = jwt.encode(past, EXTERNAL["ACCESS_TOKEN_SECRET"], algorithm="HS256")
     began_s = time.monotonic()
     async with (
-        player(game, "nonsense") as stranger,
+        player(game, "nonsense") as outsider,
         player(game, "nonsense") as silent,
         player(game, expired) as late,
     ):
-        await stranger.ask("session")
+        await outsider.ask("session")
         await late.ask("session")
-        assert await close_code(stranger.socket) == 1008
+        assert await close_code(outsider.socket) == 1008
         assert await close_code(silent.socket) == 1008
         assert time.monotonic() - began_s >= 10
         assert (await late.ask("session"))["code"] == "token_invalid"
@@ -260,10 +260,10 @@ async def test_too_many_connections_are_closed_by_their_codes(limited: GameServe
         async with player(limited, anna.token) as third:
             await third.send("session")
             assert await close_code(third.socket) == 4002
-        async with contextlib.AsyncExitStack() as strangers:
+        async with contextlib.AsyncExitStack() as outsiders:
             for _ in range(4):
-                await strangers.enter_async_context(player(limited, "x"))
-            seventh = await strangers.enter_async_context(player(limited, "x"))
+                await outsiders.enter_async_context(player(limited, "x"))
+            seventh = await outsiders.enter_async_context(player(limited, "x"))
             assert await close_code(seventh.socket) == 1013
         assert "session" in await tablet.ask("session")
 

@@ -138,7 +138,7 @@ async def test_a_restored_redis_knows_what_was_applied(
 
 
 async def test_counts_and_purchases_over_kill_9_count_once(pair: tuple[GameServer, GameServer]) -> None:
-    """A process is killed amid numbered requests of every kind; resent elsewhere each counts exactly once."""
+    """A process is killed during numbered requests; resent elsewhere each counts exactly once."""
     first, second = pair
     token = register(first)["access_token"]
     async with player(second, token) as witness:

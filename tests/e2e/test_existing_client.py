@@ -154,7 +154,7 @@ async def test_what_comes_by_itself_comes_with_rank_and_xp(
 
 
 async def test_its_words_for_an_old_token_are_answered_by_a_refresh(anna: LegacyClient) -> None:
-    """Its token runs out amid clicks: it refreshes at `token invalid`, once, and no click is missing."""
+    """Its token runs out during clicks: it refreshes at `token invalid`, once, and no click is missing."""
     async with anna.connected():
         await open_kitchen(anna)
         await anna.play("cook")

@@ -1,4 +1,4 @@
-"""HTTP as openapi.yaml describes it, asked hundreds of odd questions by whoever knows that file alone."""
+"""HTTP as openapi.yaml describes it, asked hundreds of odd questions by a client that knows only it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _fuzz(game: GameServer, folder: Path, document: Path, *options: str) -> subp
     )
 
 
-@pytest.mark.parametrize("logged_in", [False, True], ids=["a stranger", "a player"])
+@pytest.mark.parametrize("logged_in", [False, True], ids=["without a log-in", "a player"])
 def test_no_request_gets_an_answer_that_is_not_described(
     game: GameServer, tmp_path: Path, *, logged_in: bool
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a process missed while its connection to Redis was lost: its players are told the present state."""
+"""What a process missed while its connection to Redis was lost: its players are sent the present state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_what_was_missed_comes_as_the_present_state(
             told = await listener.push("session")
             assert told["session"]["dishes"] == 42
             assert told["version"] >= cooked["version"]  # an achievement may have come since
-            # Subscribed again, it hears the next change as ever; who missed nothing was told nothing.
+            # Subscribed again, it hears the next change as before; who missed nothing was sent nothing.
             again = await clicker.ask("cook")
             assert await listener.push("cook") == again
             assert (await other.ask("level_check"))["current_rank"] == 0

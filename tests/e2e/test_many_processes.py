@@ -1,4 +1,4 @@
-"""One user's connections over several server processes: each is told of each change once, in order."""
+"""One user's connections over several server processes: each is sent each change once, in order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_reads_and_errors_go_to_the_sender_alone(two_servers: tuple[GameSe
 
 
 async def test_a_killed_process_takes_no_click_with_it(two_servers: tuple[GameServer, GameServer]) -> None:
-    """Kill -9 amid clicks: what was answered counts, what is resent elsewhere with its number counts once."""
+    """Killed during clicks: what was answered counts; resent elsewhere with its number it counts once."""
     first, second = two_servers
     token = register(first)["access_token"]
     async with player(second, token) as witness:

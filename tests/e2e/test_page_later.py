@@ -77,7 +77,7 @@ async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live
 async def test_stars_say_what_a_reset_brings_and_the_reset_brings_it(
     game: GameServer, live: redis.Redis
 ) -> None:
-    """1.73 gathered on top of 2.5: the preview, the question, and the kitchen that starts anew."""
+    """1.73 gathered on top of 2.5: the preview, the question, and the kitchen that starts again."""
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.register("stars@example.com")
         await page.click("[data-opens=stars]")

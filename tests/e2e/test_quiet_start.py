@@ -106,7 +106,7 @@ def test_a_stop_ends_a_start_that_waits(
     """SIGTERM and Ctrl-C end the wait for a database, which would otherwise end with a refusal (code 2)."""
     game.settings = {**OWN_SECRETS, "WORKERS": workers, variable: DEAD[variable]}
     game.launch()
-    game.wait_for_log("database_awaited")
+    game.wait_for_log("database_unavailable")
 
     game.send(number)
 

@@ -47,7 +47,7 @@ async def test_count_applies_as_many_as_succeed(game: GameServer) -> None:
 
 
 async def test_reads_answer_the_sender_alone(game: GameServer) -> None:
-    """`upgrade_list` and `level_check` carry the version; others are told of the next change only."""
+    """`upgrade_list` and `level_check` carry the version; others are sent the next change only."""
     async with player(game) as anna, player(game, anna.token) as tablet:
         await anna.ask("session")
         await tablet.ask("session")
@@ -62,7 +62,7 @@ async def test_reads_answer_the_sender_alone(game: GameServer) -> None:
 
 
 async def test_level_up_spends_the_xp_of_the_next_rank(game: GameServer) -> None:
-    """Without enough xp the rank stays and nothing follows; with enough it rises, and `next_xp` is told."""
+    """Without enough xp the rank stays and nothing follows; with enough it rises, and `next_xp` is sent."""
     async with player(game) as anna:
         await anna.ask("session")
         await anna.ask("upgrade_buy", id=1)

@@ -119,7 +119,7 @@ def test_a_killed_database_comes_back(game: GameServer) -> None:
     game.start()
     for count, number in enumerate(databases(game).values(), 1):
         os.kill(number, signal.SIGKILL)
-        game.wait_for_log("embedded_server_started_again", count)
+        game.wait_for_log("embedded_server_restarted", count)
 
     game.wait_until_ready()
     assert httpx.post(f"{game.url}/reg", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
@@ -180,7 +180,7 @@ def test_unreachable_databases_are_refused_after_a_short_wait(game: GameServer) 
     for variable, server in refused:
         assert server.wait_for_end() == 2
         assert server.log.count(f"click-and-cook: {variable}") == 1
-        assert "database_awaited" in server.log
+        assert "database_unavailable" in server.log
         assert "pepper" not in server.log
 
 

@@ -68,7 +68,7 @@ async def test_one_look_at_a_server_that_plays(game: GameServer) -> None:
 
 
 async def test_a_server_that_is_not_there(game: GameServer) -> None:
-    """Who does not answer, or is something else, is said with the reason, beside who does; the code is 1."""
+    """A server that does not answer, or is none, is shown with the reason; the code is 1."""
     nobody = f"http://127.0.0.1:{free_port()}"
 
     code, lines = await top("--once", "--interval", "0.1", nobody, game.url.removeprefix("http://"))

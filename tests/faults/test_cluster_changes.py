@@ -57,7 +57,7 @@ async def click_until(each: Player, done: asyncio.Event, first_seq: int) -> int:
 async def test_a_slot_moves_under_a_clicking_player(
     module_databases: dict[str, str], cluster_nodes: list[ValkeyServer]
 ) -> None:
-    """Clicks go on while their slot moves there and back; a second connection is told; none is lost."""
+    """Clicks go on while their slot moves there and back; a second connection is sent each; none is lost."""
     settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": servers.cluster_url(cluster_nodes)}
     with running_game(settings) as server:
         token = register(server)["access_token"]
@@ -83,7 +83,7 @@ async def test_a_slot_moves_under_a_clicking_player(
 
 
 async def test_a_master_fails_over_to_its_replica(module_databases: dict[str, str]) -> None:
-    """The master is killed amid clicks; its replica takes over and play goes on without a restart.
+    """The master is killed during clicks; its replica takes over and play goes on without a restart.
 
     What Redis replication had not carried over may be lost; what PostgreSQL has never is, and nothing counts
     twice. Here the replica is waited for, so all of it is there.

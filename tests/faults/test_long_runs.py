@@ -57,9 +57,9 @@ def running(plot: Path) -> Iterator[Mapping[str, subprocess.Popen[str]]]:
 
 
 def test_no_answered_request_is_lost_or_counted_twice(running: Mapping[str, subprocess.Popen[str]]) -> None:
-    """Every kind of fault once, and some again, amid eighteen players: the book is what both databases have.
+    """Every kind of fault once, and some again, with eighteen players: the book is what both databases have.
 
-    The seed is drawn anew each time and stands in the output of a failure; `--seed` replays it.
+    The seed is drawn again each time and stands in the output of a failure; `--seed` replays it.
     """
     said, _ = running["chaos"].communicate(timeout=ENDED_WITHIN_S)
     assert running["chaos"].returncode == 0, said

@@ -131,6 +131,6 @@ async def test_three_thousand_clients_come_back_in_the_same_second(module_databa
                 stop.set()
             await asyncio.gather(*returning)
             back_at_clicks = await clicking
-        # Whoever had to wait until all are back would be answered once.
+        # A player who had to wait until all are back would be answered once.
         meanwhile = [count for count in back_at_clicks if 0 < count < RETURNING]
         assert len(meanwhile) >= LEAST_CLICKS_MEANWHILE, back_at_clicks

@@ -25,7 +25,7 @@ def follow(replica: ValkeyServer, master: ValkeyServer) -> None:
 
 
 async def test_an_answer_waits_for_the_replica(module_databases: dict[str, str]) -> None:
-    """With a replica clicks are answered as ever; while it hangs they are `maybe_applied`, and count once."""
+    """With a replica clicks are answered; while it hangs they are `maybe_applied`, and count once."""
     with running_valkey(port=free_port()) as master, running_valkey(port=free_port()) as replica:
         await asyncio.to_thread(follow, replica, master)
         settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": master.url, "WAIT_REPLICAS": "1"}

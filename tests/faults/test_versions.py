@@ -24,7 +24,7 @@ PRO_OVENS = "70:3"
 
 
 async def test_versions_never_go_back_where_commands_are_repeated(module_databases: dict[str, str]) -> None:
-    """Scripts are flushed amid the clicks of two processes: on each connection versions only grow."""
+    """Scripts are flushed during the clicks of two processes: on each connection versions only grow."""
     with running_valkey() as valkey:
         settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
         with running_game(settings) as first, running_game(settings) as second:
@@ -44,7 +44,7 @@ async def test_versions_never_go_back_where_commands_are_repeated(module_databas
 
 
 async def one_round(valkey: ValkeyServer, joined: list[Player]) -> None:
-    """Flush the scripts while everybody clicks and reads; check what each connection was told in turn."""
+    """Flush the scripts while everybody clicks and reads; check what each connection received in turn."""
     flush = asyncio.to_thread(valkey.ask, "SCRIPT FLUSH")
     told, _ = await asyncio.gather(asyncio.gather(*(click_and_listen(each) for each in joined)), flush)
     for versions in told:
@@ -68,7 +68,7 @@ async def click_and_listen(each: Player) -> list[int]:
 async def test_what_was_ticked_before_redis_was_killed_is_paid_before_anything_is_told(
     module_databases: dict[str, str],
 ) -> None:
-    """Ticks are not in Redis' file: after a kill nobody is told an older version or less than before.
+    """Ticks are not in Redis' file: after a kill nobody is sent an older version or less than before.
 
     Each connection sees versions and dishes only grow, reads included, and each second is paid once.
     """
@@ -98,7 +98,7 @@ async def test_what_was_ticked_before_redis_was_killed_is_paid_before_anything_i
 
 
 async def read_until_answered(each: Player) -> dict[str, Any]:
-    """Ask for the level until it is told."""
+    """Ask for the level until the answer has it."""
     while True:
         told = await each.request("level_check")
         if told["request_type"] == "level_check":

@@ -198,7 +198,7 @@ async def test_change_password(accounts: AccountTable, families: TokenFamilies) 
 
 
 async def test_change_password_of_an_ended_family(accounts: AccountTable, families: TokenFamilies) -> None:
-    """Whoever was logged out meanwhile changes nothing."""
+    """A user who was logged out meanwhile changes nothing."""
     user = await registered(accounts)
     await families.revoke(user, "f1a@b.c")
     assert await accounts.change_password(user, "hash", new_hash="x", family="f1a@b.c", next_jti="n") is None

@@ -62,7 +62,7 @@ async def test_equal_is_no_difference(world: SavingWorld, user: UserId) -> None:
 
 
 async def test_postgresql_ahead_is_found_and_redis_gets_its_state(world: SavingWorld, user: UserId) -> None:
-    """Redis fell back: the repair keeps PostgreSQL's state, not the older one."""
+    """Redis lost its last seconds: the repair keeps PostgreSQL's state, not the older one."""
     await world.writer().write([row_of_session(changed(player(user), 1005, 50))])
     assert await texts(world) == ["PostgreSQL has version 1005, Redis the older 1000"]
     await mended(world)
@@ -72,7 +72,7 @@ async def test_postgresql_ahead_is_found_and_redis_gets_its_state(world: SavingW
 async def test_postgresql_fallen_back_is_written_again(world: SavingWorld, user: UserId) -> None:
     """A replica took over that lacked the last writes: Redis still has them."""
     await world.pool.execute("UPDATE sessions SET version = 990, money = 1 WHERE user_id = $1", user)
-    assert await texts(world) == ["clean, but PostgreSQL fell back from 1000 to 990"]
+    assert await texts(world) == ["clean, but PostgreSQL went back from 1000 to 990"]
     await mended(world)
     assert player(user) == await world.saved(user)
 

@@ -100,7 +100,7 @@ def close_with(code: int) -> Act:
 
 
 async def test_a_client_that_is_done_closes_in_order() -> None:
-    """Whoever leaves the block ends the connection with 1000."""
+    """Leaving the block ends the connection with 1000."""
     closed = asyncio.get_running_loop().create_future()
 
     async def act(socket: ServerConnection, number: int) -> None:
@@ -137,7 +137,7 @@ async def test_a_revoked_log_in_is_not_refreshed() -> None:
 
 @pytest.mark.parametrize("code", [1002, 1003, 1007, 1009])
 async def test_closed_for_its_own_fault_the_client_ends(code: int) -> None:
-    """Sending the same again cannot help: whoever waits is told."""
+    """Sending the same again cannot help: the caller that waits gets the error."""
     async with scripted(close_with(code)) as url, Client(url, NumberedAccount(), HABITS) as client:
         with pytest.raises(MisunderstoodError, match=str(code)):
             await client.request("cook")

@@ -126,7 +126,7 @@ async def test_a_write_commits_to_disk(world: SavingWorld) -> None:
 
 
 async def test_loading_tells_no_session_from_no_account(world: SavingWorld) -> None:
-    """A new player has an address and None, a stranger is missing, an unreadable row is missing too."""
+    """A new player has an address and None, an unknown user is missing, an unreadable row is missing too."""
     saved, new, unreadable = await world.accounts(3)
     await world.writer().write([row_of_session(player(saved)), row_of_session(player(unreadable))])
     await world.pool.execute("UPDATE sessions SET bought = 'apples' WHERE user_id = $1", unreadable)

@@ -148,7 +148,7 @@ def test_what_a_killed_server_left_running_is_adopted(data_dir: Path) -> None:
 
 @pytest.mark.parametrize("also", [(), ("valkey", "postgres"), ("valkey",), ("postgres",)])
 async def test_nothing_is_lost_with_a_killed_server(data_dir: Path, also: tuple[str, ...]) -> None:
-    """Whatever was killed with the server starts anew, past its stale files, with all that was written."""
+    """Whatever was killed with the server starts again, past its stale files, with all that was written."""
     with killed_server(data_dir, "kept"):
         left = running_pids(data_dir)
         for name in also:
@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> Non
 
 
 def test_a_damaged_database_is_told_in_one_line(data_dir: Path) -> None:
-    """A PostgreSQL that does not start is told with its own last words."""
+    """A PostgreSQL that does not start is reported with its own last words."""
     with embedded_servers(Settings(data_dir=data_dir), on_loss=never):
         pass
     (data_dir / "postgres" / "global" / "pg_control").write_bytes(b"")

@@ -94,7 +94,7 @@ async def test_a_session_that_changes_while_it_is_saved_stays_dirty(world: Savin
 
 
 async def test_a_session_that_fell_back_is_loaded_from_postgresql(world: SavingWorld) -> None:
-    """Redis lost its last seconds: PostgreSQL's session replaces the older one; connections are told."""
+    """Redis lost its last seconds: PostgreSQL's session replaces the older one; connections are notified."""
     [user] = await world.accounts(1)
     await world.writer().write([row_of_session(player(user, version=2000, money=7))])
     await world.put([player(user, version=1500, money=5)])
@@ -140,7 +140,7 @@ async def test_a_mark_without_a_session_goes(world: SavingWorld) -> None:
         ("now", "a\tb"),
     ],
 )
-async def test_a_bad_session_is_set_aside(world: SavingWorld, field: str, value: str) -> None:
+async def test_a_bad_session_is_quarantined(world: SavingWorld, field: str, value: str) -> None:
     """It keeps its mark, is counted and named, is not tried at each flush, and the others are saved."""
     users = await world.accounts(50)
     await world.put(player(user) for user in users)
@@ -156,7 +156,7 @@ async def test_a_bad_session_is_set_aside(world: SavingWorld, field: str, value:
     assert flusher.totals.dirty == 1
 
 
-async def test_a_key_that_is_no_session_is_set_aside(world: SavingWorld) -> None:
+async def test_a_key_that_is_no_session_is_quarantined(world: SavingWorld) -> None:
     """Whatever put it there, the others are saved."""
     users = await world.accounts(3)
     await world.put(player(user) for user in users)

@@ -125,7 +125,7 @@ async def test_bodies_that_cannot_be_read(world: World) -> None:
 
 
 async def test_bearer_refusals(world: World) -> None:
-    """A token that is missing, misshaped or not valid is told apart; another kind is not valid."""
+    """A token that is missing, malformed or not valid is told apart; another kind is not valid."""
     _, tokens = await world.registered()
     for method, path, wrong_kind in (
         ("POST", "/refresh", "access_token"),
@@ -275,7 +275,7 @@ async def test_throttle_counts_registrations(postgres_dsn: str, valkey_url: str)
 
 
 async def test_busy(postgres_dsn: str, valkey_url: str) -> None:
-    """Past the bound of waiting passwords a log-in is told to come back; everything else goes on."""
+    """Past the bound of waiting passwords a log-in is asked to come back; everything else goes on."""
     async with running(postgres_dsn, valkey_url, cost=9, max_waiting=1) as world:
         asked = [world.post("/auth", email="a@b.c", password="password") for _ in range(8)]
         answers = await asyncio.gather(*asked, world.client.get("/healthz"))
@@ -356,7 +356,7 @@ async def test_a_password_is_one_whatever_keyboard_wrote_it(world: World) -> Non
 
 
 async def test_a_password_stored_in_another_form_is_accepted_once_and_stored_anew(world: World) -> None:
-    """Whoever registered before NFC was taken logs in as ever; from then on in either form."""
+    """A user who registered before NFC was taken logs in as before; from then on in either form."""
     await world.post("/reg", email="old@example.com", password="correct horse")
     old = bcrypt.hashpw(DECOMPOSED.encode(), bcrypt.gensalt(4)).decode()
     await world.pool.execute(

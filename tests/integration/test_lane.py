@@ -162,7 +162,7 @@ async def test_the_bound_of_what_waits(own_valkey: ValkeyServer) -> None:
 
 
 async def test_a_reply_that_takes_too_long(own_valkey: ValkeyServer) -> None:
-    """A reply that is not there within the limit is lost: it may have happened; the lane connects anew."""
+    """A reply that is not there within the limit is lost: it may have happened; the lane connects again."""
     hearer = Hearer()
     limits = LaneLimits(reply_timeout_s=0.2, connect_timeout_s=0.2)
     async with running_lane(own_valkey.url, hearer, limits) as lane:
@@ -256,7 +256,7 @@ async def test_an_error_in_place_of_a_confirmation(own_valkey: ValkeyServer) -> 
 
 
 async def test_a_subscription_that_the_server_ends() -> None:
-    """When a slot leaves its node, the owner is told, and no reply is taken for it."""
+    """When a slot leaves its node, the owner is notified, and no reply is taken for it."""
     with running_valkey(*CLUSTER_ALONE, str(free_port()), port=free_port()) as node:
         node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         hearer = Hearer()

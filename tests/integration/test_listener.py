@@ -29,9 +29,9 @@ UPGRADE = (
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a count of the listener's, which is told to nobody."""
+    """Wait for a count of the listener's, which is not published."""
     async with asyncio.timeout(LIMIT_S):
-        while not condition():  # noqa: ASYNC110 - nobody is told when the server has seen a socket close
+        while not condition():  # noqa: ASYNC110 - nothing signals when the server has seen a socket close
             await asyncio.sleep(0.005)
 
 
@@ -145,7 +145,7 @@ async def test_a_refused_handshake_is_answered_like_everything_else(status: int,
 
 @pytest.mark.parametrize("limits", [PortLimits(max_connections=2), PortLimits(max_connections_per_ip=2)])
 async def test_limits(limits: PortLimits) -> None:
-    """Past a limit HTTP is told 503, a WebSocket 1013; when somebody leaves there is room again."""
+    """Past a limit HTTP gets 503, a WebSocket 1013; when somebody leaves there is room again."""
     async with listening(limits=limits) as (listener, _):
         first = await connect(address(listener), proxy=None)
         second = await connect(address(listener), proxy=None)

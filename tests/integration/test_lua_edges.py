@@ -155,7 +155,7 @@ def test_32_clients_are_remembered(wire: Wire, begin: Callable[..., Twins]) -> N
 
 
 def test_clients_unused_for_a_week_go(wire: Wire, begin: Callable[..., Twins]) -> None:
-    """With a new client all that were unused for a week go; until then their own numbers start anew."""
+    """With a new client all that were unused for a week go; until then their own numbers start again."""
     twins = begin(clients={f"old {number}": ClientWindow(70, 3, NOW_US // 1_000_000) for number in range(9)})
     twins.wait(604_799_000_000)
     twins.cook(tag=Tag("old 1", 71))
@@ -199,7 +199,7 @@ def test_a_burst_ends_at_its_last_click(wire: Wire, begin: Callable[..., Twins],
 
 
 def test_a_mark_counts_from_the_first_change(wire: Wire, begin: Callable[..., Twins]) -> None:
-    """A mark keeps its first moment, a marked session does not expire, a saved one is marked anew."""
+    """A mark keeps its first moment, a marked session does not expire, a saved one is marked again."""
     twins = begin()
     twins.cook()
     twins.wait(5_000_000)
@@ -348,7 +348,7 @@ staffs = st.builds(
 
 
 def test_a_tick_of_many_pays_each_as_passive_does(wire: Wire, scripts: Mapping[str, Script]) -> None:
-    """One that is not here or stale is told of in its place, and nothing is written for it."""
+    """One that is not here or stale is reported in its place, and nothing is written for it."""
     alone, among, missing, stale = users = [UserId(next(_users)) for _ in range(4)]
     keys = {user: (session_key(user), dirty_key(bucket_of(user))) for user in users}
     values = {"version": 1, "rank": 2, "dishes": 50, "dPs": 500, "mPs": 100, "need": 100, "saved_at": 0}

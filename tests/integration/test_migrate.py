@@ -1,4 +1,4 @@
-"""The schema comes up in order, once, whoever starts and however often."""
+"""The schema comes up in order, once, whichever process starts and however often."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ async def world(own_valkey: ValkeyServer, postgres_dsn: str) -> AsyncIterator[Sa
         yield world
 
 
-def comebacks(world: SavingWorld) -> tuple[Reconciler, LoadingTotals]:
+def reconciler(world: SavingWorld) -> tuple[Reconciler, LoadingTotals]:
     """Make one with figures of its own."""
     totals = LoadingTotals()
     return Reconciler(world.store, world.pool, TTL_S, totals), totals
@@ -44,7 +44,7 @@ async def test_only_older_sessions_are_replaced_and_their_connections_told(world
     pubsub = world.redis.pubsub()
     await pubsub.execute_command("SSUBSCRIBE", channel(older))
     [(name, run_id)] = world.store.runs()
-    each, totals = comebacks(world)
+    each, totals = reconciler(world)
     assert await each.sweep(name, run_id) == 1
     assert player(older, version=2000, money=7) == await world.live(older)
     for user in (same, newer, unsaved):
@@ -63,7 +63,7 @@ async def test_each_run_is_looked_through_once_by_one_process(
     [user] = await world.accounts(1)
     await world.writer().write([row_of_session(player(user, version=2000))])
     await world.put([player(user, version=1999)])
-    (one, one_totals), (other, other_totals) = comebacks(world), comebacks(world)
+    (one, one_totals), (other, other_totals) = reconciler(world), reconciler(world)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each.run()) for each in (one, other)]
         for rounds in (1, 2):

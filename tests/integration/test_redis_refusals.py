@@ -149,7 +149,7 @@ async def test_tls_is_told_apart(world: World) -> None:
 
 
 async def test_a_redis_that_asks_for_a_certificate_is_told(world: World) -> None:
-    """Redis' own TLS asks for a client certificate unless it is told not to, and is reached with one."""
+    """Redis' own TLS asks for a client certificate unless configured not to, and is reached with one."""
     if not world.tls_asking:
         pytest.skip("this program speaks no TLS")
     url = f"rediss://127.0.0.1:{world.tls_asking}?ssl_ca_certs={world.certificate}"

@@ -205,7 +205,7 @@ async def test_revoke(valkey_url: str, valkey_server: ValkeyServer, store: LiveS
 
 
 async def test_revoke_everything(valkey_url: str, store: LiveStore) -> None:
-    """A deleted account's connections are all told to close, whatever their family."""
+    """A deleted account's connections are all asked to close, whatever their family."""
     revocations, user = Revocations(store, ACCESS_TTL_S), a_user()
     async with listening(valkey_url, user) as heard:
         await revocations.revoke(user, (), everything=True)
@@ -242,7 +242,7 @@ async def test_on_a_cluster(cluster_url: str, address: str) -> None:
 
 
 async def test_redis_away(own_valkey: ValkeyServer, address: str) -> None:
-    """Without Redis nothing is waved through: whoever asks is told, and giving back harms nobody."""
+    """Without Redis no request passes: each gets an error, and giving back harms nobody."""
     async with open_store(own_valkey.url, "me", load_scripts()) as store:
         revocations, limiter, user = Revocations(store, ACCESS_TTL_S), throttle(store, 1), a_user()
         killed = asyncio.Event()

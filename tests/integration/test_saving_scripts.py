@@ -120,7 +120,7 @@ class TestLoad:
     async def test_the_holder_of_the_claim_loads(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
-        """The session is there, clean, about to expire, to be derived anew; the claim is spent."""
+        """The session is there, clean, about to expire, to be derived again; the claim is spent."""
         await client.set(load_key(user), "mine")
         assert await load(store, "claimed", player(user), "mine") == "loaded"
         assert player(user) == await read(store, user)
@@ -167,7 +167,7 @@ class TestLoad:
     async def test_a_newer_row_replaces_an_older_session_as_a_whole(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
-        """Nothing of the old one stays: no client, no mark, no stamp. Who is connected is told."""
+        """Nothing of the old one stays: no client, no mark, no stamp. Connections are notified."""
         old = player(user, version=900)
         old.clients["old"] = old.clients["tab-1"]
         await put_marked(client, old)
@@ -249,7 +249,7 @@ class TestClean:
     async def test_a_session_behind_the_written_version_stays_marked(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
-        """Redis fell back meanwhile: the next flush must find that out."""
+        """Redis lost its last seconds meanwhile: the next flush must find that out."""
         await put_marked(client, player(user, version=900), marked_ms=1000)
         assert await clean(store, user, 1000) == "dirty"
         assert await mark_of(client, user) == 1000

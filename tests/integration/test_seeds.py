@@ -114,14 +114,14 @@ async def test_a_pool_will_do_as_well(seeded: Connection, postgres_dsn: str) -> 
 
 
 async def test_seeding_again_changes_nothing(seeded: Connection) -> None:
-    """Equal files leave the generation alone: no process reads the catalogue anew for nothing."""
+    """Equal files leave the generation alone: no process reads the catalogue again for nothing."""
     assert await catalogue.write_upgrades(seeded, read_upgrades()) == []
     assert await catalogue.write_levels(seeded, read_levels()) == []
     assert await catalogue.read_generation(seeded) == 2
 
 
 async def test_a_changed_upgrade_raises_the_generation(seeded: Connection) -> None:
-    """Each field that differs is told and stored; the generation grows by one."""
+    """Each field that differs is reported and stored; the generation grows by one."""
     entries = _changed(read_upgrades(), 2, price=170.0, value_hundredths=25, name_en="Cola")
     assert await catalogue.write_upgrades(seeded, entries) == [
         "upgrade 2 (cola): name_en Iced Cola → Cola, price 160.0 → 170.0, value_hundredths 20 → 25"
@@ -179,7 +179,7 @@ async def test_upgrades_need_the_enums(database: Connection) -> None:
 
 
 async def test_a_changed_rank_raises_the_generation(seeded: Connection) -> None:
-    """A rank that differs is told and stored; fewer ranks than stored are refused."""
+    """A rank that differs is reported and stored; fewer ranks than stored are refused."""
     xps = [101, *read_levels()[1:]]
     assert await catalogue.write_levels(seeded, xps) == ["rank 1: xp 100 → 101"]
     assert (await catalogue.read(seeded, "ru")).level_xp[:3] == (0, 101, 283)
@@ -205,7 +205,7 @@ async def test_a_reader_sees_one_generation(seeded: Connection, postgres_dsn: st
 
 
 async def test_postgres_away(postgres_dsn: str) -> None:
-    """A connection that broke is told as unavailable, for the caller to try again."""
+    """A connection that broke is reported as unavailable, for the caller to try again."""
     await migrate(postgres_dsn)
     connection = await connect(postgres_dsn)
     connection.terminate()

@@ -35,7 +35,7 @@ _users: Final = itertools.count(930_000)
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[ValkeyServer]:
-    """A Valkey that may be told to forget its memory and to load its file."""
+    """A Valkey that can be made to forget its memory and to load its file."""
     with running_valkey("--enable-debug-command", "yes") as server:
         yield server
 
@@ -258,7 +258,7 @@ def test_the_file_and_the_clock_give_what_memory_had(
     kept.put_back(memory)
     expected = kept.paid()
     assert int(from_file["version"]) >= told
-    # What gaps of 10 s or more earned is shown once; ticks that were told as they came are a gap to the file.
+    # What gaps of 10 s or more earned is shown once; ticks that were sent as they came are a gap to the file.
     del expected["version"], from_file["version"]
     shown, expected_shown = from_file.pop("offline", "0:0:0:0"), expected.pop("offline", "0:0:0:0")
     assert int(shown.split(":")[0]) >= int(expected_shown.split(":")[0])

@@ -85,7 +85,7 @@ async def test_the_most_of_each_limit_is_still_taken() -> None:
 
 @pytest.mark.parametrize("before", [b"", text(b"unfinished", fin=False), text(b"unfinished")[:5]])
 async def test_a_close_is_answered_with_its_own_code(before: bytes) -> None:
-    """A peer's close is echoed, amid a fragmented message too, then the stream ends."""
+    """A peer's close is echoed, within a fragmented message too, then the stream ends."""
     async with connected() as peer:
         peer.connection.send(b"before")
         if len(before) != 5:
@@ -143,7 +143,7 @@ async def test_a_peer_that_keeps_its_end_open_is_cut_off_after_5_s() -> None:
 
 @pytest.mark.parametrize("before", [b"", text(b"half")[:7], text(b"part", fin=False)])
 async def test_an_end_without_a_close_is_a_broken_connection(before: bytes) -> None:
-    """A stream that just ends, between frames or within one, is told as 1006."""
+    """A stream that just ends, between frames or within one, is reported as 1006."""
     async with connected() as peer:
         peer.write(before)
         peer.writer.write_eof()

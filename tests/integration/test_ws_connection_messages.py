@@ -121,7 +121,7 @@ def library_verdict(stream: bytes) -> tuple[list[bytes], int]:
                     return messages, CloseCode.NOT_UTF8
                 messages.append(payload)
     if isinstance(protocol.parser_exc, ProtocolError):
-        # The one judgement of ours that differs: a close may come amid a fragmented message.
+        # The one case in which ours differs: a close may come within a fragmented message.
         assume(str(protocol.parser_exc) != "incomplete fragmented message")
     close = protocol.close_sent
     return messages, close.code if close is not None else CloseCode.ABNORMAL

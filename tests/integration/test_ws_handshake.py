@@ -1,4 +1,4 @@
-"""The handshake: who may open a connection, and what the others are told."""
+"""The handshake: who may open a connection, and what the others receive."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ async def test_a_stolen_token_ends_its_log_in_everywhere(
 async def test_a_changed_password_ends_the_other_log_ins_everywhere(
     servers: tuple[GameServer, GameServer], log_ins: LogIns
 ) -> None:
-    """Whoever changed it plays on; everybody else is out."""
+    """The connection that changed it plays on; everybody else is out."""
     closing = asyncio.gather(*(revoked(each.socket) for each in log_ins.ended_players))
     body = {"password": PASSWORD, "new_password": "another horse"}
     assert (await post(servers[0], "/password", log_ins.other["access_token"], body)).status_code == 200

@@ -81,7 +81,7 @@ class Gains:
 
 
 class Day:
-    """Seconds of one staff, with what does not change from second to second reckoned once."""
+    """Seconds of one staff, with what does not change from second to second computed once."""
 
     def __init__(self, staff: Staff) -> None:
         self.staff = staff

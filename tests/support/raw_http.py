@@ -50,7 +50,7 @@ def quiet_log(server: GameServer, lines: int = 1) -> Iterator[None]:
 
     What a server says of its databases within a second of its start is waited for: it is not the block's.
     """
-    server.wait_for_log("comeback_looked_through")
+    server.wait_for_log("redis_restart_reconciled")
     before = len(server.log)
     yield
     said = server.log[before:].splitlines()

@@ -35,7 +35,7 @@ class RawPlayer:
         self._received = self._received.partition(b"\r\n\r\n")[2]
 
     def close(self) -> None:
-        """Leave without a word; whoever waits for the socket in another thread is woken."""
+        """Leave without a word; another thread that waits for the socket is woken."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -1,6 +1,6 @@
 """Real servers for the tests: Valkey, a cluster of Valkeys, PostgreSQL, each in a fresh short folder.
 
-They listen on Unix sockets, the cluster on free ports of loopback. Whoever starts one stops it.
+They listen on Unix sockets, the cluster on free ports of loopback. The test that starts one stops it.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class Twins:
         self._both("achieve", (packed,), lambda: rules.achieve(self.live, achievements, self.now_us))
 
     def refresh(self, catalogue: Catalogue, cap_s: int = SAVED_TTL_S) -> None:
-        """Derive anew by both; refused where the session was derived from a newer catalogue."""
+        """Derive again by both; refused where the session was derived from a newer catalogue."""
         stored = self.stamp.partition(".")[0]
         stamp = f"{catalogue.generation}.{RUN}"
         user_id = self.live.session.user_id

@@ -21,7 +21,7 @@ CLOCK: Final = f"local function now_us() return tonumber(redis.call('GET', '{CLO
 
 
 class Wire:
-    """One connection that sends everything at once and reads as many replies as it is told to."""
+    """One connection that sends everything at once and reads as many replies as it is asked to."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)

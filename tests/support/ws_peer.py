@@ -74,7 +74,7 @@ def raw_frame(first: int, payload: bytes = b"", *, masked: bool = True) -> bytes
 
 @dataclass
 class Recorder:
-    """A receiver that keeps what it is told, and may do something with each message."""
+    """A receiver that keeps what it is given, and may do something with each message."""
 
     received: list[bytes] = field(default_factory=list)
     closed: list[Connection] = field(default_factory=list)

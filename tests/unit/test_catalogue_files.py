@@ -179,7 +179,7 @@ FAULTS: list[tuple[Callable[[list[Any]], None], str]] = [
 def test_a_fault_of_the_upgrades_is_one_clear_line(
     tmp_path: Path, change: Callable[[list[Any]], None], expected: str
 ) -> None:
-    """Each broken rule is told in one line that names the file and the entry."""
+    """Each broken rule is reported in one line that names the file and the entry."""
     entries = json.loads(UPGRADES.read_text(encoding="utf-8"))
     change(entries)
     path = tmp_path / "mine.json"
@@ -190,7 +190,7 @@ def test_a_fault_of_the_upgrades_is_one_clear_line(
 
 
 def test_ids_of_places_are_fixed(tmp_path: Path) -> None:
-    """Two entries that swap ids 45 and 46 are both told what clients know there."""
+    """Two entries that swap ids 45 and 46 are both reported with what clients know there."""
     entries = json.loads(UPGRADES.read_text(encoding="utf-8"))
     entries[44]["id"], entries[45]["id"] = 46, 45
     path = tmp_path / "mine.json"

@@ -9,7 +9,7 @@ from scripts.clicker.window import Answer, Window
 
 
 def test_percentiles_are_within_a_step_above_the_exact_ones() -> None:
-    """Steps grow by a twelfth: no percentile is told too small, none more than that too large."""
+    """Steps grow by a twelfth: no percentile comes out too small, none more than that too large."""
     waits = Waits()
     for milliseconds in range(1, 1001):
         waits.add(milliseconds / 1000)

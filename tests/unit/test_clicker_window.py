@@ -8,7 +8,7 @@ from scripts.clicker.window import Window
 
 
 async def test_state_changing_requests_are_numbered_in_order_and_others_are_not() -> None:
-    """Numbers belong to what changes state; `session` names the client, so that it is told of `last_seq`."""
+    """Numbers belong to what changes state; `session` names the client, so that it receives `last_seq`."""
     window = Window("tab")
     sent = [window.add(kind, {}, 0.0) for kind in ("session", "cook", "level_check", "sell")]
     assert [pending.seq for pending in sent] == [0, 1, 0, 2]

@@ -1,4 +1,4 @@
-"""The rules as documented: each example is what the model reckons."""
+"""The rules as documented: each example is what the model computes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_documented_rule_is_what_the_model_does(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [one for one in BLOCKS if one.mark == "price"], ids=_title)
-def test_a_documented_price_is_what_the_model_reckons(block: Block) -> None:
+def test_a_documented_price_is_what_the_model_computes(block: Block) -> None:
     """The next purchase costs what the document says."""
     example = cast("dict[str, float]", block.frame)
     upgrade = Upgrade(

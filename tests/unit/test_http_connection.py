@@ -173,7 +173,7 @@ async def test_head_has_no_body() -> None:
 
 
 async def test_expect_continue() -> None:
-    """Whoever waits for a 100 before it sends its body gets one."""
+    """A client that waits for a 100 before it sends its body gets one."""
     async with connected() as peer:
         head = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         assert (await peer.ask(head)).startswith(b"HTTP/1.1 100 ")

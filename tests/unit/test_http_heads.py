@@ -186,12 +186,12 @@ def test_origins(allowed: bool, origin: str, host: str | None) -> None:
     ],
 )
 def test_client_address(client: str, peer: str, forwarded: list[str]) -> None:
-    """Only what trusted hops wrote is believed, the nearest stranger counts."""
+    """Only what trusted hops wrote is believed, the nearest untrusted address counts."""
     assert client == client_address(peer, forwarded, PROXIES)
 
 
 def test_nobody_is_trusted_by_default() -> None:
-    """Without trusted proxies a forwarded address is a stranger's word."""
+    """Without trusted proxies a forwarded address is not believed."""
     assert client_address("10.0.0.1", ["9.9.9.9"], ()) == "10.0.0.1"
 
 
@@ -215,5 +215,5 @@ def test_any_forwarded(values: list[str]) -> None:
     ],
 )
 def test_address_group(group: str, address: str) -> None:
-    """Whoever has an IPv6 network has one address as far as limits go."""
+    """A client with an IPv6 network has one address as far as limits go."""
     assert group == address_group(address)

@@ -96,7 +96,7 @@ async def test_outdated() -> None:
 
 
 async def test_past_its_bound_the_queue_says_no() -> None:
-    """One works, one waits, the next is told to come back; then there is room again."""
+    """One works, one waits, the next is asked to come back; then there is room again."""
     spy = Spy()
     spy.gate.clear()
     hasher = PasswordHasher(COST, threads=1, max_waiting=1, check=spy)

@@ -48,7 +48,7 @@ def test_a_duplicate_has_the_shape_of_a_success() -> None:
 
 
 def test_a_tick_has_a_reply_for_each_player() -> None:
-    """A refusal of one player stands between the payments of others, from which income is told."""
+    """A refusal of one player stands between the payments of others, from which income is reported."""
     paid, stale = tick_replies([[b"ok", 9, 1, 2, 3, 4, 5, 1], [b"stale", b"1.run"]])
     assert stale == Stale(b"stale", b"1.run")
     assert isinstance(paid, Accrued)

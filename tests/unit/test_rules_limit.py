@@ -29,7 +29,7 @@ def live(now_us: int = NOW_US) -> LiveSession:
 @pytest.mark.parametrize("rate", [1, 3, 7, 50, 300, 999_999, 1_000_000])
 @pytest.mark.parametrize("burst", [1, 2, 50, 333])
 def test_a_full_bucket_holds_exactly_its_burst(rate: int, burst: int) -> None:
-    """Exactly `burst` clicks pass at one instant, whatever the rate; the next is told when to come."""
+    """Exactly `burst` clicks pass at one instant, whatever the rate; the next learns when to come."""
     limit, tat_us = Limit(1e6 / rate, burst), 0.0
     for _ in range(burst):
         passed, tat_us = draw(1.0, tat_us, float(NOW_US), limit)
@@ -114,7 +114,7 @@ def test_the_33rd_client_takes_the_place_of_the_longest_unused() -> None:
 
 
 def test_a_client_unused_for_a_week_is_unknown() -> None:
-    """Its numbers start anew, and it goes when a new client comes."""
+    """Its numbers start again, and it goes when a new client comes."""
     player = live()
     rules.cook(player, 1, NOW_US, tag=Tag("tab", 9))
     week_us = clients.FORGOTTEN_AFTER_S * 1_000_000

@@ -1,4 +1,4 @@
-"""What the environment may say and how nonsense is told."""
+"""What the environment may say and how nonsense is reported."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_bytes_that_are_not_utf_8_are_told_without_the_value(name: str) -> None:
     with pytest.raises(StartupError) as refused:
         read(EXTERNAL | {name: os.fsdecode(b"redis://pepper\xff")})
 
-    assert str(refused.value) == f"{name} is not in UTF-8: set it anew, in UTF-8"
+    assert str(refused.value) == f"{name} is not in UTF-8: set it again, in UTF-8"
 
 
 @pytest.mark.parametrize("missing", ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"])

@@ -98,7 +98,7 @@ async def test_routes(site: Website, observed: list[tuple[str, int]]) -> None:
 
 
 async def test_allow(site: Website) -> None:
-    """A wrong method is told which there are."""
+    """A wrong method is answered with those that exist."""
     response = await site.respond(HttpRequest("DELETE", "/healthz"))
     assert ("Allow", "GET, HEAD, OPTIONS") in response.headers
     response = await site.respond(HttpRequest("GET", "/reg"))
@@ -142,7 +142,7 @@ async def test_cors_on_every_answer(site: Website) -> None:
 
 
 async def test_preflight(site: Website) -> None:
-    """A preflight is told the methods and headers; one of a foreign page is told nothing."""
+    """A preflight is answered with methods and headers; one of a foreign page with neither."""
     response = await site.respond(HttpRequest("OPTIONS", "/reg", OWN))
     found = dict(response.headers)
     assert found["Access-Control-Allow-Methods"] == "POST, OPTIONS"
@@ -195,7 +195,7 @@ async def test_files(site: Website) -> None:
     ],
 )
 async def test_files_are_packed_for_who_can_unpack_them(page: Path, accepted: str, packed: bool) -> None:
-    """Whoever accepts gzip gets a file in its form, if that is shorter; caches in between are told."""
+    """A client that accepts gzip gets the packed file if it is shorter; `Vary` says so to caches."""
     text = b"let dishes = 0;\n" * 100
     (page / "game.js").write_bytes(text)
     site = Website([], read_files(page), Origins([]), lambda *_: None)
@@ -211,7 +211,7 @@ async def test_files_are_packed_for_who_can_unpack_them(page: Path, accepted: st
 
 
 async def test_each_form_of_a_file_has_its_own_tag(page: Path) -> None:
-    """Who has one form is told 304 when it asks for that one again, and gets the other one whole."""
+    """A client that has one form gets 304 for that one, and the other one whole."""
     (page / "game.js").write_bytes(b"let dishes = 0;\n" * 100)
     site = Website([], read_files(page), Origins([]), lambda *_: None)
     forms = ((), (("accept-encoding", "gzip"),))

@@ -21,7 +21,7 @@ def test_a_text_header_is_the_library_s(length: int) -> None:
 
 @given(st.sampled_from([Opcode.TEXT, Opcode.CLOSE, Opcode.CONT]), st.integers(0, 70_000), st.booleans())
 def test_a_frame_ends_where_the_library_ends_it(opcode: Opcode, length: int, masked: bool) -> None:
-    """The span of a frame is told by its header, wherever in the data it stands."""
+    """The span of a frame is known from its header, wherever in the data it stands."""
     if opcode is Opcode.CLOSE:
         length %= 126
     frame = Frame(opcode, b"x" * length).serialize(mask=masked)
@@ -31,7 +31,7 @@ def test_a_frame_ends_where_the_library_ends_it(opcode: Opcode, length: int, mas
 
 @pytest.mark.parametrize("head", [b"\x81\x85", b"\x81\xfe\x01\x00", b"\x81\xff" + (2**40).to_bytes(8, "big")])
 def test_a_header_in_part_says_nothing_yet(head: bytes) -> None:
-    """Until a header's length is complete, both ends are 0; then they are told without the mask."""
+    """Until a header's length is complete, both ends are 0; then they are given without the mask."""
     for stop in range(len(head)):
         assert frame_span(bytearray(head), 0, stop) == (0, 0)
     body, end = frame_span(bytearray(head), 0, len(head))

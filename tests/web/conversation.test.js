@@ -118,7 +118,7 @@ test("a refused token stops everything, and the next one sends again what was re
   assert.deepEqual(["better", "better", "better"], again.map((frame) => frame.data.token));
 });
 
-test("after rate_limited and unavailable it waits as long as it was told, and at least through the pause", () => {
+test("after rate_limited and unavailable it waits as long as the server said, and at least through the pause", () => {
   const talk = joined();
   talk.request("cook");
   refuse(talk, sent(talk)[0], { code: "rate_limited", retry_after_ms: 20 });
@@ -150,7 +150,7 @@ test("a refusal by the rules is final, and its number is free", () => {
   assert.deepEqual([], talk.unanswered);
 });
 
-test("copies for this tab are told from answers, and strange ids are noise", () => {
+test("copies for this tab are distinguished from answers, and strange ids are noise", () => {
   const talk = joined();
   talk.request("cook");
   const [cook] = sent(talk);

@@ -31,7 +31,7 @@ test("decimals are shown where they were asked for, and only below a thousand", 
   assert.equal("1,25 млн", plain(readable(1.25e6, "ru")));
 });
 
-test("times are told in their two largest units", () => {
+test("times are shown in their two largest units", () => {
   assert.equal("1 s", plain(span(0.2, "en")));
   assert.equal("1 min 5 s", plain(span(65, "en")));
   assert.equal("2 h", plain(span(7200, "en")));

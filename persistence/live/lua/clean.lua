@@ -35,7 +35,7 @@ local function clean(session, marks, user_id, written)
     redis.call('EXPIRE', session, ttl_s)
     return { 'clean' }
   end
-  -- A version below the written one is a Redis that fell back: its mark stays, and the next flush finds PostgreSQL ahead.
+  -- A version below the written one means that Redis lost its last seconds: its mark stays, and the next flush finds PostgreSQL ahead.
   if version > written and struct.unpack('<d', life, SAVED) < written then
     -- With `now`, so that neither is older than the other in the append-only file.
     redis.call('HSET', session, 'now', now, 'life', saved_life)

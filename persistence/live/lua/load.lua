@@ -2,7 +2,7 @@
 -- Writes sessions from PostgreSQL, or new ones, into Redis; never over one that is as new. By mode:
 -- claimed: only while the claim of the load is the caller's own and no session exists; the claim is spent.
 -- create: the same for a player who never had a session: zeros, paid up to now, marked dirty.
--- newer: where no session exists or an older one, of which nothing is kept; its connections are told.
+-- newer: where no session exists or an older one, of which nothing is kept; its connections are notified.
 -- The stamp names no run, if anything the generation of the rates that were saved: `refresh` derives them before the first use.
 --
 -- KEYS     1 session, 2 claim_key (load:{b}), 3 marks (dirty:{b}); the same for each session…

@@ -73,8 +73,8 @@ end
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now_us() / 1e3), tonumber(offline_cap_s)
--- Under another run of Redis ticks may be missing that were told after the last save, while they left no mark: at most one for each
--- whole second and one more, each with a version one above the one before or the time it was told at. No clock that is behind may
+-- Under another run of Redis ticks may be missing that were sent after the last save, while they left no mark: at most one for each
+-- whole second and one more, each with a version one above the one before or the time it was sent at. No clock that is behind may
 -- lead back to them.
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(new_stamp, '%.(.+)$')
 local lost = pays and s.dirty == 0 and run and run ~= new_run

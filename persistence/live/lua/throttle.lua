@@ -1,5 +1,5 @@
 -- Counts an attempt against two limits of a sliding window, where both have room; safe to repeat with the same id.
--- Whoever finds that the attempt was none to count removes its id from both sets.
+-- A caller who finds that the attempt was none to count removes its id from both sets.
 --
 -- KEYS     1 by_address (attempts of an address), 2 by_pair (those of that address with one e-mail address)
 -- ARGV     1 window_ms (integer)

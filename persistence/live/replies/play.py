@@ -237,7 +237,7 @@ class NotEnoughMoney(NamedTuple):
 
 
 Change: TypeAlias = Cooked | Sold | Bought | RankRaised | Reset | Income | Accrued
-"""A change of state that the player's other connections are told of."""
+"""A change of state that is sent to the player's other connections."""
 
 NotExecuted: TypeAlias = Missing | Stale
 """The command was not executed: recover, then send it again."""

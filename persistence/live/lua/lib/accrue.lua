@@ -4,7 +4,7 @@
 --@include multiplier
 --@include income
 
--- Pays passive income for the whole seconds since `accrued_at`: in the table only, whoever called decides whether to write it.
+-- Pays passive income for the whole seconds since `accrued_at`: in the table only, the caller decides whether to write it.
 -- Twin of game/accrual.py.
 
 -- Adds to the session: `moved` (there was income to pay), `paid` (1 when it changed anything), `seconds` (those that were paid, after

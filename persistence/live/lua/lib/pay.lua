@@ -5,10 +5,10 @@
 --@include write
 --@include wire
 
--- Pays a session up to now; `paid` says whether its player's connections are to be told. What ticks alone have changed can be
+-- Pays a session up to now; `paid` says whether its player's connections are to be notified. What ticks alone have changed can be
 -- computed again from `accrued_at`, so it stays unmarked while the last save is younger than `mark_after_ms`, and out of the
--- append-only file and the replicas too: a session without a mark may be ahead of both, and whoever writes to one next writes
--- all of `now` and `life`. Not where a short cap on income while away could cut off what was told: it must be ten times as long.
+-- append-only file and the replicas too: a session without a mark may be ahead of both, and the script that writes to one next writes
+-- all of `now` and `life`. Not where a short cap on income while away could cut off what was sent: it must be ten times as long.
 local function pay(s, stamp, now_ms, cap_s, mark_after_ms)
   local refused = refusal(s, stamp)
   if refused then return refused end
