@@ -23,6 +23,7 @@ check: setup ## lint, format, types, import direction and circles, heads of the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.checks.cycles
+	$(BIN)/python -m scripts.checks.prose
 	$(BIN)/python -m persistence.live.check
 	$(BIN)/python -m scripts.checks.named_data
 	$(BIN)/python -m scripts.describe --check
@@ -34,7 +35,7 @@ test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k 
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
 
 .PHONY: bench
-bench: setup ## measure what a click costs, beside an echo; ARGS="--profile" and others choose
+bench: setup ## measure what a click costs, next to an echo; ARGS="--profile" and others choose
 	$(BIN)/python -m scripts.bench $(ARGS)
 
 .PHONY: soak
