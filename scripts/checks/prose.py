@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
-import subprocess
 import sys
 import tokenize
 from pathlib import Path
@@ -107,15 +107,13 @@ def _too_long(source: str) -> Iterator[int]:
         line += len(piece)
 
 
-def _files() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.py", "*.lua", "*.js"],  # noqa: S607 - the git of the machine
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    return [name for name in listed if name not in NOT_OURS and (ROOT / name).exists()]
+def files(*endings: str) -> list[str]:
+    """Return the paths of the project's files with one of the endings, without hidden folders."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+        found += [str((Path(folder) / name).relative_to(ROOT)) for name in names if name.endswith(endings)]
+    return sorted(found)
 
 
 def main() -> int:
@@ -124,7 +122,9 @@ def main() -> int:
     parser.add_argument("--wrap", action="store_true", help="wrap long lines of Markdown instead")
     arguments = parser.parse_args()
     found: list[str] = []
-    for name in _files():
+    for name in files(".md", ".py", ".lua", ".js"):
+        if name in NOT_OURS:
+            continue
         source = (ROOT / name).read_text(encoding="utf-8")
         if not arguments.wrap:
             found += findings(name, source)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from scripts.checks.prose import findings
+from scripts.checks.prose import files, findings
 from scripts.checks.wrapping import wrapped
 from tests.support.doc_examples import DOCS
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DECISIONS: Final = sorted(DOCS.glob("decisions/*.md"))
+PAGES: Final = [*DOCS.glob("*.md"), *DECISIONS, DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]
+EXAMPLES: Final = {"docs/decisions/NNNN-name.md", "persistence/live/lua/deliver.lua"}
 HEADINGS: Final = ["Context", "Choice", "Alternatives", "Cost", "When to look again"]
 
 
@@ -23,6 +25,20 @@ def test_every_page_is_listed() -> None:
     listed = set(re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text(encoding="utf-8")))
     pages = {path for pattern in ("*.md", "*.yaml", "decisions/*.md") for path in DOCS.glob(pattern)}
     assert {path.relative_to(DOCS).as_posix() for path in pages} - {"README.md"} <= listed
+
+
+def test_files_that_documents_name_exist() -> None:
+    """A code span that looks like a source file with its folder is the end of the path of one."""
+    paths = [f"/{name}" for name in files("")]
+    missing = [
+        f"{page.name}: {span}"
+        for page in PAGES
+        for span in re.findall(
+            r"`([\w.]+(?:/[\w.-]+)+\.(?:py|lua|js|json|txt|md))`", page.read_text(encoding="utf-8")
+        )
+        if span not in EXAMPLES and not any(name.endswith(f"/{span}") for name in paths)
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem[:4])
