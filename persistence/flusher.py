@@ -27,6 +27,7 @@ from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
 from runtime.embedded.reached import reached_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
+from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
 from runtime.stopping import StoppedWhileStartingError, interruptible_start
@@ -127,7 +128,7 @@ def _end_at_once() -> None:
 
 
 def _fail(code: int, line: str) -> int:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - logs may not be set up yet
+    LOG_OUTPUT.write(f"{line}\n")  # logs may not be set up yet
     return code
 
 

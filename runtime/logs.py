@@ -3,20 +3,31 @@
 The same keys everywhere: `conn`, `user`, `request`, `version`, `ms`. What libraries say through `logging`
 comes out in the same form, from WARNING on. Events have names in the past tense, `like_this`. A state, such
 as `server_ready` or `redis_not_durable`, ends with the word for the state.
+
+Writing a line never raises: one that cannot be written is counted (`runtime/log_output.py`). Many errors of
+one kind become a few lines and a count (`runtime/log_limits.py`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
+from runtime.log_limits import StormLimits
+from runtime.log_output import LOG_OUTPUT
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from runtime.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 _QUIETER = {
     # A trace every other second while PostgreSQL is away; `postgresql_lost` has said it in one line.
@@ -37,6 +48,9 @@ ROUTINE_EVENTS = frozenset(
 """What goes as it should, at a start above all. It is kept from a person at a console, unless LOG_LEVEL=debug
 asks for it; a start ends with the one line that names the address."""
 
+STORM_LIMITS: Final = StormLimits()
+"""The limits of this process' lines."""
+
 HIDDEN_KEYS = frozenset({"access_token", "email", "key", "password", "refresh_token", "secret", "token"})
 
 
@@ -44,10 +58,12 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     """Set up the logs of this process; the last call counts. `stream` defaults to standard error."""
     target = sys.stderr if stream is None else stream
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    LOG_OUTPUT.use(target, _tell_lost)
+    STORM_LIMITS.reset()
     structlog.configure(
-        processors=_processors(settings, target),
+        processors=[_Unfailing(_processors(settings, target))],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -60,8 +76,20 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(least)
 
 
-def _processors(settings: Settings, target: TextIO) -> list[Processor]:
+def tend_logs() -> None:
+    """Say what was lost or left out and that no later line has said; call it every second or so."""
+    LOG_OUTPUT.tell()
+    for event, lines in STORM_LIMITS.untold().items():
+        _log.warning("lines_left_out", of=event, lines=lines)
+
+
+def _tell_lost(lines: int) -> None:
+    _log.warning("log_lines_lost", lines=lines, since_start=LOG_OUTPUT.lost)
+
+
+def _processors(settings: Settings, target: TextIO | None) -> list[Processor]:
     shared: list[Processor] = [
+        STORM_LIMITS,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
@@ -74,9 +102,42 @@ def _processors(settings: Settings, target: TextIO) -> list[Processor]:
     if settings.log_level != "debug":
         shared.insert(0, _LeaveRoutineOut(settings))
     console = structlog.dev.ConsoleRenderer(
-        colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
+        colors=target is not None and target.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
     return [*shared, console]
+
+
+class _Lines:
+    """The logger below structlog's: it takes the text of a line, whatever its level."""
+
+    __slots__ = ()
+
+    def msg(self, line: str) -> None:
+        LOG_OUTPUT.write(line + "\n")
+
+    debug = info = warning = error = critical = msg
+
+
+class _Unfailing:
+    """Runs the processors of a line. What they cannot render becomes a line that says so."""
+
+    __slots__ = ("_processors",)
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        self._processors = processors
+
+    def __call__(self, logger: WrappedLogger, level: str, event: EventDict) -> str:
+        name = event["event"]
+        line: object = event
+        try:
+            for process in self._processors:
+                # Each takes what the one before gave; the last gives the text.
+                line = process(logger, level, line)  # type: ignore[arg-type]
+        except structlog.DropEvent:
+            raise
+        except Exception as error:  # noqa: BLE001 - a log line must never end what it tells of
+            line = json.dumps({"event": str(name), "level": level, "not_rendered": type(error).__name__})
+        return str(line)
 
 
 class _LeaveRoutineOut:
@@ -102,31 +163,6 @@ def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     return event
 
 
-class LogLimiter:
-    """Lets the first `most` lines of each `window_s` pass, for events that a whole crowd causes at once."""
-
-    __slots__ = ("_left_out", "_most", "_window", "_window_s", "_written")
-
-    def __init__(self, most: int = 10, window_s: float = 10.0) -> None:
-        self._most = most
-        self._window_s = window_s
-        self._window = 0
-        self._written = 0
-        self._left_out = 0
-
-    def left_out(self, now_s: float) -> int | None:
-        """Return how many lines were left out since the last one, or None where this one is to be too."""
-        window = int(now_s / self._window_s)
-        if window != self._window:
-            self._window, self._written = window, 0
-        if self._written >= self._most:
-            self._left_out += 1
-            return None
-        self._written += 1
-        left_out, self._left_out = self._left_out, 0
-        return left_out
-
-
 class _AddWorker:
     """Names the process among those that share the port."""
 
@@ -144,10 +180,10 @@ class _ToStructlog(logging.Handler):
     """Passes on what libraries report."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a record that cannot be formatted is reported as `logging` does."""
+        """Write one record. `logging` would report one that cannot be formatted past `LOG_OUTPUT`."""
         try:
-            text, trace = record.getMessage(), record.exc_info
-            log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-            log.log(record.levelno, "library_reported", library=record.name, text=text, exc_info=trace)
-        except Exception:  # noqa: BLE001  # a log line must never end what it tells of
-            self.handleError(record)
+            text = record.getMessage()
+        except Exception as error:  # noqa: BLE001  # a log line must never end what it tells of
+            text = f"not formatted: {type(error).__name__} at {record.pathname}:{record.lineno}"
+        log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+        log.log(record.levelno, "library_reported", library=record.name, text=text, exc_info=record.exc_info)

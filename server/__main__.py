@@ -19,6 +19,7 @@ import structlog
 
 from runtime.embedded import embedded_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
+from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
 from server.ports import held_port
@@ -104,7 +105,7 @@ def _run_worker(settings: Settings) -> int:
 
 
 def _refuse(reason: str, code: int) -> int:
-    print(f"click-and-cook: {reason}", file=sys.stderr)  # noqa: T201  # for people, whatever LOG_FORMAT says
+    LOG_OUTPUT.write(f"click-and-cook: {reason}\n")  # for people, whatever LOG_FORMAT says
     return code
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runtime.log_output import LOG_OUTPUT
 from server.http.account_routes import account_routes
 from server.http.cors import Origins
 from server.http.routes import Website
@@ -56,6 +57,7 @@ def build_operations(
         storage.flusher,
         is_draining,
         asyncio.get_running_loop().time,
+        LOG_OUTPUT,
     )
     parts = Parts(
         metrics=game.metrics,

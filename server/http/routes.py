@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from runtime.logs import LogLimiter
+from runtime.log_limits import LogLimiter
 from server.http.error_answers import answer_to
 from server.http.heads import WEBSOCKET_PATH, upgrade_required
 from server.http.messages import HttpRequest, HttpResponse, internal_error, malformed, unavailable

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
+from runtime.logs import STORM_LIMITS
 from server.http.service_routes import Condition
 from server.observability.build import add_build
 from server.observability.exposition import merged
@@ -82,6 +83,12 @@ def _add_condition(families: MetricFamilies, probes: Probes, health: Health) -> 
         "1 for what /readyz says now: players should be sent to `ok` and `degraded`.",
         ("condition",),
         {(each.value,): each is found for each in Condition},
+    )
+    families.counter("log_lines_lost", "Lines of the log that could not be written.", health.log.lost)
+    families.counter(
+        "log_lines_left_out",
+        "Warnings and errors that were counted and not written, as a crowd of their kind came at once.",
+        STORM_LIMITS.left_out,
     )
     families.durations(
         "loop_delay_seconds",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lanes import Lanes
     from persistence.writeback.flusher import Flusher
+    from runtime.log_output import LogOutput
 
 _OK: Final = "ok"
 _LATE_S: Final = 30.0
@@ -38,6 +39,7 @@ class Health:
     flusher: Flusher | None
     is_draining: Callable[[], bool]
     clock: Callable[[], float]
+    log: LogOutput
 
     def readiness(self) -> Readiness:
         """Say whether players should be sent here, and why not; a part is `ok…` or says what is wrong."""
@@ -52,6 +54,8 @@ class Health:
         risks = self.risks()
         if risks:
             parts["redis_durability"] = "; ".join(risks)
+        if self.log.lost:
+            parts["log"] = self._log_words()
         return Readiness(self._condition(redis == _OK, is_full), parts)
 
     def risks(self) -> list[str]:
@@ -65,7 +69,7 @@ class Health:
         if not redis_is_up:
             return Condition.UNAVAILABLE
         flushes_fail = self.flusher is not None and self.flusher.totals.failing > 0
-        ill = redis_is_full or self.catalogues.trouble or flushes_fail
+        ill = redis_is_full or self.catalogues.trouble or flushes_fail or self.log.trouble
         return Condition.DEGRADED if ill else Condition.OK
 
     def _lanes_words(self, lanes: Lanes) -> str:
@@ -84,6 +88,10 @@ class Health:
         return (
             f"away for {away_s:.0f} s: {plain(self.catalogues.trouble)}; play goes on, sessions wait in Redis"
         )
+
+    def _log_words(self) -> str:
+        lost = f"{self.log.lost} lines lost since the start"
+        return f"not written: {plain(self.log.trouble)}; {lost}" if self.log.trouble else f"{_OK}: {lost}"
 
     def _flusher_words(self) -> str:
         if self.flusher is None:

@@ -11,6 +11,7 @@ import structlog
 from persistence.durable.translated import translated
 from persistence.errors import DurableUnavailable
 from persistence.live.lane_contract import LaneError
+from runtime.logs import tend_logs
 from server.observability.metrics import Durations
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Probes:
             await asyncio.sleep(self._every_s)
             self.loop_delay.observe(max(0.0, loop.time() - due_s))
             await self.ask()
+            tend_logs()
 
     async def ask(self) -> None:
         """Ask everybody once, at the same time."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.errors import NoSession, StorageUnavailable
-from runtime.logs import LogLimiter
+from runtime.log_limits import LogLimiter
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import error

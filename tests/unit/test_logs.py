@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from runtime.logs import ROUTINE_EVENTS, LogLimiter, configure_logs
+from runtime.log_limits import LogLimiter
+from runtime.logs import ROUTINE_EVENTS, configure_logs
 from runtime.settings import Settings
 from tests.support.game_server import REPOSITORY
 
