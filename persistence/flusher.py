@@ -30,7 +30,7 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
-from runtime.stopping import StoppedWhileStartingError, interruptible_start
+from runtime.stopping import StoppedWhileStartingError, end_tasks, interruptible_start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def main() -> int:
         settings = read_settings(os.environ | NO_TOKENS)
         configure_logs(settings)
         with reached_servers(settings, on_loss=_end_at_once) as reached:
-            return asyncio.run(_flush(reached, heartbeat))
+            return run_to_end(_flush(reached, heartbeat))
     except StartupError as error:
         return _fail(REFUSED, str(error))
     except (DurableRefused, LiveUnavailable) as error:
@@ -103,8 +103,13 @@ async def _flush(settings: Settings, heartbeat: Path | None) -> int:
         )
         _log.info("flusher_ready", owner=owner)
         async with beating(heartbeat):
-            await flusher.run(stop)
+            running = asyncio.create_task(flusher.run(stop), name="flusher")
+            running.add_done_callback(lambda _: stop.set())
+            await stop.wait()
             left = await flusher.drain(settings.drain_s)
+            if running.done():
+                await running  # raises what it died of
+            await end_tasks([running])
         _log.info("flusher_drained", unsaved=left, written=flusher.totals.written)
         return UNFINISHED if left else 0
 

@@ -22,6 +22,7 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
+from runtime.stopping import run_to_end
 from server.ports import held_port
 from server.workers import WorkersLostError, bound_to_supervisor, supervise
 
@@ -86,12 +87,12 @@ def _serve(settings: Settings, port: BoundPort) -> bool:
     if settings.workers == 1:
         from server.app import serve  # noqa: PLC0415  # a supervisor does without all that it loads
 
-        return asyncio.run(serve(settings, port))
+        return run_to_end(serve(settings, port))
 
     def ready() -> None:
         _log.info("workers_ready", workers=settings.workers, address=port.url, listens_on=port.addresses)
 
-    return asyncio.run(supervise(replace(settings, port=port.number), ready=ready))
+    return run_to_end(supervise(replace(settings, port=port.number), ready=ready))
 
 
 def _run_worker(settings: Settings) -> int:
@@ -101,7 +102,7 @@ def _run_worker(settings: Settings) -> int:
         with bound_to_supervisor(asyncio.get_running_loop()) as say_ready:
             return await serve(settings, ready=say_ready)
 
-    return 0 if asyncio.run(work()) else INTERRUPTED
+    return 0 if run_to_end(work()) else INTERRUPTED
 
 
 def _refuse(reason: str, code: int) -> int:

@@ -134,7 +134,8 @@ class _Worker:
         if code == STARTUP_ERROR_CODE:
             back_off_s = MOST_BACK_OFF_S
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._supervisor.stopping.wait(), back_off_s)
+            async with asyncio.timeout(back_off_s):
+                await self._supervisor.stopping.wait()
 
     async def _run_once(self) -> int:
         """Start the process, and return its code when it has ended; on a stop it drains first."""
@@ -186,7 +187,8 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), self._supervisor.settings.drain_s + KILL_MARGIN_S)
+            async with asyncio.timeout(self._supervisor.settings.drain_s + KILL_MARGIN_S):
+                await process.wait()
         except TimeoutError:
             _log.warning("worker_killed", index=self.index, drain_s=self._supervisor.settings.drain_s)
             process.kill()

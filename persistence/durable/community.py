@@ -13,6 +13,7 @@ import structlog
 from game.errors import NameInvalid, NameTaken, Refusal
 from persistence.durable.translated import translated
 from persistence.errors import DurableUnavailable, one_line
+from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
     from game.session import UserId
@@ -112,8 +113,7 @@ class Community:
     async def stop(self) -> None:
         """Give up a refresh that is under way."""
         if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
+            await end_tasks([self._refreshing])
 
 
 def _entry(record: asyncpg.Record, scale: int) -> dict[str, Any]:

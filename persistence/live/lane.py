@@ -28,6 +28,7 @@ from persistence.live.lane_contract import (
 )
 from persistence.live.redis_connection import take_over
 from persistence.live.replica_barrier import ReplicaBarrier, hand
+from runtime.stopping import is_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -313,7 +314,7 @@ class Lane(asyncio.BufferedProtocol):
         """Keep the connection up until cancelled."""
         delay_s = self._limits.retry_first_s
         try:
-            while True:
+            while not is_cancelled():
                 try:
                     async with asyncio.timeout(self._limits.connect_timeout_s):
                         await self._connect()
@@ -324,6 +325,8 @@ class Lane(asyncio.BufferedProtocol):
                     await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                     delay_s = min(delay_s * 2, self._limits.retry_most_s)
                     continue
+                if is_cancelled():
+                    return
                 delay_s = self._limits.retry_first_s
                 await self._watch()
         finally:

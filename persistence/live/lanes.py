@@ -14,6 +14,7 @@ from persistence.live.addresses import is_cluster, named_nodes, opener
 from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, bucket_of
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
+from runtime.stopping import end_tasks, is_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,9 +144,7 @@ class Lanes:
         tasks = [*self._tasks.values(), *self._stopping]
         if self._refreshing is not None:
             tasks.append(self._refreshing)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         self._tasks.clear()
 
     def _add(self, name: str, open_connection: Open) -> Lane:
@@ -223,6 +222,8 @@ class Lanes:
         """Wait for a fresh reading of the topology; returns also when none could be had."""
         ended = self._reading_ended
         self.refresh()
+        if self._stopped:
+            return
         if self._refreshing is not None and not self._refreshing.done():
             await ended.wait()
 
@@ -233,12 +234,13 @@ class Lanes:
 
     async def _refresh(self) -> None:
         """Read the topology, and look again as long as a master is away: its replica may take over."""
-        while True:
+        while not is_cancelled():
             try:
                 await self._read_topology()
             except (LaneError, RedisError, OSError, TimeoutError) as error:
                 _log.warning("topology_read_failed", error=str(error))
-            self._end_reading()
+            finally:
+                self._end_reading()
             self._read_again.clear()
             await asyncio.sleep(_REFRESH_AT_MOST_EVERY_S)
             if not self._read_again.is_set() and all(lane.up for lane in self._lanes.values()):

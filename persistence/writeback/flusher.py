@@ -18,6 +18,7 @@ from persistence.errors import LiveUnavailable, StorageUnavailable, one_line
 from persistence.writeback.batch import FAST, GENTLE
 from persistence.writeback.marks import EVERY_BUCKET, Due, read_due
 from persistence.writeback.quarantine import Quarantine
+from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,6 +41,8 @@ _LEAST_MARKS_A_BUCKET: Final = 4
 _MOST_PASSED_OVER: Final = 1000
 _DRAIN_LOOKS_EVERY_S: Final = 0.05
 _DRAIN_TRUSTS_OTHERS_S: Final = 1.0
+_GIVE_BACK_WITHIN_S: Final = 1.0
+_GIVE_UP_WITHIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +188,9 @@ class Flusher:
                 await asyncio.sleep(_DRAIN_LOOKS_EVERY_S)
         if self._leases is not None:
             try:
-                await self._leases.give_back()
-            except LiveUnavailable as error:
+                async with asyncio.timeout(_GIVE_BACK_WITHIN_S):
+                    await self._leases.give_back()
+            except (LiveUnavailable, TimeoutError) as error:
                 _log.info("lease_release_failed", error=one_line(error))
         return left
 
@@ -223,8 +227,7 @@ class Flusher:
                         writing = asyncio.create_task(self._saver.write(batch), name="flush")
             finally:
                 if writing is not None:
-                    writing.cancel()
-                    await asyncio.gather(writing, return_exceptions=True)
+                    await end_tasks([writing], _GIVE_UP_WITHIN_S)
             written = self.totals.written - before
             self.totals.rate_per_s = written / max(_now_s() - began_s, 1e-6)
             return written

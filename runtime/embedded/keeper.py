@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_DEATHS = 5
 DEATHS_WITHIN_S = 60.0
+_JOIN_WITHIN_S = 5.0
+"""A process that even SIGKILL does not end keeps no stop waiting; the thread is a daemon."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ class Keeper:
         with self._changing:
             self._server.stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_JOIN_WITHIN_S)
 
     def _keep(self) -> None:
         while self._running is not None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runtime.stopping import end_tasks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -40,6 +42,4 @@ class Background:
     async def stop(self) -> None:
         """Cancel every task and wait for their ends."""
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)

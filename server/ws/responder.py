@@ -11,6 +11,7 @@ import structlog
 
 from persistence.errors import NoSession, StorageUnavailable
 from runtime.log_limits import LogLimiter
+from runtime.stopping import end_tasks
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import error
@@ -51,9 +52,7 @@ class Answering:
 
     async def stop(self) -> None:
         """End the tasks that still run; their connections are gone."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
 
 
 class Responder:

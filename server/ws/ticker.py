@@ -21,6 +21,7 @@ from persistence.live.replies.play import (
     tick_replies,
     tick_reply,
 )
+from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +73,7 @@ class Ticker:
                 while True:
                     await self._round()
         finally:
-            for task in self._recovering.values():
-                task.cancel()
-            await asyncio.gather(*self._recovering.values(), return_exceptions=True)
+            await end_tasks(self._recovering.values())
 
     async def _round(self) -> None:
         """Serve every player once, spread over the interval."""

@@ -54,7 +54,9 @@ async def test_everything_recovers_without_a_log(own_valkey: ValkeyServer, postg
             assert ready.json()["log"].startswith("not written: ")
             assert ready.json()["status"] == "degraded"
             metrics = httpx.get(f"{server.url}/metrics").text
-            [lost] = [line for line in metrics.splitlines() if line.startswith("clickcook_log_lines_lost_total{")]
+            [lost] = [
+                line for line in metrics.splitlines() if line.startswith("clickcook_log_lines_lost_total{")
+            ]
             assert float(lost.rpartition(" ")[2]) > 0
             assert await asyncio.to_thread(server.stop) == 0
         finally:

@@ -21,6 +21,8 @@ from tests.support.servers import free_port, running_valkey
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from redis.asyncio.connection import AbstractConnection
+
     from persistence.live.lane_contract import OnReply
     from tests.support.servers import ValkeyServer
 
@@ -331,3 +333,36 @@ async def test_a_storm_mixes_nothing_up(own_valkey: ValkeyServer, seed: int) -> 
         assert lane.depth == 0
         assert lane.totals.connects > 1
     assert storm.calls == Counter(storm.sent)
+
+
+class LostCancellation:
+    """Opens connections as `opener` does, and loses a cancellation, as `asyncio.wait_for` of Python 3.11 can."""
+
+    def __init__(self, url: str, *, fails: bool) -> None:
+        self._open = opener(url)
+        self._fails = fails
+        self.begun = asyncio.Event()
+
+    async def __call__(self) -> AbstractConnection:
+        """Wait for the cancellation, then go on."""
+        self.begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if self._fails:
+            raise ConnectionRefusedError
+        return await self._open()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_stopped_lane_does_not_go_on(valkey_url: str, fails: bool) -> None:
+    """Where a library loses the cancellation while the lane connects, the lane ends all the same."""
+    opening = LostCancellation(valkey_url, fails=fails)
+    lane = Lane("redis", opening, Hearer())
+    running = asyncio.create_task(lane.run())
+    await opening.begun.wait()
+
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=WAIT_S)
+
+    assert done == {running}
+    assert not lane.up
