@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runtime.stopping import end_tasks
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -35,9 +37,9 @@ async def beating(file: Path | None) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        beats.cancel()
-        await asyncio.gather(beats, return_exceptions=True)
-        _remove(file)
+        await end_tasks([beats])
+        with contextlib.suppress(OSError):
+            _remove(file)
 
 
 def lives(file: Path) -> bool:
@@ -51,7 +53,8 @@ def lives(file: Path) -> bool:
 async def _beat(file: Path) -> None:
     while True:
         await asyncio.sleep(BEAT_EVERY_S)
-        _touch(file)
+        with contextlib.suppress(OSError):  # the check sees the file's age; the next beat tries again
+            _touch(file)
 
 
 def _touch(file: Path) -> None:

@@ -1,7 +1,7 @@
 """Stops: SIGTERM and SIGINT end a start that may wait for a database, and later ask for a drain.
 
-Every stop has a limit here. A task can miss its cancellation: on Python 3.11 `asyncio.wait_for`, which libraries
-use, loses one that comes as its work is done.
+Every stop has a limit here. A task can miss its cancellation: on Python 3.11 `asyncio.wait_for`, which
+libraries use, loses one that comes as its work is done.
 """
 
 from __future__ import annotations

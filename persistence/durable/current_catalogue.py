@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.durable import catalogue as store
+from persistence.durable.pool import check_writable
 from persistence.errors import DurableUnavailable, one_line
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Catalogues:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
+                await check_writable(self._pool)
                 if await store.read_generation(self._pool) > self.current.generation:
                     await self._reload()
             except DurableUnavailable as error:

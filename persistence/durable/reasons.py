@@ -32,6 +32,7 @@ _NOT_THERE: Final = (
 _NO_AUTHORITY: Final = (
     "this sslmode needs the certificate of an authority: name its file, as in &sslrootcert=/path/of/ca.pem"
 )
+READ_ONLY: Final = "it is read-only: a standby, or a server that takes no writes"
 # By SQLSTATE: what waiting does not help, and what to do.
 _REFUSALS: Final = {
     "28P01": "PostgreSQL knows no such user with this password: correct user:password before the host",
@@ -48,7 +49,7 @@ _REFUSALS: Final = {
 _TROUBLES: Final = {
     "57P03": "it is starting, or shutting down",
     "53300": "it has its maximum of connections (max_connections)",
-    "25006": "it is read-only: a standby, or a server that takes no writes",
+    "25006": READ_ONLY,
 }
 # What asyncpg, or a pooler under a general SQLSTATE, says in words alone.
 _REFUSED_IN_WORDS: Final = (
@@ -91,6 +92,8 @@ def trouble_of(error: BaseException) -> str:
     for each in _chain(error):
         if isinstance(each, asyncpg.PostgresError) and each.sqlstate in _TROUBLES:
             return _TROUBLES[each.sqlstate]
+        if isinstance(each, asyncpg.TargetServerAttributeNotMatched):
+            return READ_ONLY
         if isinstance(each, socket.gaierror):
             return "its host name is not known (DNS)"
         if isinstance(each, ConnectionRefusedError):

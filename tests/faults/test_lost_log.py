@@ -49,11 +49,12 @@ async def test_everything_recovers_without_a_log(own_valkey: ValkeyServer, postg
                 own_valkey.start()
                 await played(ada, "ok")
 
-            ready = httpx.get(f"{server.url}/readyz")
+            async with httpx.AsyncClient(base_url=server.url) as client:
+                ready = await client.get("/readyz")
+                metrics = (await client.get("/metrics")).text
             assert ready.status_code == httpx.codes.OK
             assert ready.json()["log"].startswith("not written: ")
             assert ready.json()["status"] == "degraded"
-            metrics = httpx.get(f"{server.url}/metrics").text
             [lost] = [
                 line for line in metrics.splitlines() if line.startswith("clickcook_log_lines_lost_total{")
             ]

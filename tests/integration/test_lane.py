@@ -336,7 +336,7 @@ async def test_a_storm_mixes_nothing_up(own_valkey: ValkeyServer, seed: int) -> 
 
 
 class LostCancellation:
-    """Opens connections as `opener` does, and loses a cancellation, as `asyncio.wait_for` of Python 3.11 can."""
+    """Opens connections as `opener` does, and loses a cancellation: `asyncio.wait_for` of Python 3.11 can."""
 
     def __init__(self, url: str, *, fails: bool) -> None:
         self._open = opener(url)
@@ -362,7 +362,7 @@ async def test_a_stopped_lane_does_not_go_on(valkey_url: str, fails: bool) -> No
     await opening.begun.wait()
 
     running.cancel()
-    done, _ = await asyncio.wait({running}, timeout=WAIT_S)
+    done, _ = await asyncio.wait({running}, timeout=LIMIT_S)
 
     assert done == {running}
     assert not lane.up

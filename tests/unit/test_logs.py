@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from runtime.log_limits import LogLimiter
+from runtime.log_limits import EVERY_LINE, LogLimiter
 from runtime.logs import ROUTINE_EVENTS, configure_logs
 from runtime.settings import Settings
 from tests.support.game_server import REPOSITORY
@@ -115,6 +115,11 @@ def test_every_warning_is_explained() -> None:
 
     assert {event for level, event in events if level in {"warning", "error", "exception"}} <= explained
     assert explained <= {event for _, event in events} | {"library_reported"}
+
+
+def test_what_is_never_left_out_is_logged() -> None:
+    """Each event whose every line is written exists."""
+    assert {event for _, event in _events()} >= EVERY_LINE
 
 
 def test_a_pool_whose_database_is_away_is_no_news() -> None:

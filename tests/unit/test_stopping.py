@@ -82,6 +82,7 @@ async def test_errors_of_ended_tasks_are_nobodys() -> None:
 async def test_a_lost_cancellation_is_still_known() -> None:
     """A loop can see that it was to end; a time-out that passed is no cancellation."""
     seen: list[bool] = []
+    timed_out = asyncio.Event()
 
     async def work() -> None:
         try:
@@ -89,14 +90,14 @@ async def test_a_lost_cancellation_is_still_known() -> None:
                 await asyncio.sleep(3600)
         except TimeoutError:
             seen.append(is_cancelled())
+            timed_out.set()
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError:
             seen.append(is_cancelled())
 
     task = asyncio.create_task(work())
-    while not seen:
-        await asyncio.sleep(0)
+    await timed_out.wait()
     task.cancel()
     await task
     assert seen == [False, True]
