@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
 
 _MOST_LINES: Final = 10
-_MOST_TRACES: Final = 1
 _MOST_KINDS: Final = 1000
 _LIMITED_LEVELS: Final = frozenset({"warning", "error", "critical"})
 _KEYS: Final = ("library", "route", "lane", "index", "part", "task", "server")
 """Where these differ, the events are not of one kind."""
+
+ONE_LINE: Final = frozenset({"connection_not_accepted"})
+"""Events that are all alike: one line is as good as ten."""
 
 EVERY_LINE: Final = frozenset(
     {
@@ -91,7 +93,8 @@ class StormLimits:
         if limiter is None:
             if len(self._limiters) >= _MOST_KINDS:
                 self._limiters.clear()
-            limiter = self._limiters[kind] = LogLimiter(_MOST_TRACES if trace else _MOST_LINES)
+            most = 1 if trace or event["event"] in ONE_LINE else _MOST_LINES
+            limiter = self._limiters[kind] = LogLimiter(most)
         left_out = limiter.left_out(time.monotonic())
         if left_out is None:
             self.left_out += 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from runtime.loop_errors import report_loop_errors
 from runtime.stopping import StoppedWhileStartingError, interruptible_start
 from server.app.accounts import AccountParts, build_accounts
 from server.app.background import Background
@@ -43,6 +44,7 @@ async def serve(
     players can connect. Raises StartupError where a database cannot be had or the port is taken. Where a
     background task dies, the process drains and its error is raised.
     """
+    report_loop_errors(asyncio.get_running_loop())
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
         try:

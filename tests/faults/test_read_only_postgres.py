@@ -26,7 +26,9 @@ async def until(server: GameServer, is_so: Callable[[httpx.Response, httpx.Respo
     """Wait for what `/readyz` and a log-in answer together."""
     body = {"email": EMAIL, "password": PASSWORD}
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as client, asyncio.timeout(LIMIT_S):
-        while not is_so(await client.get("/readyz"), await client.post("/auth", json=body)):
+        while True:
+            if is_so(await client.get("/readyz"), await client.post("/auth", json=body)):
+                return
             await asyncio.sleep(TRIED_EVERY_S)
 
 

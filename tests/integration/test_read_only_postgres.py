@@ -35,12 +35,14 @@ async def set_read_only(server: PostgresServer, is_read_only: bool) -> None:
     finally:
         await connection.close()
     async with asyncio.timeout(LIMIT_S):
-        while await answers(server) != is_read_only:
+        while True:
+            if await answers(server) == is_read_only:
+                return
             await asyncio.sleep(TRIED_EVERY_S)
 
 
 async def answers(server: PostgresServer) -> bool:
-    """Ask over a new connection whether the server is read-only."""
+    """Tell over a new connection whether the server is read-only."""
     connection = await asyncpg.connect(server.dsn())
     try:
         read_only: bool = await connection.fetchval(
@@ -80,7 +82,9 @@ async def test_a_pool_leaves_a_server_that_became_read_only(
         address.targets = [postgres_server.folder / ".s.PGSQL.5432"]
 
         async with asyncio.timeout(LIMIT_S):
-            while not await created(pool):
+            while True:
+                if await created(pool):
+                    break
                 await asyncio.sleep(TRIED_EVERY_S)
         connections = [await pool.acquire() for _ in range(CONNECTIONS)]
         for connection in connections:
