@@ -79,7 +79,7 @@ class StormLimits:
         self.left_out = 0
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self._limiters.clear()
 
     def __call__(self, _logger: WrappedLogger, level: str, event: EventDict) -> EventDict:

@@ -1,4 +1,4 @@
-"""The log's reader dies, then Redis: the log is gone, and everything else recovers as ever."""
+"""The log's reader dies, then Redis: the log is gone, and everything else recovers as always."""
 
 from __future__ import annotations
 
