@@ -27,9 +27,8 @@ EVERY_LINE: Final = frozenset(
         "lines_left_out",
         "log_lines_lost",
         "saved_session_unreadable",
-        "session_fell_back",
         "session_replaced_by_newer",
-        "session_set_aside",
+        "session_quarantined",
     }
 )
 """Events whose every line is needed: most name the players whom an operator has to look after."""
@@ -79,7 +78,7 @@ class StormLimits:
         self.left_out = 0
 
     def reset(self) -> None:
-        """Begin again."""
+        """Forget what was counted."""
         self._limiters.clear()
 
     def __call__(self, _logger: WrappedLogger, level: str, event: EventDict) -> EventDict:

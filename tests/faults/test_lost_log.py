@@ -1,4 +1,4 @@
-"""The log's reader dies, then Redis: the log is gone, and everything else recovers as always."""
+"""The log's reader dies, then Redis: the log is gone, and everything else recovers."""
 
 from __future__ import annotations
 

@@ -105,6 +105,6 @@ def test_lines_that_name_players_are_all_written(clock: Clock, stream: io.String
     """Whom PostgreSQL had newer, an operator must be able to read for each player; and what is no warning."""
     assert clock.now_s
     for user_id in range(100):
-        structlog.get_logger().warning("session_fell_back", user=user_id)
+        structlog.get_logger().warning("session_replaced_by_newer", user=user_id)
         structlog.get_logger().info("connection_ended", user=user_id)
     assert len(lines_of(stream)) == 200

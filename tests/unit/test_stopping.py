@@ -54,7 +54,7 @@ async def test_a_task_that_lost_its_cancellation_is_cancelled_again() -> None:
 
 
 async def test_a_task_that_never_ends_is_named_and_left_alone() -> None:
-    """The caller goes on after the limit."""
+    """The stop goes on after its limit."""
     task = asyncio.create_task(loses_cancellations(3), name="stubborn")
     await asyncio.sleep(0)
     with capture_logs() as lines:
