@@ -38,7 +38,7 @@ class Accrued:
     away: Offline | None
 
     def apply(self, session: Session) -> None:
-        """Pay: write the amounts, and add what a long gap earned to what is still to be shown."""
+        """Pay: write the amounts, and add the earnings of a long gap to those not yet shown."""
         self.write(session)
         keep_away(session, self.away)
 
@@ -54,7 +54,7 @@ class Accrued:
 
 
 def keep_away(session: Session, away: Offline | None) -> None:
-    """Add what a long gap earned to what is still to be shown."""
+    """Add the earnings of a long gap to those not yet shown."""
     if away is not None:
         session.offline = away if session.offline is None else session.offline.plus(away)
 

@@ -93,7 +93,7 @@ class Catalogue:
         object.__setattr__(self, "by_id", {upgrade.id: upgrade for upgrade in self.upgrades})
 
     def __hash__(self) -> int:
-        """Tell generations apart at no cost: what is kept for a catalogue is looked up at each request."""
+        """Compare generations at no cost: values kept for a catalogue are looked up at each request."""
         return hash((self.generation, self.language))
 
     def ended_ms(self, generation: int) -> int | None:

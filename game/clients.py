@@ -24,7 +24,7 @@ _MASK: Final = (1 << WINDOW) - 1
 
 
 def window_of(session: Session, client: str, now_s: int) -> ClientWindow:
-    """Return what is remembered of a client; an unknown one has applied nothing."""
+    """Return the window of a client; an unknown client has applied nothing."""
     window = session.clients.get(client)
     if window is None or now_s - window.used_s >= FORGOTTEN_AFTER_S:
         return ClientWindow(0, 0, now_s)

@@ -1,4 +1,4 @@
-"""A database that cannot be had, as the one line that a command ends with."""
+"""A database that cannot be used, as the one line that a command ends with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def waiting_helps(error: Outage) -> bool:
 
 
 def line_of(error: Outage) -> str:
-    """Name the variable, what is wrong and what to do; nothing of the variable's value."""
+    """Name the variable, the fault and the remedy; show nothing of the variable's value."""
     is_redis = isinstance(error, LiveUnavailable)
     variable, name = ("REDIS_CONNECTION", "Redis") if is_redis else ("DB_CONNECTION", "PostgreSQL")
     if waiting_helps(error):

@@ -1,4 +1,4 @@
-"""A file of settings such as `.env`, read strictly: what is wrong in it is said, never passed over."""
+"""A file of settings such as `.env`, read strictly: every fault in it is reported, never skipped."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Settings:
         return self.worker_index is not None
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what is allowed but hardly meant, a line each."""
+        """Return settings that are allowed but probably not meant, a line each."""
         external = not (self.shares_port or (self.embeds_postgres and self.embeds_redis))
         if external and self.bcrypt_cost < LEAST_SAFE_BCRYPT_COST:
             return (f"BCRYPT_COST={self.bcrypt_cost} makes stolen passwords cheap to guess; use 12",)

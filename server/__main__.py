@@ -111,7 +111,7 @@ def _refuse(reason: str, code: int) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End in order where nothing serves yet: what was started is stopped on the way out."""
+    """End in order before anything serves: started parts are stopped on the way out."""
     raise KeyboardInterrupt
 
 

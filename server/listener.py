@@ -238,7 +238,7 @@ class _Admission:
             self._counts.by_address[group] = self._counts.by_address.get(group, 0) + 1
 
     def release(self) -> None:
-        """Give back what was occupied; a second call does nothing."""
+        """Give back the place that was taken; a second call does nothing."""
         if self._released:
             return
         self._released = True

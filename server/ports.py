@@ -78,7 +78,7 @@ def bind_port(host: str, port: int, *, shared: bool = False) -> BoundPort:
     """Bind every address of a host, `shared` with other processes (`SO_REUSEPORT`); 0 takes any free port.
 
     `::` means every address of both families. Of several addresses those are left out whose family this
-    machine lacks. Raises OSError where one is taken or none can be had.
+    machine lacks. Raises OSError where one is taken or none is free.
     """
     host = host.removeprefix("[").removesuffix("]")
     for _ in range(_MOST_DRAWS):
@@ -125,7 +125,7 @@ def held_port(settings: Settings) -> Iterator[BoundPort]:
 
 
 def port_refused(settings: Settings, error: OSError) -> StartupError:
-    """Say in one line that the port is not to be had."""
+    """Say in one line that the port is not available."""
     return StartupError(
         f"HOST={settings.host} PORT={settings.port} cannot be used: {error.strerror}; choose another"
     )

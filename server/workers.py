@@ -201,7 +201,7 @@ async def _hear(ours: socket.socket) -> bool:
 
 
 def _environment(settings: Settings, index: int, handle: int) -> dict[str, str]:
-    """Return a worker's environment: ours, and what was decided here."""
+    """Return a worker's environment: this process' own, and the supervisor's decisions."""
     decided = {
         "DB_CONNECTION": settings.db_connection.reveal(),
         "REDIS_CONNECTION": settings.redis_connection.reveal(),

@@ -152,7 +152,7 @@ def catalogue_of_entries(
 
 
 async def write_enums(source: Source) -> list[str]:
-    """Add the types of upgrades and boosts that are missing; say what was added. Safe to repeat."""
+    """Add the missing types of upgrades and boosts; return those added. Safe to repeat."""
     async with _writing(source) as connection:
         types = await connection.fetch(_INSERT_UPGRADE_TYPES, [kind.value for kind in UpgradeType])
         boosts = await connection.fetch(_INSERT_BOOST_TYPES, [kind.value for kind in BoostType])

@@ -71,7 +71,7 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 async def migrate(dsn: str, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply what is missing and return the names applied now; safe to repeat and to run twice at once.
+    """Apply the missing migrations and return their names; safe to repeat and to run twice at once.
 
     Each file is one transaction, under an advisory lock: a second process waits up to 60 s and then finds
     nothing to do. Raises MigrationError when the database is newer than this code, an applied file was

@@ -164,7 +164,7 @@ def parse_bought(text: str) -> dict[int, int]:
 
 
 def bought_text(bought: Mapping[int, int]) -> str:
-    """Write what is owned as `id:n,id:n,…` with ascending ids."""
+    """Write the owned upgrades as `id:n,id:n,…` with ascending ids."""
     return ",".join(f"{upgrade}:{times}" for upgrade, times in sorted(bought.items()) if times)
 
 

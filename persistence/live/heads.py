@@ -69,7 +69,7 @@ def _words(shape: str) -> tuple[str, ...]:
 
 
 def _unwrapped(shapes: Sequence[str]) -> list[str]:
-    """Join a shape that goes on in the next line; drop what stands in brackets."""
+    """Join a shape that continues on the next line; drop the text in brackets."""
     whole: list[str] = []
     for line in shapes:
         shape = f"{whole.pop()} {line}" if "".join(whole).endswith(",") else line

@@ -219,7 +219,7 @@ class Lanes:
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh(), name="topology")
 
     async def refreshed(self) -> None:
-        """Wait for a fresh reading of the topology; returns also when none could be had."""
+        """Wait for a fresh reading of the topology; returns also when there was none."""
         ended = self._reading_ended
         self.refresh()
         if self._stopped:
@@ -275,7 +275,7 @@ class Lanes:
                 self._ready(lane)
 
     async def _cluster_slots(self) -> tuple[Node, object]:
-        """Ask any node who has which slots; returns whom, and the reply."""
+        """Ask any node which node has which slots; returns the node asked, and its reply."""
         for lane in self._lanes.values():
             if lane.up:
                 try:

@@ -26,7 +26,7 @@ class ReplicaBarrier:
         self._held.append((take, value))
 
     def __call__(self, reply: object) -> None:
-        """Hand out what was held, in order: as it came, or as lost where the replicas fell short."""
+        """Hand out the held replies, in order: as they came, or as lost if too few replicas confirmed."""
         held, self._held = self._held, []
         enough = isinstance(reply, int) and reply >= self._limits.wait_replicas
         if not enough:

@@ -64,7 +64,7 @@ def snapshot_of(reply: object) -> Snapshot | None:
 
 
 def stale(reply: object, stamp: str) -> Stale | None:
-    """Hold what was read for a snapshot against a stamp, as scripts do.
+    """Compare a snapshot's stamp with the caller's, as scripts do.
 
     None where the session has this stamp, there is none, or the reply is a failure; else what a script would
     refuse with: to be refreshed before anybody is shown it. Under another run of Redis it may lack ticks that

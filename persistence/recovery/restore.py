@@ -28,8 +28,8 @@ _BATCH: Final = 1000
 # While one reads from PostgreSQL and one packs, Redis works for the third.
 _LEAST_WORKERS: Final = 3
 RESTORE_CONNECTIONS: Final = 12
-"""To Redis, for who restores all: six make it 1.1 to 1.5 times the sessions a second of one, twelve 1.0 to
-1.2 times six. A click behind them waits for what Redis reads of each at once: 250 sessions, 5 ms."""
+"""Connections to Redis for a restore of all sessions: six restore 1.1 to 1.5 times as many a second as one,
+twelve 1.0 to 1.2 times as many as six. A click behind them waits for 250 sessions of each: 5 ms."""
 
 
 @dataclass(slots=True)

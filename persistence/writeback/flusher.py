@@ -163,7 +163,7 @@ class Flusher:
         return await self._pass(self._held_buckets, on_batch, rests=True)
 
     async def drain(self, limit_s: float) -> int:
-        """Save what is dirty at this moment, at the end of the process, and give the leases back.
+        """Save every session that is dirty now, at the end of the process, and give the leases back.
 
         Begins with its own buckets. What others hold is left to them for a second, then saved from here
         too: a holder may be dead. Returns 0 when all is saved, or how many marks stood when `limit_s` ran
@@ -201,7 +201,7 @@ class Flusher:
         *,
         rests: bool = False,
     ) -> int:
-        """Save what is dirty now in some buckets; a batch is read while PostgreSQL writes the one before."""
+        """Save the dirty sessions of some buckets; a batch is read while PostgreSQL writes the one before."""
         async with self._one_pass:
             self._gently &= rests
             before, began_s = self.totals.written, _now_s()

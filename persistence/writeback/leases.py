@@ -53,7 +53,7 @@ class Leases:
         return buckets_of(self.ranges)
 
     async def keep(self) -> None:
-        """Renew what is held, take free ranges up to a fair share, give back what is above it.
+        """Renew the leases held, take free ranges up to a fair share, give back those above it.
 
         Raises LiveUnavailable: what is held runs out by itself.
         """

@@ -20,7 +20,7 @@ class _Wait:
 
 
 class Quarantine:
-    """Remembers whom to pass over: 10,000 users; beyond that the first one is tried again sooner."""
+    """Remembers which users to skip: 10,000 at most; beyond that the first one is retried sooner."""
 
     def __init__(self) -> None:
         self._waits: dict[UserId, _Wait] = {}

@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 @contextlib.contextmanager
 def embedded_servers(settings: Settings, *, on_loss: Callable[[], None]) -> Iterator[Settings]:
-    """Run what is not external until the block ends; the settings it gives name all of it.
+    """Run the databases that are not external until the block ends; the settings it yields name all of them.
 
     Raises StartupError where DATA_DIR is in use or a server does not start. One that dies later is started
     again; where that fails for good, `on_loss` is called once, from a thread, and must end the process.

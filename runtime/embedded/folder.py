@@ -183,7 +183,7 @@ def _restrict(path: Path, mode: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make what was made, moved or removed in a folder last through a power cut."""
+    """Make changes of a folder's entries survive a power cut."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -45,5 +45,9 @@ AVOIDED: Final = (
     _avoided("who(?:so|m)?ever", "name who: a client, a player, an operator", _VAGUE),
     _avoided("(?:is|are|was|were|be|been|being|got|gets|get) (?:all |both |each |also )?told(?! apart)",
              "sent, notified; names who says what", "data is sent, not told"),
+    _avoided("(?:can|cannot|can't|could|to) be had", "is available, can be used, is free", _OURS),
+    _avoided("work(?:s|ed|ing)? off", "process", _OURS),
+    _avoided("(?:on|off) the way of a click", "on the path of a click", _OURS),
+    _avoided("(?:for|to|from|by) who", "name who: a client, a player, an operator", _VAGUE),
     _avoided("had for nothing", "free of charge; needs no code", _OURS),
 )  # fmt: skip

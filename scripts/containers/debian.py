@@ -45,7 +45,7 @@ IMAGES: Final = Root("images", ("python3-venv", "python-is-python3", "haproxy", 
 
 
 class CannotPrepareError(Exception):
-    """Something that a bed is made of cannot be had; the text says what, and why."""
+    """A part of the test bed is not available; the text says what, and why."""
 
 
 def root_file_system(root: Root, suite: str, cache: Path) -> Path:

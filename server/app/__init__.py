@@ -41,7 +41,7 @@ async def serve(
 
     Returns False where the stop came before players could connect: it ends the start at once. Without a bound
     `port` it binds its own, shared with other processes where settings say so. `ready` is called once when
-    players can connect. Raises StartupError where a database cannot be had or the port is taken. Where a
+    players can connect. Raises StartupError where a database cannot be used or the port is taken. Where a
     background task dies, the process drains and its error is raised.
     """
     report_loop_errors(asyncio.get_running_loop())
@@ -116,7 +116,7 @@ class _Server:
         return tasks
 
     async def start(self, port: BoundPort | None) -> None:
-        """Begin everything, the port last. Raises StartupError when the port is not to be had."""
+        """Begin everything, the port last. Raises StartupError when the port is not available."""
         settings, listener = self.settings, self.operations.listener
         for name, work in self.tasks().items():
             self.background.start(name, work())
@@ -129,7 +129,7 @@ class _Server:
         _log.info("server_ready", address=bound.url, listens_on=bound.addresses)
 
     async def drain(self) -> None:
-        """Accept nobody, answer what is in flight, send everybody away, save everything; within `drain_s`."""
+        """Accept no connection, answer requests in flight, close all, save everything; within `drain_s`."""
         settings, dispatch, listener = self.settings, self.game.dispatch, self.operations.listener
         loop = asyncio.get_running_loop()
         end_s = loop.time() + settings.drain_s

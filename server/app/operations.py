@@ -33,7 +33,7 @@ _WEB: Final = Path(__file__).parents[1] / "web"
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The port and what is shown of the process."""
+    """The port, and the metrics of the process."""
 
     listener: Listener
     exporter: Exporter

@@ -54,9 +54,9 @@ class Storage:
 
 
 async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitStack) -> Storage:
-    """Reach both databases and build what stands on them; `stack` closes it in reverse.
+    """Connect to both databases and build the parts that use them; `stack` closes it in reverse.
 
-    Raises StartupError where a database cannot be had.
+    Raises StartupError where a database cannot be used.
     """
     dsn, redis_url = settings.db_connection.reveal(), settings.redis_connection.reveal()
     pool = await within("PostgreSQL", partial(open_database, dsn))

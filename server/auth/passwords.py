@@ -59,7 +59,7 @@ class PasswordHasher:
         """Say whether a password is the one that was hashed; raises Busy.
 
         Takes the same work in every case: for no hash at all (an unknown e-mail), a password that no account
-        can have, and a hash of an older, lower cost, for which the difference is worked off.
+        can have, and a hash of an older, lower cost, for which the difference in work is done as well.
         """
         return await self._run(lambda: self._verify_evenly(password.encode(errors="replace"), stored_hash))
 
@@ -68,7 +68,7 @@ class PasswordHasher:
         return _cost_of(stored_hash.encode()) < self._cost
 
     def close(self) -> None:
-        """End the threads; what has not begun is cancelled."""
+        """End the threads; checks that have not begun are cancelled."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _verify_evenly(self, password: bytes, stored_hash: str | None) -> bool:

@@ -1,7 +1,7 @@
 """One connection as HTTP/1.1: bytes in, requests to the site, answers out, in order.
 
 HTTP or WebSocket is decided for each request: an upgrade of `/ws` hands the transport on, whatever the
-connection served before. Nothing here is on the way of a click, so h11 does the reading.
+connection served before. Nothing here is on the path of a click, so h11 does the reading.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class HttpConnection(asyncio.Protocol):
         self._advance()
 
     def eof_received(self) -> bool:
-        """Answer what was asked before the peer stopped sending; True keeps the transport open for it."""
+        """Answer requests that came before the peer stopped sending; True keeps the transport open for it."""
         if self._lingering:
             return False
         self._reader.end()
@@ -292,7 +292,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop.call_soon(self._advance)
 
     def _refuse(self, response: HttpResponse) -> None:
-        """Answer what was never a proper request, and end the connection."""
+        """Answer bytes that were never a proper request, and end the connection."""
         _log.debug("http_refused", status=response.status)
         method = self._head.method if self._head is not None else ""
         if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -342,7 +342,7 @@ class HttpConnection(asyncio.Protocol):
         self._start_timer(self._limits.write_s if unsent else self._limits.linger_s)
 
     def _close(self) -> None:
-        """Close when the peer has read what is written, or when it takes too long over it."""
+        """Close when the peer has read all that was written, or takes too long to read it."""
         if self._transport is not None:
             self._lingering = True
             self._transport.close()

@@ -36,7 +36,7 @@ class NotEnoughData(Exception):  # noqa: N818 - named after its wire message
 
 
 class BearerRefused(Exception):  # noqa: N818 - named after what was refused
-    """There is no bearer token, or what is there has another form. `message` is the wire's."""
+    """There is no bearer token, or the header has another form. `message` is the wire's."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -136,7 +136,7 @@ class _Parts:
         self._header_bytes = 0
 
     def fields(self) -> dict[str, object]:
-        """Return the fields as texts; raises ValueError for what is not UTF-8."""
+        """Return the fields as texts; raises ValueError for bytes that are not UTF-8."""
         return {name.decode(): content.decode() for name, content in self._found}
 
     def begin(self) -> None:

@@ -64,7 +64,7 @@ def refusal(http_status: int, status: int, message: str, headers: Headers = ()) 
 
 
 def malformed(http_status: int, message: str, headers: Headers = ()) -> HttpResponse:
-    """Refuse what is no request of this contract: path, method, type, size, syntax."""
+    """Refuse a request that is not of this contract: path, method, type, size, syntax."""
     return refusal(http_status, STATUS_MALFORMED, message, headers)
 
 

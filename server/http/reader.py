@@ -50,7 +50,7 @@ class RequestReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes arrived behind what was read."""
+        """Whether bytes arrived behind the request that was read."""
         return bool(self._raw)
 
     def receive(self, data: bytes) -> None:
@@ -62,7 +62,7 @@ class RequestReader:
         self.ended = True
 
     def rest(self) -> bytes:
-        """Take what was not read."""
+        """Take the bytes that were not read."""
         rest = bytes(self._raw)
         self._raw.clear()
         return rest

@@ -8,7 +8,7 @@ from typing import Final
 from server.protocol.close_codes import CloseCode
 
 LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the latency histogram; one more bucket takes what is slower."""
+"""Upper bounds of the latency histogram; one more bucket takes slower requests."""
 
 CLOSE_CODES: Final = {int(code): str(int(code)) for code in CloseCode} | {1005: "1005"}
 """The close codes that are counted one by one: a peer may send any, so the others are `other`."""

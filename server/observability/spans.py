@@ -94,7 +94,7 @@ class Spans(Tracing):
         return tuple(replace(route, handler=self._answering(route)) for route in routes)
 
     def close(self) -> None:
-        """Send what was not sent yet; takes a few seconds at most."""
+        """Send the spans not sent yet; takes a few seconds at most."""
         self._provider.shutdown()
 
     def _answering(self, route: Route) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:

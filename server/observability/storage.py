@@ -1,4 +1,4 @@
-"""Figures of where state lives: Redis, PostgreSQL, what is not saved yet, and cold loads."""
+"""Metrics of storage: Redis, PostgreSQL, unsaved sessions, and cold loads."""
 
 from __future__ import annotations
 

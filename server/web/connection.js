@@ -138,7 +138,7 @@ export class Connection {
 		this.#pump();
 	}
 
-	/** Hands the conversation a valid token. Where none can be had now, the watch tries again. */
+	/** Hands the conversation a valid token. Where there is none now, the watch tries again. */
 	async #renew() {
 		if (this.#renewing || Date.now() < this.#renewAtMs) return;
 		this.#renewing = true;

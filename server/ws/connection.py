@@ -176,12 +176,12 @@ class Connection(asyncio.BufferedProtocol):
             self._settle(judge)
 
     def abort(self) -> None:
-        """Cut the connection off: nothing more is received, what is unsent is dropped."""
+        """Cut the connection off: nothing more is received, unsent bytes are dropped."""
         self._begin_closing()
         self._transport.abort()
 
     def pause_reading(self) -> None:
-        """Receive nothing more until told so, not even what has already arrived."""
+        """Receive nothing more until `resume_reading`, not even messages that have already arrived."""
         if not self._paused and not self.closing:
             self._paused = True
             self._transport.pause_reading()
@@ -238,14 +238,14 @@ class Connection(asyncio.BufferedProtocol):
         self._congested = True
 
     def resume_writing(self) -> None:
-        """Send the newest of what was held back."""
+        """Send the newest message that was held back."""
         self._congested = False
         if self._latest is not None:
             latest, self._latest = self._latest, None
             self.send(latest)
 
     def swept(self) -> None:
-        """Do what is due: cut off a close that takes too long or a silent peer, or send a ping."""
+        """Do the work that is due: cut off a close that takes too long or a silent peer, or send a ping."""
         sweeper, tick = self._sweeper, self._sweeper.tick
         if self._paused:
             self.heard_tick = tick
@@ -262,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
     # Receiving what is not one whole text frame.
 
     def _receive_kept(self) -> None:
-        """Read what was left by a pause or came behind the request of the upgrade."""
+        """Read bytes left by a pause, or that came behind the request of the upgrade."""
         if self._kept is not None and not self._paused and not self.closing:
             kept, self._kept = self._kept, None
             self._receive(kept, len(kept))
@@ -340,7 +340,7 @@ class Connection(asyncio.BufferedProtocol):
     # Sending to a peer that does not keep up, and out of turn.
 
     def _send_congested(self, frame: bytes) -> None:
-        """Queue a frame behind what was held back, which is older."""
+        """Queue a frame behind messages that were held back, which are older."""
         if self._latest is not None:
             latest, self._latest = self._latest, None
             self.messages_out += 1

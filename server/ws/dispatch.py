@@ -81,7 +81,7 @@ class Dispatch:
         self._unauthenticated[exchange] = now_s + FIRST_TOKEN_WITHIN_S
 
     def connection_closed(self, connection: Connection) -> None:
-        """Let go of a connection; what is in flight is finished for nobody."""
+        """Forget a connection; its request in flight is finished, and nobody gets the answer."""
         responder = connection.state
         if not isinstance(responder, Responder):
             return
@@ -165,7 +165,7 @@ class Dispatch:
             responder.refuse(errors.TokenInvalid())
 
     def _refuse_message(self, exchange: Exchange, fault: Refused) -> None:
-        """Answer what is no request; a peer that sends nothing else is closed."""
+        """Answer a message that is no request; a peer that sends nothing else is closed."""
         self._metrics.count(fault.request_type, fault.refusal.code)
         exchange.connection.send(error(fault.request_id_json, fault.refusal))
         if fault.refusal.code != errors.InvalidMessage.code:

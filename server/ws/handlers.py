@@ -44,7 +44,7 @@ _DUPLICATE: Final = Status.DUPLICATE.value
 
 
 class Community(Protocol):
-    """Leaderboard and names: answers from PostgreSQL, off the way of a click."""
+    """Leaderboard and names: answers from PostgreSQL, off the path of a click."""
 
     async def leaderboard(self, user_id: UserId, by: str) -> str:
         """Return the data of `leaderboard`, with braces."""

@@ -1,4 +1,4 @@
-"""Everything but plain text frames: fragments, pings, closes and what is against RFC 6455.
+"""Everything but plain text frames: fragments, pings, closes, and frames against RFC 6455.
 
 The judgement is `websockets`' own; what its asyncio API adds to it (text is UTF-8, messages have a bounded
 number of fragments) is added here. Pure: bytes go in, messages and bytes come out.
@@ -82,7 +82,7 @@ class LibraryProtocol:
         self._protocol.fail(code, reason)
 
     def output(self) -> list[bytes]:
-        """Take what is to be written; an empty piece stands for the end of the stream."""
+        """Take the bytes to write; an empty piece stands for the end of the stream."""
         return self._protocol.data_to_send()
 
     def _collect(self, frame: Frame) -> None:

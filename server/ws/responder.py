@@ -31,7 +31,7 @@ PAUSE_S: Final = 0.25
 """How long nothing is answered after `rate_limited` or `unavailable`: clients give up at 15 errors in 3 s."""
 
 RETRY_AFTER_MS: Final = 500
-"""When a client may ask again for what was unavailable."""
+"""When a client may send an unavailable request again."""
 
 
 class Answering:

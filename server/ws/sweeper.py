@@ -17,7 +17,7 @@ class Swept(Protocol):
     due_tick: int
 
     def swept(self) -> None:
-        """Do what is due; called once, a connection that needs more asks again. Must not raise."""
+        """Do the work that is due; called once, a connection that needs more asks again. Must not raise."""
 
 
 class Sweeper:

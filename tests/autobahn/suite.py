@@ -47,7 +47,7 @@ sys.exit(run())
 
 
 class SuiteUnavailableError(Exception):
-    """The suite can't be had here; the text says why."""
+    """The suite is not available here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _ask_for_much(slow: RawPlayer) -> None:
 
 
 async def test_a_burst_delays_nobody(game: GameServer) -> None:
-    """While 10,000 clicks that came at once are worked off, in order, many of another are answered."""
+    """While 10,000 clicks that came at once are processed, in order, many of another are answered."""
     tokens = await asyncio.to_thread(register, game)
     with ThreadPoolExecutor(2) as threads, raw_player(game, tokens["access_token"]) as eager:
         async with player(game) as other:

@@ -65,7 +65,7 @@ async def test_floods_end_their_own_connection_and_hold_up_nobody(game: GameServ
     assert {name: code for name, (code, _) in FLOODS.items()} == {
         name: close_code_in(answer) for name, answer in zip(FLOODS, received, strict=True)
     }
-    # A client that had to wait until all of them are worked off would be answered once.
+    # A client that had to wait until all of them are processed would be answered once.
     assert clicks >= LEAST_CLICKS_MEANWHILE
 
 

@@ -1,7 +1,7 @@
 --@include take
 
 -- Reads a session, with the texts bought, achieved and email, `offline` ('' where absent), and a client's window when one is
--- given. `marks` and `user_id` go with it, for who writes it.
+-- given. `marks` and `user_id` go with it, for the script that writes it.
 local function fetch(key, marks, user_id, client)
   local f
   if client == '' then
