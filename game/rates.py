@@ -1,6 +1,7 @@
 """What follows from a session and the catalogue: sums of boosts, gains of a click, the price of an upgrade.
 
-Twin of `cook_gain` and `click_xp` in `persistence/live/lua/lib` and of the price in `upgrade_buy.lua`.
+In `persistence/live/lua`, the twins of `cook_gain` and `click_xp` are in `lib`, that of `Rates.sale` in
+`sell.lua`, that of the price in `upgrade_buy.lua`.
 Nothing here changes a session.
 """
 

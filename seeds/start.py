@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from persistence.durable.catalogue import is_empty, write_enums, write_levels, write_upgrades
-from persistence.durable.translated import translated
+from persistence.durable.catalogue import write_if_empty
 from seeds.files import read_levels, read_upgrades
 
 if TYPE_CHECKING:
@@ -21,11 +20,4 @@ async def seed_if_empty(pool: Pool) -> bool:
     DurableUnavailable: try again.
     """
     entries, xps = await asyncio.to_thread(read_upgrades), await asyncio.to_thread(read_levels)
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            if not await is_empty(connection):
-                return False
-            await write_enums(connection)
-            await write_upgrades(connection, entries)
-            await write_levels(connection, xps)
-            return True
+    return await write_if_empty(pool, entries, xps)

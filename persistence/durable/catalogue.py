@@ -39,6 +39,7 @@ SELECT upgrades.id, icon_name, name_ru, name_en, upgrade_type, price_factor, pri
 FROM upgrades JOIN boosts ON boosts.id = upgrades.boost_id
 ORDER BY upgrades.id
 """
+_ANY_ENTRY: Final = "SELECT EXISTS (SELECT FROM upgrades) OR EXISTS (SELECT FROM levels)"
 _INSERT_UPGRADE_TYPES: Final = """
 INSERT INTO upgrade_types (name, position)
 SELECT name, position - 1 FROM unnest($1::text[]) WITH ORDINALITY AS kinds (name, position)
@@ -224,12 +225,20 @@ async def write_levels(source: Source, xps: Sequence[int]) -> list[str]:
     ]
 
 
-async def is_empty(connection: OneConnection) -> bool:
-    """Return whether there is neither an upgrade nor a rank: nobody has seeded this database."""
+async def write_if_empty(pool: Pool, entries: Sequence[UpgradeEntry], xps: Sequence[int]) -> bool:
+    """Write enums, upgrades and ranks where there is no upgrade and no rank; return whether it did.
+
+    One transaction, safe when several processes start together: writers take turns, and the second one
+    finds nothing to change. Raises DurableUnavailable: try again.
+    """
     with translated():
-        return not await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM upgrades) OR EXISTS (SELECT FROM levels)"
-        )
+        async with pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_ANY_ENTRY):
+                return False
+            await write_enums(connection)
+            await write_upgrades(connection, entries)
+            await write_levels(connection, xps)
+            return True
 
 
 @asynccontextmanager

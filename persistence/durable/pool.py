@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    Record: TypeAlias = asyncpg.Record
 
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 10.0
@@ -109,6 +110,12 @@ async def connect(
                 connection.terminate()
                 raise
         return connection
+
+
+async def ping(pool: Pool) -> None:
+    """Ask PostgreSQL for nothing, over a connection of the pool. Raises DurableUnavailable: try again."""
+    with translated():
+        await pool.fetchval("SELECT 1")
 
 
 def _wanted_server(address: PostgresUrl) -> SessionAttribute:

@@ -211,6 +211,14 @@ async def load_records(source: Pool | Connection, user_ids: Iterable[UserId]) ->
         return await source.fetch(sql, list(user_ids))
 
 
+async def load_versions(pool: Pool, user_ids: Iterable[UserId]) -> dict[UserId, int]:
+    """Read the version of each session that is saved. Raises DurableUnavailable: try again."""
+    sql = "SELECT user_id, version FROM sessions WHERE user_id = ANY($1::bigint[])"
+    with translated():
+        rows = await pool.fetch(sql, list(user_ids))
+    return {UserId(row["user_id"]): row["version"] for row in rows}
+
+
 async def iterate_records(
     pool: Pool,
     *,

@@ -23,9 +23,7 @@ from persistence.writeback.marks import EVERY_BUCKET, read_due
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    import asyncpg
-
-    from persistence.durable.pool import Pool
+    from persistence.durable.pool import Pool, Record
     from persistence.live.store import LiveStore
 
 _LOOKS: Final = 3
@@ -117,7 +115,7 @@ async def _confirmed(
     return differences
 
 
-async def _saved(pool: Pool, user_ids: Sequence[UserId]) -> dict[UserId, asyncpg.Record]:
+async def _saved(pool: Pool, user_ids: Sequence[UserId]) -> dict[UserId, Record]:
     return {UserId(record["id"]): record for record in await load_records(pool, user_ids)}
 
 
@@ -141,8 +139,8 @@ async def _read(store: LiveStore, user_ids: Sequence[UserId]) -> dict[UserId, _L
 def _differences(
     user_ids: Sequence[UserId],
     live: Mapping[UserId, _Live],
-    before: Mapping[UserId, asyncpg.Record],
-    after: Mapping[UserId, asyncpg.Record],
+    before: Mapping[UserId, Record],
+    after: Mapping[UserId, Record],
 ) -> list[Difference]:
     found = (
         _difference(user_id, live[user_id], before.get(user_id), after.get(user_id)) for user_id in user_ids
@@ -151,7 +149,7 @@ def _differences(
 
 
 def _difference(
-    user_id: UserId, live: _Live, before: asyncpg.Record | None, record: asyncpg.Record | None
+    user_id: UserId, live: _Live, before: Record | None, record: Record | None
 ) -> Difference | None:
     """Say what is wrong with a session, or None; `before` and `record` were read before and after it."""
     if not live.fields:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.sessions import load_records
-from persistence.durable.translated import translated
+from persistence.durable.sessions import load_records, load_versions
 from persistence.errors import DurableUnavailable, LiveUnavailable, one_line
 from persistence.live.keys import Bucket, bucket_of, session_key
 from persistence.live.record import PACKED_NOW, read_now
@@ -101,12 +100,9 @@ class Reconciler:
         if not user_ids:
             return 0
         live = await self._versions(user_ids)
-        with translated():
-            rows = await self._pool.fetch(
-                "SELECT user_id, version FROM sessions WHERE user_id = ANY($1::bigint[])", list(user_ids)
-            )
+        saved = await load_versions(self._pool, user_ids)
         self._totals.verified += len(user_ids)
-        older = [row["user_id"] for row in rows if live.get(row["user_id"], row["version"]) < row["version"]]
+        older = [user_id for user_id, version in saved.items() if live.get(user_id, version) < version]
         if not older:
             return 0
         words = await load_newer(self._store, await load_records(self._pool, older), self._ttl_s)

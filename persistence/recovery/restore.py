@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    import asyncpg
-
-    from persistence.durable.pool import Pool
+    from persistence.durable.pool import Pool, Record
     from persistence.live.store import LiveStore
 
 _SESSIONS_A_CALL: Final = 16
@@ -46,9 +44,7 @@ class Restored:
         return self.loaded + self.kept + self.refused
 
 
-async def load_newer(
-    store: LiveStore, records: Sequence[asyncpg.Record], session_ttl_s: int
-) -> dict[UserId, Status]:
+async def load_newer(store: LiveStore, records: Sequence[Record], session_ttl_s: int) -> dict[UserId, Status]:
     """Load saved sessions where Redis has none or an older one; their connections elsewhere are notified.
 
     Returns LOADED, EXISTS (as new or newer) or REFUSED (by a full Redis) for each. Each session is one atomic

@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from server.protocol.fields import STATE_CHANGING
+
 MOST_UNANSWERED: Final = 64
 """The server remembers which of a client's last 64 numbers were applied, and nothing further back."""
-
-STATE_CHANGING: Final = frozenset({"cook", "sell", "upgrade_buy", "level_up", "session_reset"})
-"""Requests that get a number (`seq`), so that one sent twice is applied once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +43,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Window:
-    """Requests without an answer, in the order of their sending; at most `size` of them."""
+    """Requests without an answer, in the order of their sending; at most `size` of them.
+
+    Those that change state get a number (`seq`), so that one sent twice is applied once.
+    """
 
     client: str
     size: int = MOST_UNANSWERED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from persistence.durable.translated import translated
+from persistence.durable.pool import ping
 from persistence.errors import DurableUnavailable
 from persistence.live.lane_contract import LaneError
 from runtime.logs import tend_logs
@@ -59,11 +59,9 @@ class Probes:
             for lane in lanes.all
             if lane.up
         ]
-        await asyncio.gather(*questions, self._timed("postgresql", self.postgresql, self._select))
-
-    async def _select(self) -> None:
-        with translated():
-            await self._pool.fetchval("SELECT 1")
+        await asyncio.gather(
+            *questions, self._timed("postgresql", self.postgresql, partial(ping, self._pool))
+        )
 
     async def _timed(self, kind: str, durations: Durations, ask: Callable[[], Awaitable[object]]) -> None:
         loop = asyncio.get_running_loop()

@@ -159,10 +159,12 @@ def test_the_server_accepts_its_settings() -> None:
 
 def test_an_operator_sets_limits_and_trusted_fronts() -> None:
     """What stands in the environment of Compose reaches the server, and the proxy where it concerns it."""
-    changed = {"MAX_CONNECTIONS_PER_IP": "5000", "AUTH_RATE": "0", "TRUSTED_FRONTS": "10.0.0.7 10.1.0.0/16"}
+    changed = {"MAX_CONNECTIONS_PER_IP": "5000", "MAX_CONNECTIONS_PER_USER": "7", "AUTH_RATE": "0"}
+    changed["TRUSTED_FRONTS"] = "10.0.0.7 10.1.0.0/16"
     services = _filled(SECRETS | changed)["services"]
     settings = read_settings(services["server"]["environment"] | {"DATA_DIR": "/none"}, dotenv=None)
     assert settings.max_connections_per_ip == 5000
+    assert settings.max_connections_per_user == 7
     assert settings.auth_rate == 0
     trusted = [str(network) for network in settings.trusted_proxies]
     assert trusted == ["172.30.132.0/24", "10.0.0.7/32", "10.1.0.0/16"]

@@ -9,10 +9,13 @@ import shutil
 import subprocess
 from typing import Any, Final
 
+import pytest
+
 from game.errors import Refusal
 from game.rates import price_of
 from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
 from game.session import Session, UserId
+from server.protocol.fields import STATE_CHANGING
 from tests.support.game_catalogue import CATALOGUE, LEVEL_XP
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
@@ -20,6 +23,8 @@ from tests.support.limits import LIMIT_S
 WEB: Final = REPOSITORY / "server" / "web"
 WEB_TESTS: Final = REPOSITORY / "tests" / "web"
 NODE: Final = shutil.which("node") or ""
+# The page's code runs in browsers; Node is a quick place to try its pure modules.
+needs_node = pytest.mark.skipif(not NODE, reason="Node.js is not installed")
 NOW_MS: Final = 1_700_000_000_000
 
 
@@ -119,27 +124,36 @@ def _ask_model(live: LiveSession, request_type: str, upgrade_id: int) -> dict[st
     return {**after, "prices": prices, "reset": {"stars": reset.stars / 10_000, "boost": reset.boost / 10}}
 
 
-if NODE:  # the page's code runs in browsers; Node is a quick place to try its pure modules
+def test_it_gives_a_number_to_each_request_that_changes_state() -> None:
+    """The page's list of requests with a `seq` is the server's of requests that take one."""
+    (listed,) = re.findall(
+        r"const COUNTED = new Set\((\[.*?\])\);", (WEB / "conversation.js").read_text(), re.DOTALL
+    )
+    assert set(json.loads(listed)) == STATE_CHANGING
 
-    def test_its_modules_do_what_their_own_tests_say() -> None:
-        """Conversation, game, numbers, drawings."""
-        run = [NODE, "--test", str(WEB_TESTS)]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        assert done.returncode == 0, done.stdout[-4000:]
 
-    def test_its_rules_are_the_rules_of_the_model() -> None:
-        """What a click, a purchase and a reset bring, and every price, for 500 sessions."""
-        chance = random.Random(7)
-        asked, expected = [], []
-        for _ in range(500):
-            live = LiveSession.of(_session(chance), CATALOGUE)
-            request_type = chance.choice(("cook", "sell", "upgrade_buy"))
-            upgrade_id = chance.randint(1, 13)
-            request = {"game": _game(live), "type": request_type, "data": {"id": upgrade_id}}
-            asked.append(json.dumps(request))
-            expected.append(_ask_model(live, request_type, upgrade_id))
-        run = [NODE, str(WEB_TESTS / "rules_by_line.js")]
-        answers = subprocess.run(
-            run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True
-        ).stdout
-        assert [json.loads(line) for line in answers.splitlines()] == expected
+@needs_node
+def test_its_modules_do_what_their_own_tests_say() -> None:
+    """Conversation, game, numbers, drawings."""
+    run = [NODE, "--test", str(WEB_TESTS)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@needs_node
+def test_its_rules_are_the_rules_of_the_model() -> None:
+    """What a click, a purchase and a reset bring, and every price, for 500 sessions."""
+    chance = random.Random(7)
+    asked, expected = [], []
+    for _ in range(500):
+        live = LiveSession.of(_session(chance), CATALOGUE)
+        request_type = chance.choice(("cook", "sell", "upgrade_buy"))
+        upgrade_id = chance.randint(1, 13)
+        request = {"game": _game(live), "type": request_type, "data": {"id": upgrade_id}}
+        asked.append(json.dumps(request))
+        expected.append(_ask_model(live, request_type, upgrade_id))
+    run = [NODE, str(WEB_TESTS / "rules_by_line.js")]
+    answers = subprocess.run(
+        run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True
+    ).stdout
+    assert [json.loads(line) for line in answers.splitlines()] == expected
