@@ -77,6 +77,9 @@ REDIS_WORDS: Final[dict[str, Step]] = {
 Redis executes nothing of a command that it answers with one of these, so sending it again is safe.
 """
 
+REPLICA_WORDS: Final = frozenset({"READONLY"})
+"""The errors that say that a connection leads to a replica, which its master became meanwhile."""
+
 
 def is_failure(reply: object) -> bool:
     """Tell whether a reply is an error of Redis or of the lane, and not what a command answered."""

@@ -44,6 +44,11 @@ def channel(user_id: UserId) -> str:
     return f"user:{{{user_id % BUCKETS}}}:{user_id}"
 
 
+def bucket_of_channel(channel: bytes) -> int:
+    """Return the bucket in a channel's name."""
+    return int(channel[channel.index(b"{") + 1 : channel.index(b"}")])
+
+
 def revoked_key(user_id: UserId, family: str) -> str:
     """Name the mark of a revoked family of tokens."""
     return f"revoked:{{{user_id % BUCKETS}}}:{family}"

@@ -23,6 +23,7 @@ from persistence.live.lane_contract import (
     LaneLimits,
     LaneTotals,
     OnReply,
+    Regardless,
     ReplyLost,
     pack,
 )
@@ -40,6 +41,7 @@ _log = structlog.get_logger(__name__)
 _NO_REPLY: Final = object()
 _BUFFER_BYTES: Final = 64 * 1024
 _STOPPED: Final = "stopped"
+_REPLICA: Final = "it is a replica, not a master"
 
 
 @dataclass(slots=True, eq=False)
@@ -48,11 +50,14 @@ class _Confirmation:
 
     kind: bytes
     channel: bytes
+    on_refused: Callable[[bytes], None]
 
     def __call__(self, reply: object) -> None:
         """Take what came in place of the confirmation: an error, or the loss of the connection."""
         if isinstance(reply, hiredis.ReplyError):
             _log.warning("subscription_refused", kind=self.kind.decode(), error=str(reply))
+            if self.kind == b"ssubscribe":
+                self.on_refused(self.channel)
 
 
 class Subscriber(Protocol):
@@ -66,6 +71,15 @@ class Subscriber(Protocol):
 
     def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:
         """Take a publication."""
+
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Take note that the server confirmed a subscription: what is published from now on is heard."""
+
+    def refused(self, lane: Lane, channel: bytes) -> None:
+        """Take note that the server refused a subscription: nothing is heard of the channel."""
+
+    def error_replied(self, lane: Lane, error: hiredis.ReplyError) -> None:
+        """Take note that the server replied an error, before its caller does."""
 
     def unsubscribed(self, lane: Lane, channel: bytes) -> None:
         """Take note that the server ended a subscription that nobody asked to end (its slot moved)."""
@@ -82,6 +96,7 @@ class Lane(asyncio.BufferedProtocol):
     __slots__ = (
         "_barrier",
         "_buffer",
+        "_checking_role",
         "_flush_scheduled",
         "_limits",
         "_loop",
@@ -130,6 +145,7 @@ class Lane(asyncio.BufferedProtocol):
         self._outgoing: list[bytes] = []
         self._flush_scheduled = False
         self._opening = False
+        self._checking_role = False
         self._lost = asyncio.Event()
         self._sent_marks: deque[tuple[float, int]] = deque()
         self._barrier = ReplicaBarrier(self._limits, self.totals) if self._limits.wait_replicas else None
@@ -186,7 +202,24 @@ class Lane(asyncio.BufferedProtocol):
         if self.up or self._opening:
             command = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(kind), kind, len(channel), channel)
             # Bounded by the channels themselves: one that was left out would be missed for good.
-            self._push(command, _Confirmation(kind, channel))
+            self._push(command, _Confirmation(kind, channel, self._refused))
+
+    def _refused(self, channel: bytes) -> None:
+        self._subscriber.refused(self, channel)
+
+    def check_role(self) -> None:
+        """Ask whether this is a replica by now, and end the connection if it is.
+
+        Behind one address the next connection leads to the new master.
+        """
+        if self.up and not self._checking_role:
+            self._checking_role = True
+            self._push(pack("INFO", "replication"), Regardless(self._take_role))
+
+    def _take_role(self, reply: object) -> None:
+        self._checking_role = False
+        if _is_replica(reply):
+            self._break(_REPLICA)
 
     def _full(self) -> LaneFull:
         self.totals.refused_full += 1
@@ -240,6 +273,8 @@ class Lane(asyncio.BufferedProtocol):
                 return
             replies += 1
             on_reply = pending.popleft()
+            if reply.__class__ is hiredis.ReplyError:
+                self._subscriber.error_replied(self, reply)
             if self._barrier is not None and self.up and on_reply is not self._barrier:
                 self._barrier.hold(on_reply, reply)
                 continue
@@ -264,12 +299,14 @@ class Lane(asyncio.BufferedProtocol):
         if kind not in (b"ssubscribe", b"sunsubscribe"):
             return
         head = self._pending[0] if self._pending else None
-        _, channel, *_ = push
+        channel = cast("bytes", push[1])
         if isinstance(head, _Confirmation) and head.kind == kind and head.channel == channel:
             self._pending.popleft()
             self.totals.replies += 1
+            if kind == b"ssubscribe":
+                self._subscriber.subscribed(self, channel)
         elif kind == b"sunsubscribe":
-            self._subscriber.unsubscribed(self, cast("bytes", channel))
+            self._subscriber.unsubscribed(self, channel)
 
     def _published(self, push: object) -> None:
         _, channel, payload = cast("tuple[bytes, bytes, bytes]", push)
@@ -343,8 +380,14 @@ class Lane(asyncio.BufferedProtocol):
         transport.set_protocol(self)
         self._opening = True
         try:
-            info = cast("bytes", await self.call("INFO", "server"))
-            self.run_id = _run_id(info)
+            server, replication = await asyncio.gather(
+                self.call("INFO", "server"), self.call("INFO", "replication")
+            )
+            self.run_id = _line(cast("bytes", server), b"run_id")
+            if not self.run_id:
+                raise LaneDown("INFO without run_id")
+            if _is_replica(replication):
+                raise LaneDown(_REPLICA)
             await self._subscriber.lane_opened(self)
         finally:
             self._opening = False
@@ -374,10 +417,15 @@ class Lane(asyncio.BufferedProtocol):
                     self._break(f"no reply within {timeout_s:g} s")
 
 
-def _run_id(info: bytes) -> str:
-    """Read the run id out of the reply to INFO server."""
+def _line(info: bytes, wanted: bytes) -> str:
+    """Read one value out of the reply to INFO; "" where it is missing."""
     for line in info.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name == b"run_id":
+        if name == wanted:
             return value.decode()
-    raise LaneDown("INFO without run_id")
+    return ""
+
+
+def _is_replica(info: object) -> bool:
+    """Tell whether the reply to INFO replication is a replica's; who names no role is none."""
+    return isinstance(info, bytes) and _line(info, b"role") == "slave"

@@ -17,6 +17,22 @@ def pack(*words: bytes | str | float) -> bytes:
     return hiredis.pack_command(words)  # type: ignore[arg-type,no-any-return]
 
 
+class Regardless:
+    """A callback for what is only shown: it is given its reply also where too few replicas have it.
+
+    Publications are passed on as early.
+    """
+
+    __slots__ = ("_on_reply",)
+
+    def __init__(self, on_reply: OnReply) -> None:
+        self._on_reply = on_reply
+
+    def __call__(self, reply: object) -> None:
+        """Pass on a reply."""
+        self._on_reply(reply)
+
+
 class LaneError(Exception):
     """A command got no reply."""
 

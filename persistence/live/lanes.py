@@ -11,13 +11,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from persistence.live.addresses import is_cluster, named_nodes, opener
-from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, bucket_of
+from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word
+from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, bucket_of, bucket_of_channel
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
 from runtime.stopping import end_tasks, is_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from game.session import UserId
     from persistence.live.addresses import Open
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _REFRESH_AT_MOST_EVERY_S: Final = 0.1
+_SUBSCRIBE_AGAIN_FIRST_S: Final = 0.05
+_SUBSCRIBE_AGAIN_MOST_S: Final = 1.0
 
 
 class Hearer(Protocol):
@@ -36,7 +39,10 @@ class Hearer(Protocol):
         """Name the channels that this process needs on a lane."""
 
     def lane_ready(self, lane: Lane) -> None:
-        """Take note that a lane is up (again), its subscriptions made: publications may have been missed."""
+        """Take note that a lane is up (again)."""
+
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Take note that a channel is heard on a lane from now on; publications may have been missed."""
 
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take a publication of another process, split into its words after the origin."""
@@ -91,6 +97,9 @@ class Lanes:
         self._by_bucket: list[Lane] = []
         self._stopping: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
+        self._unheard: set[bytes] = set()
+        self._subscribing_again: asyncio.TimerHandle | None = None
+        self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
         self._read_again = asyncio.Event()
         self._reading_ended = asyncio.Event()
         self._stopped = False
@@ -140,6 +149,8 @@ class Lanes:
     async def stop(self) -> None:
         """End every lane; what still waits for a reply gets ReplyLost."""
         self._stopped = True
+        if self._subscribing_again is not None:
+            self._subscribing_again.cancel()
         self._end_reading()
         tasks = [*self._tasks.values(), *self._stopping]
         if self._refreshing is not None:
@@ -164,9 +175,10 @@ class Lanes:
         self._subscribe_all(lane)
         asyncio.get_running_loop().call_soon(self._ready, lane)
 
-    def _subscribe_all(self, lane: Lane) -> None:
+    def _subscribe_all(self, lane: Lane, buckets: Container[int] = range(BUCKETS)) -> None:
         for channel in self._hearer.channels_of(lane) if self._hearer is not None else ():
-            lane.subscribe(channel)
+            if bucket_of_channel(channel) in buckets:
+                lane.subscribe(channel)
 
     def _ready(self, lane: Lane) -> None:
         if lane.up and self._hearer is not None:
@@ -177,15 +189,53 @@ class Lanes:
         if self.cluster:
             self.refresh()
 
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Pass on that a channel is heard from now on."""
+        self._unheard.discard(channel)
+        if not self._unheard:
+            self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
+        if self._hearer is not None:
+            self._hearer.subscribed(lane, channel)
+
+    def error_replied(self, lane: Lane, error: hiredis.ReplyError) -> None:
+        """Do what an error asks for of the lanes, whoever is given it: not every caller follows a slot."""
+        word = error_word(error)
+        self.refused_s[word] = asyncio.get_running_loop().time()
+        if word in REPLICA_WORDS:
+            lane.check_role()
+        if REDIS_WORDS.get(word) is Step.FOLLOW:
+            self.refresh()
+
     def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:  # noqa: ARG002 - as above
         """Pass on a publication, but for those of this process: their replies carry the same news."""
         origin, *words = payload.split(b" ")
         if origin != self.origin and self._hearer is not None:
             self._hearer.published(channel, words)
 
-    def unsubscribed(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above
-        """Find the slot's new place, subscribe there, and let the owner send the present state."""
+    def refused(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above
+        """Subscribe again, where the slot is by then, until it is confirmed.
+
+        The node that is asked for the topology may not have heard of the slot's move yet.
+        """
         self.refresh()
+        self._unheard.add(channel)
+        if self._subscribing_again is None and not self._stopped:
+            loop = asyncio.get_running_loop()
+            self._subscribing_again = loop.call_later(self._subscribe_again_s, self._subscribe_again)
+            self._subscribe_again_s = min(self._subscribe_again_s * 2, _SUBSCRIBE_AGAIN_MOST_S)
+
+    def _subscribe_again(self) -> None:
+        """Subscribe to what was refused or ended; a lane that is down subscribes as it opens."""
+        self._subscribing_again = None
+        unheard, self._unheard = self._unheard, set()
+        for lane in self._lanes.values():
+            if lane.up and self._hearer is not None:
+                for channel in unheard.intersection(self._hearer.channels_of(lane)):
+                    lane.subscribe(channel)
+
+    def unsubscribed(self, lane: Lane, channel: bytes) -> None:
+        """Find the slot's new place and subscribe there."""
+        self.refused(lane, channel)
 
     async def _ask_durability(self, lane: Lane) -> None:
         try:
@@ -268,10 +318,10 @@ class Lanes:
             task.cancel()
             self._stopping = [ended for ended in self._stopping if not ended.done()] + [task]
             del self._lanes[name]
-        moved = {self._by_bucket[b] for b in range(BUCKETS) if before and before[b] is not self._by_bucket[b]}
-        for lane in moved:
+        moved = {b for b in range(BUCKETS) if before and before[b] is not self._by_bucket[b]}
+        for lane in {self._by_bucket[bucket] for bucket in moved}:
             if lane.up:
-                self._subscribe_all(lane)
+                self._subscribe_all(lane, moved)
                 self._ready(lane)
 
     async def _cluster_slots(self) -> tuple[Node, object]:

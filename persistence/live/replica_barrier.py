@@ -5,7 +5,7 @@ from __future__ import annotations
 import hiredis
 import structlog
 
-from persistence.live.lane_contract import LaneLimits, LaneTotals, OnReply, ReplyLost, pack
+from persistence.live.lane_contract import LaneLimits, LaneTotals, OnReply, Regardless, ReplyLost, pack
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +32,8 @@ class ReplicaBarrier:
         if not enough:
             self._totals.replicas_short += 1
         for take, value in held:
-            kept = enough or isinstance(value, hiredis.ReplyError | hiredis.PushNotification)
+            is_kept = isinstance(value, hiredis.ReplyError | hiredis.PushNotification)
+            kept = enough or is_kept or isinstance(take, Regardless)
             hand(take, value if kept else ReplyLost("too few replicas have it"))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from persistence.errors import LiveUnavailable
-from persistence.live.decisions import Caller, Decision, Step, decide, error_word, is_failure
+from persistence.live.decisions import Caller, Decision, Step, decide, is_failure
 from persistence.live.lane_contract import LaneError, pack
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ _RETRY_EVERY_S: Final = 0.05
 
 
 def judge(lanes: Lanes, reply: object, caller: Caller) -> Decision:
-    """Decide what a reply that is no answer asks for, and remember what Redis refused with."""
-    word = error_word(reply)
-    if word:
-        lanes.refused_s[word] = asyncio.get_running_loop().time()
+    """Decide what a reply that is no answer asks for."""
     return decide(reply, caller, cluster=lanes.cluster)
 
 

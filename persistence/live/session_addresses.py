@@ -47,6 +47,12 @@ class SessionAddresses:
         """Address every session again at its next command."""
         self.epoch += 1
 
+    def current(self, ref: SessionRef) -> Lane:
+        """Return the lane of a session's next command, for one that shares no arguments with the others."""
+        if ref.epoch != self.epoch:
+            self.pack(ref)
+        return ref.lane
+
     def pack(self, ref: SessionRef) -> None:
         """Pack a session's keys and the shared arguments for the lane and catalogue of now."""
         user_id = ref.user_id

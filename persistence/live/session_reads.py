@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from persistence.errors import NotSent
-from persistence.live.lane_contract import LaneError
+from persistence.live.lane_contract import LaneError, Regardless
 from persistence.live.replies.status import Status
 from persistence.live.snapshots import passive_of, snapshot_of, stale
 
@@ -29,17 +29,20 @@ class SessionReads:
         self._commands = commands
 
     def snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot as it lies in Redis, whatever its stamp."""
+        """Read a snapshot as it lies in Redis, whatever its stamp and whether or not replicas have it."""
 
         def on_reply(reply: object) -> None:
             snapshot = snapshot_of(reply)
             on_snapshot(snapshot, None if snapshot is not None else _instead(reply))
 
-        _send(ref, self._commands.snapshot(ref.user_id), on_reply)
+        self._send(ref, self._commands.snapshot(ref.user_id), Regardless(on_reply))
 
-    def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot under the present stamp: another's is to be refreshed before it is shown."""
-        stamp = self._addresses.stamp(ref.lane)
+    def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot, *, regardless: bool = False) -> None:
+        """Read a snapshot under the present stamp: another's is to be refreshed before it is shown.
+
+        `regardless`: also where too few replicas have it.
+        """
+        stamp = self._addresses.stamp(self._addresses.current(ref))
 
         def on_reply(reply: object) -> None:
             refused = stale(reply, stamp)
@@ -49,27 +52,27 @@ class SessionReads:
             else:
                 on_snapshot(None, list(refused))
 
-        _send(ref, self._commands.snapshot(ref.user_id), on_reply)
+        packed = self._commands.snapshot(ref.user_id)
+        self._send(ref, packed, Regardless(on_reply) if regardless else on_reply)
 
     def passive(self, ref: SessionRef, on_known: Callable[[bool], None]) -> None:
         """Read whether a player has passive income; `on_known` is not called where that is not known."""
-        stamp = self._addresses.stamp(ref.lane)
+        stamp = self._addresses.stamp(self._addresses.current(ref))
 
         def on_reply(reply: object) -> None:
             known = passive_of(reply, stamp)
             if known is not None:
                 on_known(known)
 
-        _send(ref, self._commands.passive_rates(ref.user_id), on_reply)
+        self._send(ref, self._commands.passive_rates(ref.user_id), on_reply)
+
+    def _send(self, ref: SessionRef, packed: bytes, on_reply: OnReply) -> None:
+        try:
+            self._addresses.current(ref).send(packed, on_reply)
+        except LaneError as error:
+            raise NotSent(error) from error
 
 
 def _instead(reply: object) -> object:
     """Return what came in the place of a snapshot as a script gives it: a list holds no session."""
     return [Status.MISSING.value] if isinstance(reply, list) else reply
-
-
-def _send(ref: SessionRef, packed: bytes, on_reply: OnReply) -> None:
-    try:
-        ref.lane.send(packed, on_reply)
-    except LaneError as error:
-        raise NotSent(error) from error

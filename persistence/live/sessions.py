@@ -120,12 +120,15 @@ class Sessions:
     # Reads.
 
     def snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot as it lies in Redis, whatever its stamp."""
+        """Read a snapshot as it lies in Redis, whatever its stamp and whether or not replicas have it."""
         self._reads.snapshot(ref, on_snapshot)
 
-    def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot under the present stamp: another's is to be refreshed before it is shown."""
-        self._reads.fresh_snapshot(ref, on_snapshot)
+    def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot, *, regardless: bool = False) -> None:
+        """Read a snapshot under the present stamp: another's is to be refreshed before it is shown.
+
+        `regardless`: also where too few replicas have it.
+        """
+        self._reads.fresh_snapshot(ref, on_snapshot, regardless=regardless)
 
     def passive(self, ref: SessionRef, on_known: Callable[[bool], None]) -> None:
         """Read whether a player has passive income; `on_known` is not called where that is not known."""

@@ -40,6 +40,9 @@ class _NoSubscriber:
     def lane_ready(self, lane: Lane) -> None:
         """Nothing was missed."""
 
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Nothing is subscribed to."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Nothing is published to a lane without subscriptions."""
 

@@ -30,18 +30,19 @@ class Subscriptions:
         """Stop hearing a player's publications and let a clean session expire `ttl_s` from now."""
         ref.subscribed = False
         ref.epoch = -1
-        if ref.lane.up:
-            ref.lane.unsubscribe(ref.channel)
+        lane = self._addresses.lane_of(ref)
+        if lane.up:
+            lane.unsubscribe(ref.channel)
             self._expire(ref, ttl_s)
 
     def touch(self, ref: SessionRef, ttl_s: int) -> None:
         """Give a connected player's clean session its whole time to live again."""
-        if ref.lane.up:
+        if self._addresses.lane_of(ref).up:
             self._expire(ref, ttl_s)
 
     def _expire(self, ref: SessionRef, ttl_s: int) -> None:
         try:
-            ref.lane.send(self._commands.release(ref.user_id, ttl_s), _nobody)
+            self._addresses.lane_of(ref).send(self._commands.release(ref.user_id, ttl_s), _nobody)
         except LaneError:
             return
 

@@ -54,6 +54,7 @@ async def build_game(
         settings.max_connections_per_user,
         settings.session_ttl_s,
     )
+    stack.push_async_callback(hub.catching_up.stop)
     await storage.lanes.start(hub)
     if not await storage.lanes.wait_up(WITHIN_S):
         raise StartupError("REDIS_CONNECTION: Redis does not answer; start it or correct the address")

@@ -24,10 +24,10 @@ class Player:
 
     `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
     since the last tick. `paid_s`: loop time of the last `passive` that was sent to the connections, whichever
-    process ticked.
+    process ticked. `doubts` counts how often the connections may have missed a change.
     """
 
-    __slots__ = ("active", "exchanges", "paid_s", "passive", "ref", "user_id")
+    __slots__ = ("active", "doubts", "exchanges", "paid_s", "passive", "ref", "user_id")
 
     def __init__(self, user_id: UserId, ref: SessionRef) -> None:
         self.user_id = user_id
@@ -36,19 +36,22 @@ class Player:
         self.passive: bool | None = None
         self.active = False
         self.paid_s = 0.0
+        self.doubts = 0
 
 
 class Exchange(Conversation):
     """The requests of one connection: one in flight at a time, the others waiting in order.
 
     `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
-    closed when that is over. `version` is the newest version that the connection was sent. `request` and
-    `started_s` belong to the request in flight.
+    closed when that is over. `version` is the newest version that the connection was sent. `doubt` is the
+    number of the player's last doubt by which the connection may have missed a change; 0 when it missed none.
+    `request` and `started_s` belong to the request in flight.
     """
 
     __slots__ = (
         "busy",
         "connection",
+        "doubt",
         "inbox",
         "leaving",
         "number",
@@ -70,6 +73,7 @@ class Exchange(Conversation):
         self.on_lost = on_lost
         self.player: Player | None = None
         self.version = 0
+        self.doubt = 0
         self.busy = False
         self.leaving = False
         self.inbox: deque[bytes] | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
+from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import (
     PLAY_SHAPES,
     Accrued,
@@ -142,6 +143,10 @@ class Handlers:
             return
         try:
             if not isinstance(reply, list):
+                if isinstance(reply, ReplyLost):
+                    # It may have happened: other processes hear of that from Redis, this one's own news
+                    # was in the reply.
+                    self._hub.catching_up.doubt(self._present(exchange))
                 responder.spawn(self._repeat(responder, request, reply))
                 return
             named = play_reply(PLAY_SHAPES[request.request_type], reply)

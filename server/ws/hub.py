@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from persistence.errors import NotSent
 from persistence.live.replies.play import Bought, Income, Reset
 from persistence.live.replies.publications import (
     ALL_FAMILIES,
@@ -20,6 +19,7 @@ from persistence.live.replies.publications import (
 from server.protocol import results
 from server.protocol.close_codes import CloseCode
 from server.protocol.messages import PUSH, response
+from server.ws.catching_up import CatchingUp
 from server.ws.exchange import Player
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from persistence.live.lane import Lane
     from persistence.live.replies.play import Change
     from persistence.live.sessions import Sessions
-    from persistence.live.snapshots import Snapshot
     from server.ws.exchange import Exchange
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +59,7 @@ class Hub:
         self.copies = 0
         self.publications = 0
         self.refused_per_user = 0
-        self.snapshots = 0
+        self.catching_up = CatchingUp(sessions, catalogues)
 
     def attach(self, exchange: Exchange, user_id: UserId) -> Player | None:
         """Count a connection among its player's; None when the player has too many: close it with 4002."""
@@ -129,7 +128,7 @@ class Hub:
             case FamilyRevoked():
                 self.revoke(player.user_id, publication.family.decode())
             case Reloaded():
-                self.send_snapshot(player)
+                self.catching_up.doubt(player)
             case NewlyAchieved():
                 self.tell_achieved(player, publication.version, publication.newly)
             case _:
@@ -170,37 +169,25 @@ class Hub:
             if self._sessions.lane_of(player.ref) is lane
         ]
 
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Send a player's connections the present state: what was published before was not heard.
+
+        Nobody has joined yet where it is the first subscription to the channel.
+        """
+        player = self._by_channel.get(channel)
+        if player is not None and self._sessions.lane_of(player.ref) is lane:
+            self.catching_up.doubt(player)
+
     def lane_ready(self, lane: Lane) -> None:
-        """Send each player on the lane the present state where a connection is behind it."""
+        """Address every session anew; send those their state who could not be sent it before."""
         self._sessions.epoch_ended()
         self.redis_back.set()
-        for player in list(self.players.values()):
-            if self._sessions.lane_of(player.ref) is lane:
-                self.send_snapshot(player)
+        self.catching_up.lane_ready(lane)
 
-    def send_snapshot(self, player: Player) -> None:
-        """Read a player's session and send it to each joined connection whose version is behind."""
-
-        def on_snapshot(snapshot: Snapshot | None, _reply: object) -> None:
-            if snapshot is not None:
-                self._tell_snapshot(player, snapshot)
-
-        try:
-            self._sessions.snapshot(player.ref, on_snapshot)
-        except NotSent:
-            # The lane will be ready again, and this is repeated then.
-            return
-
-    def _tell_snapshot(self, player: Player, snapshot: Snapshot) -> None:
-        version = snapshot.version
-        behind = [exchange for exchange in player.exchanges if exchange.joined and exchange.version < version]
-        if behind:
-            data = results.snapshot(player.user_id, snapshot, self._catalogues.current)
-            payload = response(PUSH, "session", data)
-            for exchange in behind:
-                exchange.version = version
-                exchange.connection.send(payload)
-                self.snapshots += 1
+    @property
+    def snapshots(self) -> int:
+        """How many snapshots were sent to connections that may have missed a change."""
+        return self.catching_up.snapshots
 
     def exchanges(self) -> Iterator[Exchange]:
         """Go through every connection that has a player."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.errors import NoSession, NotSent, StorageUnavailable
+from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import (
     PLAY_SHAPES,
     Accrued,
@@ -114,10 +115,23 @@ class Ticker:
         if isinstance(reply, list):
             for player, own in zip(players, tick_replies(reply), strict=True):
                 self._ticked(player, own)
+        else:
+            for player in players:
+                self._not_told(player, reply)
 
     def _ticked_alone(self, player: Player, reply: object) -> None:
         if isinstance(reply, list):
             self._ticked(player, tick_reply(reply))
+        else:
+            self._not_told(player, reply)
+
+    def _not_told(self, player: Player, reply: object) -> None:
+        """Let the connections have the state where something may have happened whose reply was lost.
+
+        An error needs nothing: a later tick pays the same seconds, where the player is by then.
+        """
+        if isinstance(reply, ReplyLost):
+            self._hub.catching_up.doubt(player)
 
     def _ticked(self, player: Player, reply: Accrued | NotExecuted) -> None:
         if isinstance(reply, Accrued):
@@ -162,6 +176,8 @@ class Ticker:
             achieved = play_reply(PLAY_SHAPES["achieve"], reply)
             if isinstance(achieved, Achieved) and achieved.newly:
                 self._hub.tell_achieved(player, achieved.version, achieved.newly)
+        else:
+            self._not_told(player, reply)
 
     async def _keep_warm(self) -> None:
         """Give every player's clean session its time to live again at each third of it, spread over that."""

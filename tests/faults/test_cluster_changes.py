@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from typing import TYPE_CHECKING
 
 from game.session import UserId
-from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
+from persistence.live.keys import SLOT_OF_BUCKET, bucket_of, channel
+from persistence.live.lane_contract import pack
+from persistence.live.lanes import Lanes
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from persistence.live.lane import Lane
+    from runtime.url_parts import Node
     from tests.support.players import Player
     from tests.support.servers import ValkeyServer
 
@@ -80,6 +88,119 @@ async def test_a_slot_moves_under_a_clicking_player(
             clicks = await clicking
             assert clicks > 0
             assert (await anna.ask("session", client="tab"))["session"]["dishes"] == clicks
+
+
+async def test_a_tab_that_only_listens_is_told_where_its_slot_moved_meanwhile(
+    module_databases: dict[str, str], cluster_nodes: list[ValkeyServer]
+) -> None:
+    """A process that stood still while a slot moved sends its tabs what was cooked meanwhile."""
+    settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": servers.cluster_url(cluster_nodes)}
+    with running_game(settings) as first, running_game(settings) as second:
+        token = register(first)["access_token"]
+        async with player(first, token) as anna, player(second, token) as tablet:
+            user_id = (await anna.ask("session"))["session"]["user_id"]
+            await anna.ask("upgrade_buy", id=1)
+            await tablet.ask("session")
+            slot = slot_of(user_id)
+            home = owner_of(cluster_nodes, slot)
+            away = next(node for node in cluster_nodes if node is not home)
+            second.send(signal.SIGSTOP)
+            try:
+                await asyncio.to_thread(migrate_slot, cluster_nodes, slot, away)
+                cooked = await anna.ask("cook")
+            finally:
+                second.send(signal.SIGCONT)
+            shown = await tablet.push("session")
+            while shown["version"] < cooked["version"]:
+                shown = await tablet.push("session")
+            assert shown["session"]["dishes"] == cooked["dishes"]
+
+
+class LateToHear(Lanes):
+    """Lanes whose nodes do not know of the last move at the first question after it."""
+
+    last: tuple[Node, object] | None = None
+    late = False
+
+    async def _cluster_slots(self) -> tuple[Node, object]:
+        if self.late and self.last is not None:
+            self.late = False
+            return self.last
+        self.last = await super()._cluster_slots()
+        return self.last
+
+
+class Ear:
+    """Needs one player's channel wherever that is, and keeps what is published on it."""
+
+    def __init__(self, lanes: Lanes, user_id: UserId) -> None:
+        self.heard: asyncio.Queue[list[bytes]] = asyncio.Queue()
+        self._lanes = lanes
+        self._user_id = user_id
+
+    def channels_of(self, lane: Lane) -> list[bytes]:
+        """Name the channel on its lane."""
+        here = self._lanes.lane_of(self._user_id) is lane
+        return [channel(self._user_id).encode()] if here else []
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Nothing waits for it."""
+
+    def subscribed(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - the contract of Hearer
+        """Keep that it is heard, for a test to wait for."""
+        self.heard.put_nowait([b"subscribed"])
+
+    def published(self, channel: bytes, words: list[bytes]) -> None:  # noqa: ARG002 - as above
+        """Keep a publication."""
+        self.heard.put_nowait(words)
+
+
+@contextlib.asynccontextmanager
+async def late_lanes(nodes: list[ValkeyServer]) -> AsyncIterator[LateToHear]:
+    """Make lanes; the test starts them."""
+    lanes = LateToHear(servers.cluster_url(nodes), "test", {})
+    try:
+        yield lanes
+    finally:
+        await lanes.stop()
+
+
+async def test_a_subscription_comes_back_where_the_move_is_heard_of_late(
+    cluster_nodes: list[ValkeyServer],
+) -> None:
+    """The node that is asked names the slot's old master once more: the subscription is made all the same."""
+    user_id = UserId(77)
+    async with late_lanes(cluster_nodes) as lanes:
+        ear = Ear(lanes, user_id)
+        await lanes.start(ear)
+        async with asyncio.timeout(LIMIT_S):
+            assert await ear.heard.get() == [b"subscribed"]
+            home = owner_of(cluster_nodes, slot_of(user_id))
+            away = next(node for node in cluster_nodes if node is not home)
+            lanes.late = True
+            await asyncio.to_thread(migrate_slot, cluster_nodes, slot_of(user_id), away)
+            assert await ear.heard.get() == [b"subscribed"]
+            assert away.ask("SPUBLISH", channel(user_id), "other news") == 1
+            assert await ear.heard.get() == [b"news"]
+
+
+async def test_a_slot_is_found_again_though_nobody_follows_its_error(
+    cluster_nodes: list[ValkeyServer],
+) -> None:
+    """Ticks leave an error to the next tick: the lanes follow the slot by themselves."""
+    user_id = UserId(78)
+    async with late_lanes(cluster_nodes) as lanes:
+        await lanes.start(Ear(lanes, UserId(79)))
+        assert await lanes.wait_up(LIMIT_S)
+        home = owner_of(cluster_nodes, slot_of(user_id))
+        away = next(node for node in cluster_nodes if node is not home)
+        await asyncio.to_thread(migrate_slot, cluster_nodes, slot_of(user_id), away)
+        before = lanes.lane_of(user_id)
+        before.send(pack("GET", f"any:{{{bucket_of(user_id)}}}"), lambda _: None)
+        async with asyncio.timeout(LIMIT_S):
+            while lanes.lane_of(user_id) is before:  # noqa: ASYNC110 - lanes have no event of their own
+                await asyncio.sleep(servers.POLL_S)
+        assert lanes.lane_of(user_id).name.endswith(f":{away.port}")
 
 
 async def test_a_master_fails_over_to_its_replica(module_databases: dict[str, str]) -> None:

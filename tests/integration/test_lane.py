@@ -57,6 +57,16 @@ class Hearer:
         self.heard.append((channel, payload))
         self.changed.set()
 
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """What is subscribed to is heard in the tests themselves."""
+
+    def refused(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - the contract's signature
+        """Keep what was refused."""
+        self.heard.append(("refused", channel))
+
+    def error_replied(self, lane: Lane, error: hiredis.ReplyError) -> None:
+        """Errors are given to the callers too."""
+
     def unsubscribed(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - the contract's signature
         """Keep."""
         self.heard.append(("unsubscribed", channel))

@@ -141,6 +141,9 @@ class Ear:
     def lane_ready(self, lane: Lane) -> None:
         """Nothing was missed."""
 
+    def subscribed(self, lane: Lane, channel: bytes) -> None:
+        """Nothing was missed."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:  # noqa: ARG002 - as above
         """Keep a publication."""
         self.heard.put_nowait(words)

@@ -38,7 +38,6 @@ class World:
             SimpleNamespace(
                 cluster=cluster,
                 scripts={},
-                refused_s={},
                 lane_for=lambda _: self.lane,
                 lane_of=lambda _: self.lane,
                 refreshed=self._refreshed,
