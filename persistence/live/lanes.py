@@ -108,11 +108,6 @@ class Lanes:
         self.cluster = is_cluster(url)
 
     @property
-    def full_s(self) -> float:
-        """When a Redis last refused a change because it was at its maxmemory (loop time)."""
-        return self.refused_s.get("OOM", float("-inf"))
-
-    @property
     def all(self) -> list[Lane]:
         """Every lane, up or not."""
         return list(self._lanes.values())

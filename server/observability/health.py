@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 _OK: Final = "ok"
 _LATE_S: Final = 30.0
 """A dirty session waits one flush interval, or 30 s where only ticks changed it; PostgreSQL may be slow."""
-_FULL: Final = "full: it refuses changes at its maxmemory; raise that, nothing needs a restart"
-_FULL_FOR_S: Final = 10.0
-"""How long after the last refusal it counts as full: nobody asks it meanwhile."""
+_REFUSALS: Final = {
+    "OOM": "full: it refuses changes at its maxmemory; raise that, nothing needs a restart",
+    "MISCONF": "cannot save: it refuses changes as its disk took no snapshot or log; see its own log",
+    "NOREPLICAS": "has too few replicas: it refuses changes below its min-replicas-to-write",
+    "READONLY": "is a replica: it refuses changes; the master is looked for",
+}
+"""What Redis says of itself with the errors by which it refuses every change."""
+_REFUSES_FOR_S: Final = 10.0
+"""How long after the last refusal it counts as refusing: nobody asks it meanwhile."""
 _MOST_CHARS: Final = 200
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z+]*://\S+")
 
@@ -44,9 +50,9 @@ class Health:
     def readiness(self) -> Readiness:
         """Say whether players should be sent here, and why not; a part is `ok…` or says what is wrong."""
         redis = self._lanes_words(self.lanes)
-        is_full = redis == _OK and self.clock() - self.lanes.full_s < _FULL_FOR_S
+        refusals = self._refusals() if redis == _OK else ""
         parts = {
-            "redis": _FULL if is_full else redis,
+            "redis": refusals or redis,
             "redis_beside": self._lanes_words(self.bulk_lanes),
             "postgresql": self._postgresql_words(),
             "flusher": self._flusher_words(),
@@ -56,20 +62,26 @@ class Health:
             parts["redis_durability"] = "; ".join(risks)
         if self.log.lost:
             parts["log"] = self._log_words()
-        return Readiness(self._condition(redis == _OK, is_full), parts)
+        return Readiness(self._condition(redis == _OK, bool(refusals)), parts)
 
     def risks(self) -> list[str]:
         """Say how Redis could lose answered requests; empty when it can't."""
         found = {risk for durability in self.lanes.durability.values() for risk in durability.warnings()}
         return sorted(found)
 
-    def _condition(self, redis_is_up: bool, redis_is_full: bool) -> Condition:
+    def _refusals(self) -> str:
+        """Say why Redis refused changes a moment ago; empty when it did not."""
+        since_s = self.clock() - _REFUSES_FOR_S
+        refused_s = self.lanes.refused_s
+        return "; ".join(text for word, text in _REFUSALS.items() if refused_s.get(word, since_s) > since_s)
+
+    def _condition(self, redis_is_up: bool, redis_refuses: bool) -> Condition:
         if self.is_draining():
             return Condition.DRAINING
         if not redis_is_up:
             return Condition.UNAVAILABLE
         flushes_fail = self.flusher is not None and self.flusher.totals.failing > 0
-        ill = redis_is_full or self.catalogues.trouble or flushes_fail or self.log.trouble
+        ill = redis_refuses or self.catalogues.trouble or flushes_fail or self.log.trouble
         return Condition.DEGRADED if ill else Condition.OK
 
     def _lanes_words(self, lanes: Lanes) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
-from tests.support.players import EXTERNAL, player
-from tests.support.servers import free_port, running_valkey
+from tests.support.players import EXTERNAL, player, register
+from tests.support.servers import POLL_S, free_port, running_valkey
 
 if TYPE_CHECKING:
+    from tests.support.game_server import GameServer
+    from tests.support.players import Player
     from tests.support.servers import ValkeyServer
 
 
@@ -22,6 +26,81 @@ def follow(replica: ValkeyServer, master: ValkeyServer) -> None:
         if master.ask("WAIT", 1, 100) == 1:
             return
     raise TimeoutError("the replica never caught up")
+
+
+async def redis_words(server: GameServer, wanted: str) -> None:
+    """Wait until `/readyz` says something of Redis."""
+    async with asyncio.timeout(LIMIT_S), httpx.AsyncClient() as client:
+        while True:
+            if wanted in (await client.get(f"{server.url}/readyz")).json()["redis"]:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+async def cooked(each: Player) -> dict[str, Any]:
+    """Cook until it is answered."""
+    async with asyncio.timeout(LIMIT_S):
+        while "code" in (answer := await each.ask("cook")):
+            assert answer["code"] == "unavailable"
+    return answer
+
+
+async def test_roles_are_exchanged_behind_an_address(module_databases: dict[str, str]) -> None:
+    """A master that becomes a replica is left, which `/readyz` says; play goes on where one answers again."""
+    with running_valkey(port=free_port()) as here, running_valkey(port=free_port()) as other:
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": here.url}
+        with running_game(settings) as server:
+            async with player(server) as anna:
+                await anna.ask("session")
+                await anna.ask("upgrade_buy", id=1)
+                assert (await cooked(anna))["dishes"] == 1
+                await asyncio.to_thread(follow, other, here)
+                await asyncio.to_thread(other.ask, "REPLICAOF", "NO", "ONE")
+                await asyncio.to_thread(here.ask, "REPLICAOF", "127.0.0.1", other.port)
+                assert (await anna.ask("cook"))["code"] == "unavailable"
+                await redis_words(server, "it is a replica, not a master")
+                await asyncio.to_thread(here.ask, "REPLICAOF", "NO", "ONE")
+                assert (await cooked(anna))["dishes"] == 2
+                await redis_words(server, "ok")
+
+
+async def test_too_few_replicas_are_named(module_databases: dict[str, str]) -> None:
+    """A master that refuses changes for want of replicas is named in `/readyz`."""
+    with running_valkey() as master:
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": master.url}
+        with running_game(settings) as server:
+            async with player(server) as anna:
+                await anna.ask("session")
+                await anna.ask("upgrade_buy", id=1)
+                await asyncio.to_thread(master.ask, "CONFIG SET", "min-replicas-to-write", 1)
+                assert (await anna.ask("cook"))["code"] == "unavailable"
+                await redis_words(server, "too few replicas")
+
+
+async def test_other_tabs_are_told_what_no_replica_has(module_databases: dict[str, str]) -> None:
+    """With its replica gone a click is `maybe_applied`: the player's other tabs hear of it all the same.
+
+    Those of the sender's process as well as those of another.
+    """
+    with running_valkey(port=free_port()) as master, running_valkey(port=free_port()) as replica:
+        await asyncio.to_thread(follow, replica, master)
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": master.url, "WAIT_REPLICAS": "1"}
+        with running_game(settings) as server, running_game(settings) as second:
+            token = register(server)["access_token"]
+            async with (
+                player(server, token) as anna,
+                player(server, token) as tablet,
+                player(second, token) as phone,
+            ):
+                await anna.ask("session")
+                await anna.ask("upgrade_buy", id=1)
+                await tablet.ask("session")
+                await phone.ask("session")
+                await asyncio.to_thread(replica.kill)
+                refused = await anna.ask("cook")
+                assert (refused["code"], refused["maybe_applied"]) == ("unavailable", True)
+                assert (await phone.push("cook"))["dishes"] == 1
+                assert (await tablet.push("session"))["session"]["dishes"] == 1
 
 
 async def test_an_answer_waits_for_the_replica(module_databases: dict[str, str]) -> None:
