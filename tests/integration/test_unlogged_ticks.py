@@ -306,6 +306,29 @@ def test_ticks_are_written_where_a_short_cap_could_cut_them_off(
         assert (kept.fields() == before) is not is_written
 
 
+def test_no_version_comes_twice_where_a_replica_took_over(begin: Callable[[], Kept]) -> None:
+    """Without income too, another run of Redis takes a version above all that its master may have told.
+
+    The replica lacks the last clicks, and its clock is behind.
+    """
+    kept = begin()
+    kept.put(bought=f"{SANDWICH}:1")
+    kept.refresh()
+    kept.save()
+    for click_s in (0, 1, 3600):
+        kept.wait(click_s * 1_000_000)
+        kept.cook()
+        replica = kept.copy()
+        for _ in range(40):
+            kept.cook()
+        told = kept.version()
+        kept.put_back(replica)
+        kept.run = f"after {click_s}"
+        kept.wait(-20_000_000)
+        kept.refresh()
+        assert kept.version() > told
+
+
 def test_no_clock_that_is_behind_leads_back_to_versions_that_were_told(
     wire: Wire, begin: Callable[[], Kept]
 ) -> None:

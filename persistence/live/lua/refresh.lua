@@ -16,7 +16,7 @@
 --          behind, stamp
 -- SENDS    passive, version, money, dishes, rank, xp, accumulated
 --          reloaded, version
--- EFFECTS  session: stamp and every derived field; where income was paid, or ticks may be missing, also version, what accruing
+-- EFFECTS  session: stamp and every derived field; where income was paid, or changes may be missing, also version, what accruing
 --          changes, dirty and the dirty mark; of what was paid publishes `passive`, or `reloaded` where no more is to come, by
 --          nobody's origin: the caller's connections are to hear of it too
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
@@ -73,12 +73,12 @@ end
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now_us() / 1e3), tonumber(offline_cap_s)
--- Under another run of Redis ticks may be missing that were sent after the last save, while they left no mark: at most one for each
--- whole second and one more, each with a version one above the one before or the time it was sent at. No clock that is behind may
--- lead back to them.
+-- Under another run of Redis changes may be missing that were told: ticks, which leave no mark for some time after a save, and what
+-- a replica that took over had not been sent. Each had a version one above the one before, or the time it was made at. No clock that
+-- is behind by less than `mark_after_ms` may lead back to them.
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(new_stamp, '%.(.+)$')
-local lost = pays and s.dirty == 0 and run and run ~= new_run
-if lost then s.version = max(s.version + floor(mark_after_ms / 1000) + 1, s.saved_at + mark_after_ms) end
+local lost = run and run ~= new_run
+if lost then s.version = max(s.version, s.saved_at, now_ms) + mark_after_ms end
 local paid, seconds = 0, 0
 local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated
 if pays and stored then
