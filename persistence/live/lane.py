@@ -299,7 +299,8 @@ class Lane(asyncio.BufferedProtocol):
         if kind not in (b"ssubscribe", b"sunsubscribe"):
             return
         head = self._pending[0] if self._pending else None
-        channel = cast("bytes", push[1])
+        _, name, *_ = push
+        channel = cast("bytes", name)
         if isinstance(head, _Confirmation) and head.kind == kind and head.channel == channel:
             self._pending.popleft()
             self.totals.replies += 1

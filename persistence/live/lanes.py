@@ -193,7 +193,7 @@ class Lanes:
             self._hearer.subscribed(lane, channel)
 
     def error_replied(self, lane: Lane, error: hiredis.ReplyError) -> None:
-        """Do what an error asks for of the lanes, whoever is given it: not every caller follows a slot."""
+        """Do what an error asks for of the lanes, besides what its caller does: ticks follow no slot."""
         word = error_word(error)
         self.refused_s[word] = asyncio.get_running_loop().time()
         if word in REPLICA_WORDS:

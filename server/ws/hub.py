@@ -179,7 +179,7 @@ class Hub:
             self.catching_up.doubt(player)
 
     def lane_ready(self, lane: Lane) -> None:
-        """Address every session anew; send those their state who could not be sent it before."""
+        """Address every session again; send the players their state for whom the lane was down before."""
         self._sessions.epoch_ended()
         self.redis_back.set()
         self.catching_up.lane_ready(lane)
