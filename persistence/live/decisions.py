@@ -22,6 +22,7 @@ class Step(Enum):
     REFRESH = "derive the session again under the present stamp"
     LOAD_SCRIPTS = "give Redis the scripts that it lacks"
     FOLLOW = "find the slot's new master"
+    ASK = "send this once to the master that the slot is on its way to"
     WAIT = "wait a moment, then find the slot's master"
     GIVE_UP = "answer that it failed"
 
@@ -58,8 +59,9 @@ SCRIPT_WORDS: Final[dict[bytes, Decision]] = {
 REDIS_WORDS: Final[dict[str, Step]] = {
     "NOSCRIPT": Step.LOAD_SCRIPTS,
     "MOVED": Step.FOLLOW,
-    # The slot is on its way: until it has arrived, the keys of one command may be in two places.
-    "ASK": Step.WAIT,
+    # The slot is on its way, and the command's keys have arrived.
+    "ASK": Step.ASK,
+    # The slot is on its way, and the command's keys are in two places.
     "TRYAGAIN": Step.WAIT,
     # The cluster is choosing a master, or this one was demoted and does not know its own yet.
     "CLUSTERDOWN": Step.WAIT,
@@ -102,7 +104,7 @@ def decide(reply: object, caller: Caller, *, cluster: bool) -> Decision:
     if isinstance(reply, hiredis.ReplyError):
         word, text = error_word(reply), str(reply)
         step = REDIS_WORDS.get(word, Step.GIVE_UP)
-        if step is Step.FOLLOW and not cluster:
+        if step in {Step.FOLLOW, Step.ASK} and not cluster:
             # One node of a cluster, reached as if it were alone: there is no topology to read meanwhile.
             step = Step.WAIT
         return Decision(step, word.lower(), f"Redis refused: {text:.200}")

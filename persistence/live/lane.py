@@ -40,6 +40,7 @@ _log = structlog.get_logger(__name__)
 
 _NO_REPLY: Final = object()
 _BUFFER_BYTES: Final = 64 * 1024
+_ASKING: Final = pack("ASKING")
 _STOPPED: Final = "stopped"
 _REPLICA: Final = "it is a replica, not a master"
 
@@ -164,6 +165,11 @@ class Lane(asyncio.BufferedProtocol):
             raise LaneDown(self.name)
         if len(self._pending) >= self._max_pending:
             raise self._full()
+        self._push(command, on_reply)
+
+    def send_asking(self, command: bytes, on_reply: OnReply) -> None:
+        """Send a command for a slot that is on its way here, as `send` does; its old master said ASK."""
+        self.send(_ASKING, _asked)
         self._push(command, on_reply)
 
     async def call(self, *words: bytes | str | float) -> object:
@@ -416,6 +422,10 @@ class Lane(asyncio.BufferedProtocol):
                     marks.popleft()
                 if marks and now - sent_s >= timeout_s:
                     self._break(f"no reply within {timeout_s:g} s")
+
+
+def _asked(_reply: object) -> None:
+    """Take the reply to ASKING; the command behind it has its own."""
 
 
 def _line(info: bytes, wanted: bytes) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _REFRESH_AT_MOST_EVERY_S: Final = 0.1
+_EXPECTED_FOR_S: Final = 60.0
 _SUBSCRIBE_AGAIN_FIRST_S: Final = 0.05
 _SUBSCRIBE_AGAIN_MOST_S: Final = 1.0
 
@@ -97,6 +98,8 @@ class Lanes:
         self._by_bucket: list[Lane] = []
         self._stopping: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
+        self._expected_s: dict[str, float] = {}
+        """Until when the lanes to nodes that a slot is on its way to are kept (loop time)."""
         self._unheard: set[bytes] = set()
         self._subscribing_again: asyncio.TimerHandle | None = None
         self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
@@ -119,6 +122,19 @@ class Lanes:
     def lane_of(self, user_id: UserId) -> Lane:
         """Return the lane to the master that holds a player's keys."""
         return self._by_bucket[bucket_of(user_id)]
+
+    def asked(self, error: hiredis.ReplyError) -> Lane:
+        """Return the lane to the node that an ASK names, which may be a master without any slot yet.
+
+        `error` is a reply whose step is `Step.ASK`: `ASK slot host:port`.
+        """
+        name = str(error).split(" ")[2]
+        lane = self._lanes.get(name)
+        if lane is None:
+            host, _, port = name.rpartition(":")
+            lane = self._add(name, opener(self._url, (host, int(port))))
+        self._expected_s[name] = asyncio.get_running_loop().time() + _EXPECTED_FOR_S
+        return lane
 
     async def start(self, hearer: Hearer) -> None:
         """Make the lanes, which tell `hearer` what they hear; they connect by themselves.
@@ -308,7 +324,9 @@ class Lanes:
         before = self._by_bucket
         fallback = next(iter(self._lanes.values()))
         self._by_bucket = [self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET]
-        for name in [name for name in self._lanes if name not in nodes]:
+        now_s = asyncio.get_running_loop().time()
+        expected = {name for name, until_s in self._expected_s.items() if until_s > now_s}
+        for name in [name for name in self._lanes if name not in nodes and name not in expected]:
             task = self._tasks.pop(name)
             task.cancel()
             self._stopping = [ended for ended in self._stopping if not ended.done()] + [task]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from persistence.errors import LiveUnavailable
 from persistence.live.decisions import Caller, Decision, Step, decide, is_failure
@@ -16,6 +16,8 @@ from persistence.live.lane_contract import LaneError, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import hiredis
 
     from persistence.live.keys import Bucket
     from persistence.live.lanes import Lanes
@@ -46,17 +48,30 @@ async def prepare(lanes: Lanes, wanted: Iterable[tuple[Bucket, Decision]]) -> No
     if lacking:
         loads = [pack("SCRIPT", "LOAD", script.source) for script in lanes.scripts.values()]
         await exchange(lanes, [(bucket, packed) for bucket in lacking.values() for packed in loads])
-    if Step.WAIT in steps:
+    if steps & {Step.WAIT, Step.ASK}:
         await asyncio.sleep(_RETRY_EVERY_S)
-    if steps & {Step.WAIT, Step.FOLLOW}:
+    if steps & {Step.WAIT, Step.ASK, Step.FOLLOW}:
         await lanes.refreshed()
 
 
 async def exchange(lanes: Lanes, calls: Sequence[tuple[Bucket, bytes]]) -> list[object]:
-    """Send packed commands to the masters of their buckets, each once; return replies and errors in order."""
+    """Send packed commands to the masters of their buckets, each once; return replies and errors in order.
+
+    One whose slot is on its way to another master is sent there.
+    """
     done = asyncio.Event()
     replies: list[object] = [None] * len(calls)
     missing = len(calls)
+
+    def take_first(index: int, packed: bytes, reply: object) -> None:
+        if is_failure(reply) and decide(reply, Caller.BULK, cluster=lanes.cluster).step is Step.ASK:
+            target = lanes.asked(cast("hiredis.ReplyError", reply))
+            try:
+                target.send_asking(packed, partial(take, index))
+            except LaneError:
+                take(index, reply)
+        else:
+            take(index, reply)
 
     def take(index: int, reply: object) -> None:
         nonlocal missing
@@ -67,7 +82,7 @@ async def exchange(lanes: Lanes, calls: Sequence[tuple[Bucket, bytes]]) -> list[
 
     for index, (bucket, packed) in enumerate(calls):
         try:
-            lanes.lane_for(bucket).send(packed, partial(take, index))
+            lanes.lane_for(bucket).send(packed, partial(take_first, index, packed))
         except LaneError as error:
             take(index, error)
     await done.wait()

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from persistence.errors import LiveUnavailable, NoSession, NotSent
+from persistence.live.asking import AskingLane
 from persistence.live.decisions import Caller, Step
 from persistence.live.keys import bucket_of
 from persistence.live.replies.play import PLAY_SHAPES, Behind, Stale, play_reply
@@ -18,6 +19,9 @@ from persistence.live.retries import exchange, given_up, judge, prepare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import hiredis
+
+    from persistence.live.lane import Lane
     from persistence.live.lanes import Lanes
     from persistence.live.session_addresses import SessionAddresses
     from persistence.live.session_commands import SessionCommands
@@ -62,17 +66,30 @@ class SessionRecovery:
         `create` is False.
         """
         while True:
-            await self._recover(ref, reply, create=create)
+            target = await self._recover(ref, reply, create=create)
             if asyncio.get_running_loop().time() > until_s:
                 raise LiveUnavailable("Redis did not serve the command in time")
             try:
-                send()
+                if target is None:
+                    send()
+                else:
+                    self._send_asking(ref, target, send)
             except NotSent as error:
                 reply = error.failure
             else:
                 return
 
-    async def _recover(self, ref: SessionRef, reply: object, *, create: bool) -> None:
+    def _send_asking(self, ref: SessionRef, target: Lane, send: Callable[[], None]) -> None:
+        """Send a command to the master that the slot is on its way to; those after it ask the old one."""
+        lane = self._addresses.current(ref)
+        ref.lane = cast("Lane", AskingLane(self._lanes, ref, target))
+        try:
+            send()
+        finally:
+            ref.lane = lane
+
+    async def _recover(self, ref: SessionRef, reply: object, *, create: bool) -> Lane | None:
+        """Do what a reply asks for; returns the lane to which the next sending alone is to go, or None."""
         decision = judge(self._lanes, reply, Caller.PLAYER)
         if decision.reason:
             self.counts[decision.reason] = self.counts.get(decision.reason, 0) + 1
@@ -85,9 +102,12 @@ class SessionRecovery:
             case Step.REFRESH:
                 stale = Stale(*cast("list[bytes]", reply))
                 await self._refresh(ref, stale.stamp.decode())
+            case Step.ASK if (target := self._lanes.asked(cast("hiredis.ReplyError", reply))).up:
+                return target
             case _:
                 await prepare(self._lanes, [(bucket_of(ref.user_id), decision)])
                 self._addresses.move(ref)
+        return None
 
     async def _refresh(self, ref: SessionRef, stamp: str) -> None:
         """Bring a session with another stamp to ours: its run verified, its boosts derived again."""

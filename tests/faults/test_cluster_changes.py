@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from game.session import UserId
-from persistence.live.keys import SLOT_OF_BUCKET, bucket_of, channel
+from persistence.live.keys import SLOT_OF_BUCKET, bucket_of, channel, dirty_key
 from persistence.live.lane_contract import pack
 from persistence.live.lanes import Lanes
 from tests.support import servers
@@ -41,13 +41,36 @@ def owner_of(nodes: list[ValkeyServer], slot: int) -> ValkeyServer:
 def migrate_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
     """Move a slot with its keys, as redis-cli does, one key at a time."""
     source = owner_of(nodes, slot)
+    empty_slot(nodes, slot, target)
+    end_of_move([target, source, *nodes], slot, target)
+
+
+def empty_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
+    """Begin to move a slot, and move all its keys."""
+    source = owner_of(nodes, slot)
     source_id, target_id = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
     target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", str(source_id))
     source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", str(target_id))
     while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1):
         source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)  # type: ignore[misc]  # a list
-    for node in (target, source, *nodes):
-        node.ask("CLUSTER", "SETSLOT", slot, "NODE", str(target_id))
+
+
+def end_of_move(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
+    """Give a slot to its new master, which knows of that first."""
+    target_id = str(target.ask("CLUSTER", "MYID"))
+    for node in (target, *nodes):
+        node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+
+async def until_saved(node: ValkeyServer, user_id: int) -> None:
+    """Wait until a player whose slot is on its way to a node has no mark there."""
+    with node.client() as client:
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                client.execute_command("ASKING")
+                if client.execute_command("ZCARD", dirty_key(bucket_of(UserId(user_id)))) == 0:
+                    return
+                await asyncio.sleep(servers.POLL_S)
 
 
 async def click_until(each: Player, done: asyncio.Event, first_seq: int) -> int:
@@ -88,6 +111,32 @@ async def test_a_slot_moves_under_a_clicking_player(
             clicks = await clicking
             assert clicks > 0
             assert (await anna.ask("session", client="tab"))["session"]["dishes"] == clicks
+
+
+async def test_a_slot_that_takes_long_to_move_refuses_no_click(
+    module_databases: dict[str, str], cluster_nodes: list[ValkeyServer]
+) -> None:
+    """All keys have left and the slot is still called the old master's: clicks go on, tabs are sent news."""
+    settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": servers.cluster_url(cluster_nodes)}
+    with running_game(settings) as first, running_game(settings) as second:
+        token = register(first)["access_token"]
+        async with player(first, token) as anna, player(second, token) as tablet:
+            user_id = (await anna.ask("session"))["session"]["user_id"]
+            await anna.ask("upgrade_buy", id=1)
+            await tablet.ask("session")
+            slot = slot_of(user_id)
+            away = next(node for node in cluster_nodes if node is not owner_of(cluster_nodes, slot))
+            await asyncio.to_thread(empty_slot, cluster_nodes, slot, away)
+            try:
+                for number in range(1, 6):
+                    assert (await anna.ask("cook", client="tab", seq=number))["dishes"] == number
+                    await until_saved(away, user_id)
+                shown = await tablet.push("session")
+                while shown["session"]["dishes"] < 5:
+                    shown = await tablet.push("session")
+            finally:
+                await asyncio.to_thread(end_of_move, cluster_nodes, slot, away)
+            assert (await anna.ask("cook", client="tab", seq=6))["dishes"] == 6
 
 
 async def test_a_tab_that_only_listens_is_told_where_its_slot_moved_meanwhile(

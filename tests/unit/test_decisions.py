@@ -23,7 +23,7 @@ WAIT, GIVE_UP, FOLLOW = Step.WAIT, Step.GIVE_UP, Step.FOLLOW
 WORDS: Final = {
     "NOSCRIPT No matching script.": Step.LOAD_SCRIPTS,
     "MOVED 3999 127.0.0.1:6381": FOLLOW,
-    "ASK 3999 127.0.0.1:6381": WAIT,
+    "ASK 3999 127.0.0.1:6381": Step.ASK,
     "TRYAGAIN Multiple keys request during rehashing of slot": WAIT,
     "CLUSTERDOWN The cluster is down": WAIT,
     "MASTERDOWN Link with MASTER is down": WAIT,
@@ -54,10 +54,11 @@ def test_the_table_has_every_word() -> None:
     assert {text.partition(" ")[0] for text in WORDS} == REDIS_WORDS.keys() | {"ERR", "WRONGTYPE"}
 
 
+@pytest.mark.parametrize("word", ["MOVED", "ASK"])
 @pytest.mark.parametrize("caller", Caller)
-def test_a_move_without_a_topology_is_waited_out(caller: Caller) -> None:
+def test_a_move_without_a_topology_is_waited_out(caller: Caller, word: str) -> None:
     """A node of a cluster that is reached as if it were alone is asked again after a pause."""
-    assert WAIT is decide(hiredis.ReplyError("MOVED 1 a:1"), caller, cluster=False).step
+    assert WAIT is decide(hiredis.ReplyError(f"{word} 1 a:1"), caller, cluster=False).step
 
 
 @pytest.mark.parametrize(
