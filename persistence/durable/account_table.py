@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from game.session import UserId
-from persistence.durable.token_families import add_family, hold_family, renew, revoke_others
+from persistence.durable.token_families import add_family, begin_anew, hold_family, revoke_all
 from persistence.durable.translated import translated
 
 if TYPE_CHECKING:
     from persistence.durable.pool import Pool
+    from persistence.durable.token_families import BegunAnew
 
 _ACQUIRE_TIMEOUT_S: Final = 5.0
 
@@ -41,14 +42,6 @@ class Registered:
 
     user_id: UserId
     issued_at_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordChanged:
-    """The `iat` of the pair that follows a change, and the families that were live until then."""
-
-    issued_at_s: int
-    revoked: tuple[str, ...]
 
 
 class AccountTable:
@@ -99,21 +92,20 @@ class AccountTable:
             return status == "UPDATE 1"
 
     async def change_password(
-        self, user_id: UserId, password_hash: str, *, new_hash: str, family: str, next_jti: str
-    ) -> PasswordChanged | None:
-        """Change the password, let `next_jti` follow in `family` and revoke all the user's other families.
+        self, user_id: UserId, password_hash: str, *, asking: str, new_hash: str, family: str, jti: str
+    ) -> BegunAnew | None:
+        """Change the password, revoke all the user's families, `asking` too, and begin another.
 
-        None, and nothing changed, when the password is another now or the family was revoked.
+        None, and nothing changed, when the password is another now or the family `asking` was revoked.
         """
         with translated():
             async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
                 if not await connection.fetchval(_LOCK, user_id, password_hash):
                     return None
-                if not await hold_family(connection, user_id, family):
+                if not await hold_family(connection, user_id, asking):
                     return None
                 await connection.execute(_REHASH, user_id, password_hash, new_hash)
-                rotation = await renew(connection, family, next_jti, self._refresh_ttl_s)
-                return PasswordChanged(rotation.issued_at_s, await revoke_others(connection, user_id, family))
+                return await begin_anew(connection, user_id, family, jti, self._refresh_ttl_s)
 
     async def delete(self, user_id: UserId, password_hash: str) -> tuple[str, ...] | None:
         """Delete an account with its saved session; returns the families that were live until then.
@@ -124,4 +116,4 @@ class AccountTable:
             async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
                 if await connection.execute(_DELETE, user_id, password_hash) != "DELETE 1":
                     return None
-                return await revoke_others(connection, user_id, "")
+                return await revoke_all(connection, user_id)

@@ -48,9 +48,8 @@ INSERT INTO families (id, user_id, expires_at) VALUES ($1, $2, clock_timestamp()
 _REVOKE: Final = """
 UPDATE families SET revoked_at = clock_timestamp() WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
 """
-_REVOKE_OTHERS: Final = """
-UPDATE families SET revoked_at = clock_timestamp()
-WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id
+_REVOKE_ALL: Final = """
+UPDATE families SET revoked_at = clock_timestamp() WHERE user_id = $1 AND revoked_at IS NULL RETURNING id
 """
 _ISSUED_AT: Final = "SELECT extract(epoch FROM issued_at)::bigint FROM refresh_tokens WHERE jti = $1"
 _REVOKED_LATELY: Final = """
@@ -90,6 +89,14 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
+class BegunAnew:
+    """The `iat` of the first pair of a family, and the families that ended in its favour."""
+
+    issued_at_s: int
+    revoked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RevokedFamily:
     """A family whose access tokens must not be accepted."""
 
@@ -120,7 +127,7 @@ class TokenFamilies:
                     return Rotation(RotationOutcome.INVALID)
                 token = await connection.fetchrow(_FIND_REFRESH, jti, family, GRACE_S)
                 if token is not None and token["unused"]:
-                    return await renew(connection, family, next_jti, self._refresh_ttl_s)
+                    return await _renew(connection, family, next_jti, self._refresh_ttl_s)
                 if token is not None and token["in_grace"]:
                     successor: str = token["successor"]
                     return Rotation(
@@ -157,7 +164,19 @@ async def add_family(
     return issued_at_s
 
 
-async def renew(connection: Connection, family: str, next_jti: str, refresh_ttl_s: int) -> Rotation:
+async def begin_anew(
+    connection: Connection, user_id: UserId, family: str, jti: str, refresh_ttl_s: int
+) -> BegunAnew:
+    """Revoke all of a user's families and begin another, within the caller's transaction.
+
+    No token from before is good afterwards, and none has a grace: use it wherever a password is set. The
+    caller has locked the account's row, so that no log-in comes between.
+    """
+    revoked = await revoke_all(connection, user_id)
+    return BegunAnew(await add_family(connection, user_id, family, jti, refresh_ttl_s), revoked)
+
+
+async def _renew(connection: Connection, family: str, next_jti: str, refresh_ttl_s: int) -> Rotation:
     """Let `next_jti` follow whatever token of the family is in use, within the caller's transaction.
 
     The caller holds the family's row. Tokens whose grace is over are forgotten: none is needed to tell theft.
@@ -175,7 +194,7 @@ async def hold_family(connection: Connection, user_id: UserId, family: str) -> b
     return bool(await connection.fetchval(_LOCK_FAMILY, family, user_id))
 
 
-async def revoke_others(connection: Connection, user_id: UserId, kept: str) -> tuple[str, ...]:
-    """Revoke all of a user's families but `kept` (`""`: none is kept); returns those that were live."""
-    rows = await connection.fetch(_REVOKE_OTHERS, user_id, kept)
+async def revoke_all(connection: Connection, user_id: UserId) -> tuple[str, ...]:
+    """Revoke all of a user's families, within the caller's transaction; returns those that were live."""
+    rows = await connection.fetch(_REVOKE_ALL, user_id)
     return tuple(row["id"] for row in rows)

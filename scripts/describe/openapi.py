@@ -65,7 +65,7 @@ _OPERATIONS: Final = {
         {200: "Done", 401: "Unauthorized", **_ACCOUNT},
     ),
     ("POST", "/password"): _Operation(
-        "Change the password and end the user's other families",
+        "Change the password, end every family, the caller's own too, and begin a new one",
         {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
     ),
     ("DELETE", "/account"): _Operation(

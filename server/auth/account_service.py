@@ -1,11 +1,12 @@
 """What an account can do: register, log in, refresh, log out, change its password, be deleted.
 
-Each method is one request. PostgreSQL is changed first; what Redis must know follows, and can be put back
-from PostgreSQL where Redis was away (`restore_revocations`).
+Each method is one request. PostgreSQL is changed first; what Redis must know follows, and is put back from
+PostgreSQL where Redis was away (`marks_owed`, `restore_revocations`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from persistence.errors import LiveUnavailable, one_line
 from server.auth.acceptable import (
     is_acceptable_email,
     normal_form,
@@ -23,11 +25,11 @@ from server.auth.errors import AccountExists, Busy, CredentialsInvalid
 from server.auth.tokens import ACCESS_TTL_S, AccessClaims, TokenInvalid, TokenPair
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from game.session import UserId
     from server.auth.passwords import PasswordHasher
-    from server.auth.stores import Account, AccountStore, FamilyStore, RevocationMarks
+    from server.auth.stores import Account, AccountStore, BegunAnew, FamilyStore, RevocationMarks
     from server.auth.throttle import Throttle
     from server.auth.tokens import TokenSigner
 
@@ -69,6 +71,8 @@ class AccountService:
         self._signer = signer
         self._forget = forget
         self._clock = clock
+        self.marks_owed = asyncio.Event()
+        """Set when families ended and Redis could not be told: whoever waits restores them and clears it."""
 
     async def register(self, email: str, password: str, address: str) -> TokenPair:
         """Open an account; raises NotAcceptable, AccountExists, TooManyAttempts or Busy.
@@ -122,7 +126,7 @@ class AccountService:
         rotation = await self._families.rotate(claims.user_id, claims.family, claims.jti, _new_id())
         if rotation.stolen:
             _log.warning("token_family_revoked", user=claims.user_id, why="a used refresh token came back")
-            await self._revocations.revoke(claims.user_id, (claims.family,))
+            await self._mark_ended(claims.user_id, (claims.family,))
         if not rotation.issued:
             raise TokenInvalid
         return self._signer.issue_pair(claims.user_id, claims.family, rotation.jti, rotation.issued_at_s)
@@ -132,12 +136,12 @@ class AccountService:
         claims = self._signer.verify_refresh(refresh_token, self._clock())
         if not await self._families.revoke(claims.user_id, claims.family):
             raise TokenInvalid
-        await self._revocations.revoke(claims.user_id, (claims.family,))
+        await self._mark_ended(claims.user_id, (claims.family,))
 
     async def change_password(
         self, access_token: str, password: str, new_password: str, address: str
     ) -> TokenPair:
-        """Change the password and end all other families.
+        """Change the password: every family ends, the token's own too, and another begins.
 
         Raises TokenInvalid, NotAcceptable and what `log_in` raises.
         """
@@ -146,14 +150,18 @@ class AccountService:
         require_acceptable_password(new_password, "new_password")
         account = await self._confirm(claims, password, address)
         new_hash = await self._hasher.hash(new_password)
-        jti = _new_id()
-        changed = await self._accounts.change_password(
-            account.user_id, account.password_hash, new_hash=new_hash, family=claims.family, next_jti=jti
+        family, jti = _new_id(), _new_id()
+        begun = await self._accounts.change_password(
+            account.user_id,
+            account.password_hash,
+            asking=claims.family,
+            new_hash=new_hash,
+            family=family,
+            jti=jti,
         )
-        if changed is None:
+        if begun is None:
             raise CredentialsInvalid
-        await self._revocations.revoke(account.user_id, changed.revoked)
-        return self._signer.issue_pair(account.user_id, claims.family, jti, changed.issued_at_s)
+        return await self._log_in_anew(account.user_id, family, jti, begun)
 
     async def delete(self, access_token: str, password: str, address: str) -> None:
         """Delete the account, its session and its log-ins; raises TokenInvalid and what `log_in` raises."""
@@ -162,17 +170,36 @@ class AccountService:
         families = await self._accounts.delete(account.user_id, account.password_hash)
         if families is None:
             raise CredentialsInvalid
-        await self._revocations.revoke(account.user_id, families, everything=True)
+        await self._mark_ended(account.user_id, families, everything=True)
         await self._forget(account.user_id)
         _log.info("account_deleted", user=account.user_id)
 
-    async def restore_revocations(self) -> int:
-        """Mark again what Redis may have lost; returns how many families.
+    async def restore_revocations(self, within_s: int = ACCESS_TTL_S) -> int:
+        """Mark again what Redis may not have, of the last `within_s`; returns how many families.
 
-        Call at the start, and whenever Redis came back as another run or after a loss of the connection.
+        Call at the start, when Redis came back as another run or after a loss of the connection, and when
+        marks are owed.
         """
-        revoked = await self._families.revoked_lately(ACCESS_TTL_S)
+        revoked = await self._families.revoked_lately(within_s)
         return await self._revocations.put_back((entry.user_id, entry.family) for entry in revoked)
+
+    async def _log_in_anew(self, user_id: UserId, family: str, jti: str, begun: BegunAnew) -> TokenPair:
+        """Issue the pair of a family that began as all others ended: each way to set a password ends here."""
+        await self._mark_ended(user_id, begun.revoked)
+        return self._signer.issue_pair(user_id, family, jti, begun.issued_at_s)
+
+    async def _mark_ended(
+        self, user_id: UserId, families: Sequence[str], *, everything: bool = False
+    ) -> None:
+        """Have ended families refused everywhere and their connections closed.
+
+        PostgreSQL has ended them already. Where Redis can't be told now, the marks are owed, not the request.
+        """
+        try:
+            await self._revocations.revoke(user_id, families, everything=everything)
+        except LiveUnavailable as error:
+            _log.warning("revocations_owed", user=user_id, families=len(families), error=one_line(error))
+            self.marks_owed.set()
 
     async def _authenticate(self, access_token: str) -> AccessClaims:
         claims = self._signer.verify_access(access_token, self._clock())

@@ -38,8 +38,8 @@ class Registered(Protocol):
         """Unix time."""
 
 
-class PasswordChanged(Protocol):
-    """The `iat` of the pair that follows a change, and the families that ended with it."""
+class BegunAnew(Protocol):
+    """The `iat` of the first pair of a family, and the families that ended in its favour."""
 
     @property
     def issued_at_s(self) -> int:
@@ -47,7 +47,7 @@ class PasswordChanged(Protocol):
 
     @property
     def revoked(self) -> tuple[str, ...]:
-        """Not the family that asked."""
+        """All that were live until then."""
 
 
 class Rotation(Protocol):
@@ -101,9 +101,9 @@ class AccountStore(Protocol):
         """Replace the hash of an unchanged password."""
 
     async def change_password(
-        self, user_id: UserId, password_hash: str, *, new_hash: str, family: str, next_jti: str
-    ) -> PasswordChanged | None:
-        """Change a password and end the other families; None when it is another now or the family ended."""
+        self, user_id: UserId, password_hash: str, *, asking: str, new_hash: str, family: str, jti: str
+    ) -> BegunAnew | None:
+        """Change a password and begin anew; None when it is another now or the family `asking` ended."""
 
     async def delete(self, user_id: UserId, password_hash: str) -> tuple[str, ...] | None:
         """Delete an account; returns the families that ended, None when the password is another now."""

@@ -183,25 +183,27 @@ async def test_revoke(accounts: AccountTable, families: TokenFamilies) -> None:
 
 
 async def test_change_password(accounts: AccountTable, families: TokenFamilies) -> None:
-    """A changed password ends all other families and renews the one that asked, in one step."""
+    """A changed password ends every family, the one that asked too, and begins another, in one step."""
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
     await accounts.log_in(user, "hash", "f3", "t3")
-    changed = await accounts.change_password(user, "hash", new_hash="new", family="f2", next_jti="t4")
+    assert (await families.rotate(user, "f2", "t2", "t22")).issued
+    changed = await accounts.change_password(user, "hash", asking="f2", new_hash="new", family="f4", jti="t4")
     assert changed is not None
-    assert {"f1a@b.c", "f3"} == set(changed.revoked)
-    assert not (await families.rotate(user, "f3", "t3", "n")).issued
-    old = await families.rotate(user, "f2", "t2", "never")
-    assert ("t4", changed.issued_at_s) == (old.jti, old.issued_at_s)
-    assert (await families.rotate(user, "f2", "t4", "t5")).issued
-    assert await accounts.change_password(user, "hash", new_hash="x", family="f2", next_jti="t6") is None
+    assert {"f1a@b.c", "f2", "f3"} == set(changed.revoked)
+    for family, jti in (("f3", "t3"), ("f2", "t2"), ("f2", "t22")):
+        assert Rotation(RotationOutcome.INVALID) == await families.rotate(user, family, jti, "n")
+    assert (await families.rotate(user, "f4", "t4", "t5")).issued
+    again = await accounts.change_password(user, "hash", asking="f4", new_hash="x", family="f5", jti="t6")
+    assert again is None
 
 
 async def test_change_password_of_an_ended_family(accounts: AccountTable, families: TokenFamilies) -> None:
     """A user who was logged out meanwhile changes nothing."""
     user = await registered(accounts)
     await families.revoke(user, "f1a@b.c")
-    assert await accounts.change_password(user, "hash", new_hash="x", family="f1a@b.c", next_jti="n") is None
+    late = await accounts.change_password(user, "hash", asking="f1a@b.c", new_hash="x", family="f2", jti="n")
+    assert late is None
     account = await accounts.get(user)
     assert account is not None
     assert account.password_hash == "hash"
@@ -212,17 +214,18 @@ async def test_changes_at_once(accounts: AccountTable, families: TokenFamilies) 
     user = await registered(accounts)
     await accounts.log_in(user, "hash", "f2", "t2")
     results = await asyncio.gather(
-        accounts.change_password(user, "hash", new_hash="x", family="f1a@b.c", next_jti="n1"),
-        accounts.change_password(user, "hash", new_hash="y", family="f2", next_jti="n2"),
+        accounts.change_password(user, "hash", asking="f1a@b.c", new_hash="x", family="new1", jti="n1"),
+        accounts.change_password(user, "hash", asking="f2", new_hash="y", family="new2", jti="n2"),
         accounts.log_in(user, "hash", "f3", "t3"),
     )
     winners = [
-        family for family, result in zip(("f1a@b.c", "f2"), results, strict=False) if result is not None
+        family for family, result in zip(("new1", "new2"), results, strict=False) if result is not None
     ]
     assert len(winners) == 1
-    live = {"f1a@b.c", "f2", "f3"} - {entry.family for entry in await families.revoked_lately(900)}
-    assert results[2] is None or "f3" not in live
-    assert {*winners} == live - {"f3"}
+    revoked = {entry.family for entry in await families.revoked_lately(900)}
+    assert results[2] is None or "f3" in revoked
+    assert {"f1a@b.c", "f2"} <= revoked
+    assert not revoked & {*winners}
 
 
 async def test_delete(accounts: AccountTable, families: TokenFamilies, pool: Pool) -> None:

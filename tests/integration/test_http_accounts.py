@@ -191,7 +191,7 @@ async def test_log_out(world: World) -> None:
 
 
 async def test_change_password(world: World) -> None:
-    """A new password ends the other families, keeps the one that asked, and replaces the old password."""
+    """A new password ends every family, without grace, begins another, and replaces the old password."""
     email, tokens = await world.registered()
     other = (await world.post("/auth", email=email, password="password")).json()["tokens"]
     for expected, fields in (
@@ -203,12 +203,14 @@ async def test_change_password(world: World) -> None:
         ((401, UNKNOWN), {"password": "wrong password", "new_password": "new password"}),
     ):
         assert expected == said(await world.post("/password", tokens["access_token"], **fields))
+    successor = (await world.post("/refresh", tokens["refresh_token"])).json()["tokens"]
     changed = await world.post(
         "/password", tokens["access_token"], password="password", new_password="new password"
     )
     assert changed.status_code == 200
-    assert said(await world.post("/refresh", other["refresh_token"])) == (401, INVALID)
-    assert said(await world.delete(other["access_token"], "new password")) == (401, INVALID)
+    for before in (other, tokens, successor):
+        assert said(await world.post("/refresh", before["refresh_token"])) == (401, INVALID)
+        assert said(await world.delete(before["access_token"], "new password")) == (401, INVALID)
     assert (await world.post("/refresh", changed.json()["tokens"]["refresh_token"])).status_code == 200
     assert said(await world.post("/auth", email=email, password="password")) == (401, UNKNOWN)
     assert (await world.post("/auth", email=email, password="new password")).status_code == 200

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
+import jwt
 import pytest
 
 from tests.e2e.test_errors import close_code
@@ -87,16 +88,45 @@ async def test_a_stolen_token_ends_its_log_in_everywhere(
     await plays_on(log_ins.other_players)
 
 
-async def test_a_changed_password_ends_the_other_log_ins_everywhere(
+async def test_a_changed_password_ends_every_log_in_everywhere(
     servers: tuple[GameServer, GameServer], log_ins: LogIns
 ) -> None:
-    """The connection that changed it plays on; everybody else is out."""
-    closing = asyncio.gather(*(revoked(each.socket) for each in log_ins.ended_players))
+    """Its own is dead as well: no token from before it is good for anything, and the new pair plays on."""
+    refreshed = await post(servers[1], "/refresh", log_ins.other["refresh_token"])
+    own = refreshed.json()["tokens"]
+    players = [*log_ins.ended_players, *log_ins.other_players]
+    closing = asyncio.gather(*(revoked(each.socket) for each in players))
     body = {"password": PASSWORD, "new_password": "another horse"}
-    assert (await post(servers[0], "/password", log_ins.other["access_token"], body)).status_code == 200
+    changed = await post(servers[0], "/password", own["access_token"], body)
+    assert changed.status_code == 200
+    for before in (log_ins.other, own, log_ins.ended):
+        await refused_everywhere(servers, before)
     await closing
-    await refused_everywhere(servers, log_ins.ended)
-    await plays_on(log_ins.other_players)
+    after = changed.json()["tokens"]
+    assert family_of(after) not in {family_of(own), family_of(log_ins.ended)}
+    for server in servers:
+        async with player(server, after["access_token"]) as each:
+            assert "session" in await each.ask("session")
+    assert (await post(servers[1], "/refresh", after["refresh_token"])).status_code == 200
+
+
+async def test_of_two_changed_passwords_one_counts(
+    servers: tuple[GameServer, GameServer], log_ins: LogIns
+) -> None:
+    """Two changes at once on two servers: one gets a pair, and nothing but that pair is good."""
+    answers = await asyncio.gather(
+        *(
+            post(server, "/password", tokens["access_token"], {"password": PASSWORD, "new_password": new})
+            for server, tokens, new in zip(
+                servers, (log_ins.ended, log_ins.other), ("another horse", "a third horse"), strict=True
+            )
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 401]
+    for before in (log_ins.ended, log_ins.other):
+        await refused_everywhere(servers, before)
+    winner = next(answer.json()["tokens"] for answer in answers if answer.status_code == httpx.codes.OK)
+    assert (await post(servers[0], "/refresh", winner["refresh_token"])).status_code == 200
 
 
 async def test_a_deleted_account_ends_every_log_in_everywhere(
@@ -112,6 +142,12 @@ async def test_a_deleted_account_ends_every_log_in_everywhere(
     await closing
     await refused_everywhere(servers, log_ins.ended)
     await refused_everywhere(servers, log_ins.other)
+
+
+def family_of(tokens: dict[str, str]) -> str:
+    """Read the family of a pair."""
+    family: str = jwt.decode(tokens["access_token"], options={"verify_signature": False})["fam"]
+    return family
 
 
 async def revoked(socket: ClientConnection) -> None:

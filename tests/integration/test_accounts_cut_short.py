@@ -1,0 +1,112 @@
+"""A database that goes in the middle of a request of an account: what has ended stays ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from persistence.durable.token_families import TokenFamilies
+from persistence.errors import LiveUnavailable
+from persistence.live.revocations import Revocations
+from server.auth.housekeeping import keep_log_ins
+from server.auth.tokens import REFRESH_TTL_S
+from tests.integration.test_http_accounts import AWAY, INVALID, said
+from tests.support.http_world import World, running
+from tests.support.limits import LIMIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    import httpx
+
+    from tests.support.servers import PostgresServer, ValkeyServer
+
+CHANGE = {"password": "password", "new_password": "new password"}
+
+
+@contextlib.asynccontextmanager
+async def housekeeping(world: World) -> AsyncIterator[None]:
+    """Keep the log-ins, hearing nothing of lanes that are opened again."""
+    keeping = asyncio.create_task(
+        keep_log_ins(world.accounts, TokenFamilies(world.pool, REFRESH_TTL_S), asyncio.Event())
+    )
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def killed_while_hashing(world: World, kill: Callable[[], None]) -> Iterator[None]:
+    """Have a database killed when a new password is hashed: the old one was checked, nothing is changed."""
+    hashed = world.hasher.hash
+
+    async def hash_and_kill(password: str) -> str:
+        await asyncio.to_thread(kill)
+        return await hashed(password)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.hasher, "hash", hash_and_kill)
+        yield
+
+
+async def until(ask: Callable[[], Awaitable[httpx.Response]], expected: tuple[int, object]) -> None:
+    """Ask again until the answer is what is expected."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            if expected == said(await ask()):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def refused_for_good(world: World, access_token: str) -> None:
+    """Wait until an access token is refused, not just unavailable and not by its password."""
+    await until(lambda: world.delete(access_token, "wrong password"), (401, INVALID))
+
+
+async def test_redis_goes_while_a_password_changes(postgres_dsn: str, own_valkey: ValkeyServer) -> None:
+    """PostgreSQL has the change and its end of the log-ins; Redis is told as soon as it is back."""
+    async with running(postgres_dsn, own_valkey.url) as world:
+        _, tokens = await world.registered()
+        with killed_while_hashing(world, own_valkey.kill):
+            changed = await world.post("/password", tokens["access_token"], **CHANGE)
+        assert changed.status_code == 200
+        assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+        assert said(await world.delete(tokens["access_token"], "new password")) == (503, AWAY)
+        async with housekeeping(world):
+            await asyncio.to_thread(own_valkey.start)
+            await refused_for_good(world, tokens["access_token"])
+        after = changed.json()["tokens"]["access_token"]
+        assert said(await world.delete(after, "new password")) == (200, {"status": 0})
+
+
+async def test_redis_is_told_later_of_what_it_would_not_take(postgres_dsn: str, valkey_url: str) -> None:
+    """A mark that failed while Redis stayed up is set without anybody asking again."""
+
+    async def refuse(*_arguments: object, **_options: object) -> None:
+        raise LiveUnavailable("ReplyError: MISCONF")
+
+    async with running(postgres_dsn, valkey_url) as world, housekeeping(world):
+        _, tokens = await world.registered()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Revocations, "revoke", refuse)
+            assert said(await world.post("/logout", tokens["refresh_token"])) == (200, {"status": 0})
+        await refused_for_good(world, tokens["access_token"])
+
+
+async def test_postgresql_goes_while_a_password_changes(
+    own_postgres: PostgresServer, valkey_url: str
+) -> None:
+    """Nothing changed: the old password and the old tokens are good when it is back."""
+    async with running(own_postgres.dsn(), valkey_url) as world:
+        email, tokens = await world.registered()
+        with killed_while_hashing(world, own_postgres.kill):
+            assert said(await world.post("/password", tokens["access_token"], **CHANGE)) == (503, AWAY)
+        await asyncio.to_thread(own_postgres.start)
+        await until(lambda: world.post("/logout", tokens["refresh_token"]), (200, {"status": 0}))
+        tokens = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+        assert (await world.post("/password", tokens["access_token"], **CHANGE)).status_code == 200
