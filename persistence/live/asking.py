@@ -31,7 +31,7 @@ class AskingLane:
         self._source = ref.lane
         self._target = target
         self.run_id = ref.lane.run_id
-        # From this process' own origin: its connections are told of the reply itself.
+        # From this process' own origin: its connections are sent the reply itself.
         self._news = pack("SPUBLISH", ref.channel, lanes.origin + b" reloaded 0")
         self._mark = pack(
             "ZADD", dirty_key(bucket_of(ref.user_id)), "NX", int(time.time() * 1000), ref.user_id

@@ -128,7 +128,7 @@ class Lanes:
 
         `error` is a reply whose step is `Step.ASK`: `ASK slot host:port`.
         """
-        name = str(error).split(" ")[2]
+        _word, _slot, name = str(error).split(" ")
         lane = self._lanes.get(name)
         if lane is None:
             host, _, port = name.rpartition(":")

@@ -72,7 +72,7 @@ class AccountService:
         self._forget = forget
         self._clock = clock
         self.marks_owed = asyncio.Event()
-        """Set when families ended and Redis could not be told: whoever waits restores them and clears it."""
+        """Set when families ended and Redis did not take their marks: housekeeping restores them."""
 
     async def register(self, email: str, password: str, address: str) -> TokenPair:
         """Open an account; raises NotAcceptable, AccountExists, TooManyAttempts or Busy.
@@ -193,7 +193,8 @@ class AccountService:
     ) -> None:
         """Have ended families refused everywhere and their connections closed.
 
-        PostgreSQL has ended them already. Where Redis can't be told now, the marks are owed, not the request.
+        PostgreSQL has ended them already. Where Redis does not take the marks now, the request still
+        succeeds and the marks are owed.
         """
         try:
             await self._revocations.revoke(user_id, families, everything=everything)

@@ -59,7 +59,7 @@ class CatchingUp:
         self._ask(player)
 
     def lane_ready(self, lane: Lane) -> None:
-        """Read the sessions of the doubtful players on a lane, which were not to be had before."""
+        """Read the sessions of the doubtful players on a lane, which could not be read before."""
         for player in [player for player, waits in self._doubtful.items() if waits]:
             if self._sessions.lane_of(player.ref) is lane:
                 self._ask(player)

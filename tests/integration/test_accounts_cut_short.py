@@ -69,7 +69,7 @@ async def refused_for_good(world: World, access_token: str) -> None:
 
 
 async def test_redis_goes_while_a_password_changes(postgres_dsn: str, own_valkey: ValkeyServer) -> None:
-    """PostgreSQL has the change and its end of the log-ins; Redis is told as soon as it is back."""
+    """PostgreSQL has the change and its end of the log-ins; Redis has the marks as soon as it is back."""
     async with running(postgres_dsn, own_valkey.url) as world:
         _, tokens = await world.registered()
         with killed_while_hashing(world, own_valkey.kill):

@@ -161,7 +161,7 @@ async def test_no_log_in_breaks_out_of_its_query(game: GameServer) -> None:
             assert answer.status_code in (400, 401), odd
         for odd_password in ("x' OR '1'='1", "\0" * 10, "$2b$12$" + "." * 53):
             answer = await client.post("/auth", json={"email": EMAILS[0], "password": odd_password})
-            assert answer.status_code == 401
+            assert answer.status_code == (400 if "\0" in odd_password else 401)
 
 
 def request(request_type: str, token: str, request_id: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 LIMIT_MS: Final = 1000 * LIMIT_S
+expect.set_options(timeout=LIMIT_MS)
 # A browser as root has no sandbox; containers have a small /dev/shm.
 _OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 _READ: Final = "Number(document.getElementById(what).textContent.replace(/\\D/g, ''))"
