@@ -130,7 +130,7 @@ class RateLimited(Refusal):
 
 
 class NameInvalid(Refusal):
-    """A public name that is too short, too long, or has what does not belong in a name."""
+    """A public name that is too short, too long, or has what does not belong in a name or can't be seen."""
 
     code = "name_invalid"
     text = "a name has 3 to 24 printable characters, no @ and no double spaces"

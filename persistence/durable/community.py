@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -11,6 +10,7 @@ import orjson
 import structlog
 
 from game.errors import NameInvalid, NameTaken, Refusal
+from persistence.durable.names import acceptable, skeletons
 from persistence.durable.translated import translated
 from persistence.errors import DurableUnavailable, one_line
 from runtime.stopping import end_tasks
@@ -23,11 +23,14 @@ _log = structlog.get_logger(__name__)
 
 TOP: Final = 100
 REFRESH_EVERY_S: Final = 10.0
-NAME_CHARS: Final = range(3, 25)
 _WAIT_FOR_REFRESH_S: Final = 1.0
 _REFRESH_LOCK: Final = 0x1EADE4B0A4D
 _STARS_SCALE: Final = 10_000
 
+_CHOOSE: Final = """
+UPDATE accounts SET display_name = $2, skeleton_of = $2, skeleton_typed = $3, skeleton_capitals = $4
+WHERE id = $1 AND display_name IS DISTINCT FROM $2
+"""
 _COLUMNS: Final = {"money": ("earned", "place_by_money"), "stars": ("stars", "place_by_stars")}
 
 
@@ -72,17 +75,15 @@ class Community:
     async def set_name(self, user_id: UserId, name: str) -> str | Refusal:
         """Choose the name a player appears under; returns the data of `name_set`, with braces, or why not.
 
-        Names are compared without regard to case. Raises DurableUnavailable when PostgreSQL does not answer:
-        then it may have happened; choosing the same name again does no harm.
+        Names are compared by what they look like, without regard to case. Raises DurableUnavailable when
+        PostgreSQL does not answer: then it may have happened; choosing the same name again does no harm.
         """
-        chosen = unicodedata.normalize("NFC", name).strip()
-        if len(chosen) not in NAME_CHARS or not chosen.isprintable() or "@" in chosen or "  " in chosen:
+        chosen = acceptable(name)
+        if chosen is None:
             return NameInvalid()
         try:
             with translated(maybe_applied=True):
-                await self._pool.execute(
-                    "UPDATE accounts SET display_name = $2 WHERE id = $1", user_id, chosen
-                )
+                await self._pool.execute(_CHOOSE, user_id, chosen, *skeletons(chosen))
         except asyncpg.UniqueViolationError:
             return NameTaken()
         return orjson.dumps({"name": chosen}).decode()

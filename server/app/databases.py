@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from persistence.durable.migrate import migrate
+from persistence.durable.name_skeletons import fill_skeletons
 from persistence.durable.pool import open_pool
 from persistence.durable.reach import reach_postgres
 from persistence.errors import MigrationError, StorageUnavailable
@@ -35,6 +36,7 @@ async def open_database(dsn: str) -> Pool:
     await reach_postgres(dsn)
     await migrate(dsn)
     pool = await open_pool(dsn)
+    await fill_skeletons(pool)
     await seed_if_empty(pool)
     return pool
 

@@ -13,6 +13,7 @@ from game.errors import NameTaken
 from game.session import UserId
 from persistence.durable.community import Community
 from persistence.durable.migrate import MIGRATIONS, migrate
+from persistence.durable.name_skeletons import fill_skeletons
 from persistence.durable.pool import open_pool
 
 if TYPE_CHECKING:
@@ -89,5 +90,50 @@ async def test_names_taken_before_stay(dsn: str, tmp_path: Path) -> None:
         assert isinstance(await community.set_name(users[1], "Борис"), str)
         names = await pool.fetch("SELECT display_name FROM accounts ORDER BY id")
         assert [row["display_name"] for row in names] == ["Анна", "Борис", None]
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("dsn", ["C"], indirect=True)
+async def test_names_that_look_alike_stay(dsn: str, tmp_path: Path) -> None:
+    """Those chosen before looks were compared are kept, the oldest with its look; nobody new gets it."""
+    for path in sorted(MIGRATIONS.glob("000[1-6]_*.sql")):
+        shutil.copy(path, tmp_path)
+    await migrate(dsn, tmp_path)
+    pool = await open_pool(dsn, max_size=1)
+    try:
+        users = [await account(pool, f"{number}@b.c") for number in range(5)]
+        before = ["admin", "adm\u0456n", "\uff21\uff44\uff4d\uff49\uff4e", "\u3164\u3164\u3164"]
+        for user, name in zip(users, before, strict=False):
+            await pool.execute("UPDATE accounts SET display_name = $2 WHERE id = $1", user, name)
+        await migrate(dsn)
+        assert await fill_skeletons(pool) == 4
+        assert await fill_skeletons(pool) == 0
+        looks = await pool.fetch("SELECT skeleton_typed, skeleton_capitals FROM accounts ORDER BY id LIMIT 3")
+        assert [tuple(row) for row in looks] == [("adrnin", "admln"), (None, None), (None, None)]
+        community = Community(pool)
+        assert await community.set_name(users[1], before[1]) == f'{{"name":"{before[1]}"}}'
+        assert isinstance(await community.set_name(users[4], "Admin"), NameTaken)
+        names = await pool.fetch("SELECT display_name FROM accounts ORDER BY id")
+        assert [row["display_name"] for row in names] == [*before, None]
+        assert isinstance(await community.set_name(users[0], "Boris"), str)
+        assert isinstance(await community.set_name(users[4], "ADMIN"), str)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("dsn", ["C"], indirect=True)
+async def test_an_older_release_writes_names_as_well(dsn: str) -> None:
+    """What it wrote lets go of the look before, and gets its own at the next start."""
+    await migrate(dsn)
+    pool = await open_pool(dsn, max_size=1)
+    try:
+        anna, boris = await account(pool, "a@b.c"), await account(pool, "b@b.c")
+        community = Community(pool)
+        assert isinstance(await community.set_name(anna, "Anna"), str)
+        await pool.execute("UPDATE accounts SET display_name = 'Boris' WHERE id = $1", anna)
+        assert isinstance(await community.set_name(boris, "\u0410nna"), str)
+        assert await fill_skeletons(pool) == 1
+        assert isinstance(await community.set_name(boris, "B\u043eris"), NameTaken)
     finally:
         await pool.close()
