@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import hiredis
@@ -29,6 +29,7 @@ from persistence.live.lane_contract import (
 )
 from persistence.live.redis_connection import take_over
 from persistence.live.replica_barrier import ReplicaBarrier, hand
+from persistence.live.subscription_confirmation import Confirmation
 from runtime.stopping import is_cancelled
 
 if TYPE_CHECKING:
@@ -43,22 +44,6 @@ _BUFFER_BYTES: Final = 64 * 1024
 _ASKING: Final = pack("ASKING")
 _STOPPED: Final = "stopped"
 _REPLICA: Final = "it is a replica, not a master"
-
-
-@dataclass(slots=True, eq=False)
-class _Confirmation:
-    """Stands in the queue of replies for a (un)subscription, which is confirmed by a push, not by a reply."""
-
-    kind: bytes
-    channel: bytes
-    on_refused: Callable[[bytes], None]
-
-    def __call__(self, reply: object) -> None:
-        """Take what came in place of the confirmation: an error, or the loss of the connection."""
-        if isinstance(reply, hiredis.ReplyError):
-            _log.warning("subscription_refused", kind=self.kind.decode(), error=str(reply))
-            if self.kind == b"ssubscribe":
-                self.on_refused(self.channel)
 
 
 class Subscriber(Protocol):
@@ -99,6 +84,7 @@ class Lane(asyncio.BufferedProtocol):
         "_buffer",
         "_checking_role",
         "_flush_scheduled",
+        "_heard",
         "_limits",
         "_loop",
         "_lost",
@@ -148,6 +134,7 @@ class Lane(asyncio.BufferedProtocol):
         self._opening = False
         self._checking_role = False
         self._lost = asyncio.Event()
+        self._heard: set[bytes] = set()
         self._sent_marks: deque[tuple[float, int]] = deque()
         self._barrier = ReplicaBarrier(self._limits, self.totals) if self._limits.wait_replicas else None
 
@@ -204,14 +191,34 @@ class Lane(asyncio.BufferedProtocol):
         """End the subscription to a sharded channel."""
         self._subscription(b"sunsubscribe", channel)
 
+    def hears(self, channel: bytes) -> bool:
+        """Say whether Redis has confirmed the subscription to a channel and not ended it since.
+
+        Ask behind a reply to a command that was queued after `subscribe`: Redis has answered both by then.
+        """
+        return channel in self._heard
+
+    def behind(self, on_executed: Callable[[bool], None]) -> None:
+        """Call back once: True when Redis has executed everything queued so far, False where nobody can say.
+
+        Like subscriptions it has a place whatever waits.
+        """
+        transport = self._transport
+
+        def take(_reply: object) -> None:
+            # An error, and too few replicas, are replies as well: it was executed in its turn.
+            on_executed(self._transport is transport)
+
+        if self.up or self._opening:
+            self._push(pack("PING"), take)
+        else:
+            on_executed(False)
+
     def _subscription(self, kind: bytes, channel: bytes) -> None:
         if self.up or self._opening:
             command = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(kind), kind, len(channel), channel)
             # Bounded by the channels themselves: one that was left out would be missed for good.
-            self._push(command, _Confirmation(kind, channel, self._refused))
-
-    def _refused(self, channel: bytes) -> None:
-        self._subscriber.refused(self, channel)
+            self._push(command, Confirmation(kind, channel, partial(self._subscriber.refused, self)))
 
     def check_role(self) -> None:
         """Ask whether this is a replica by now, and end the connection if it is.
@@ -307,7 +314,11 @@ class Lane(asyncio.BufferedProtocol):
         head = self._pending[0] if self._pending else None
         _, name, *_ = push
         channel = cast("bytes", name)
-        if isinstance(head, _Confirmation) and head.kind == kind and head.channel == channel:
+        if kind == b"ssubscribe":
+            self._heard.add(channel)
+        else:
+            self._heard.discard(channel)
+        if isinstance(head, Confirmation) and head.kind == kind and head.channel == channel:
             self._pending.popleft()
             self.totals.replies += 1
             if kind == b"ssubscribe":
@@ -337,6 +348,7 @@ class Lane(asyncio.BufferedProtocol):
         unsent = len(self._outgoing)
         self._outgoing.clear()
         self._sent_marks.clear()
+        self._heard.clear()
         if reason == _STOPPED:
             _log.info("lane_closed", lane=self.name, waiting=len(pending))
         else:

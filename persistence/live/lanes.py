@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import hiredis
@@ -40,7 +41,10 @@ class Hearer(Protocol):
         """Name the channels that this process needs on a lane."""
 
     def lane_ready(self, lane: Lane) -> None:
-        """Take note that a lane is up (again)."""
+        """Take note that Redis has confirmed a lane's subscriptions (again).
+
+        Whatever was published before may have been missed, what is published from now on is heard.
+        """
 
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Take note that a channel is heard on a lane from now on; publications may have been missed."""
@@ -178,21 +182,26 @@ class Lanes:
     # What a lane tells (persistence.live.lane.Subscriber).
 
     async def lane_opened(self, lane: Lane) -> None:
-        """Load the scripts and subscribe again before anybody may send."""
+        """Load the scripts and subscribe again, until Redis has done so, before anybody may send."""
         await asyncio.gather(
             *(lane.call("SCRIPT", "LOAD", script.source) for script in self.scripts.values()),
             self._ask_durability(lane),
         )
         self._subscribe_all(lane)
-        asyncio.get_running_loop().call_soon(self._ready, lane)
+        loop = asyncio.get_running_loop()
+        subscribed: asyncio.Future[bool] = loop.create_future()
+        lane.behind(partial(_settle, subscribed))
+        if not await subscribed:
+            raise LaneDown(lane.name)
+        loop.call_soon(self._ready, lane)
 
     def _subscribe_all(self, lane: Lane, buckets: Container[int] = range(BUCKETS)) -> None:
         for channel in self._hearer.channels_of(lane) if self._hearer is not None else ():
             if bucket_of_channel(channel) in buckets:
                 lane.subscribe(channel)
 
-    def _ready(self, lane: Lane) -> None:
-        if lane.up and self._hearer is not None:
+    def _ready(self, lane: Lane, executed: bool = True) -> None:
+        if executed and lane.up and self._hearer is not None:
             self._hearer.lane_ready(lane)
 
     def lane_lost(self, lane: Lane) -> None:  # noqa: ARG002 - a lane names itself
@@ -335,7 +344,7 @@ class Lanes:
         for lane in {self._by_bucket[bucket] for bucket in moved}:
             if lane.up:
                 self._subscribe_all(lane, moved)
-                self._ready(lane)
+                lane.behind(partial(self._ready, lane))
 
     async def _cluster_slots(self) -> tuple[Node, object]:
         """Ask any node which node has which slots; returns the node asked, and its reply."""
@@ -359,6 +368,11 @@ class Lanes:
             except (RedisError, OSError, TimeoutError) as error:
                 last = error
         raise LaneDown("no node of the cluster answers") from last
+
+
+def _settle(future: asyncio.Future[bool], executed: bool) -> None:
+    if not future.done():
+        future.set_result(executed)
 
 
 def _node_of(lane: Lane) -> Node:

@@ -21,9 +21,15 @@ class Verdict(Enum):
 
 
 class Conversation:
-    """The part of a connection's state that decides what its next message may do."""
+    """The part of a connection's state that decides what its next message may do.
+
+    `token`, `family`, `user_id` and `expires_at_s` are those of the last token that was found good; one that
+    was refused leaves nothing behind. `checking` is the family of a token that is being checked, "" when it
+    turned out to be revoked or none is.
+    """
 
     __slots__ = (
+        "checking",
         "expires_at_s",
         "family",
         "has_shown_token",
@@ -39,6 +45,7 @@ class Conversation:
         self.expires_at_s = 0.0
         self.user_id: UserId | None = None
         self.family = ""
+        self.checking = ""
         self.has_shown_token = False
         self.joined = False
         self.revoked = False
@@ -50,14 +57,14 @@ class Conversation:
             return Verdict.KNOWN if now_s < self.expires_at_s and not self.revoked else Verdict.INVALID
         return Verdict.UNKNOWN if token else Verdict.MISSING
 
-    def bind(self, token: str, user_id: UserId, family: str, expires_at_s: float) -> bool:
-        """Accept a token that was checked; False when it is another user's than the connection's."""
-        self.has_shown_token = True
-        if self.user_id is not None and self.user_id != user_id:
-            return False
+    def is_of_another(self, user_id: UserId) -> bool:
+        """Say whether the connection is another user's already."""
+        return self.user_id is not None and self.user_id != user_id
+
+    def bind(self, token: str, user_id: UserId, family: str, expires_at_s: float) -> None:
+        """Take a token that was found good: signed, not another user's, its family not revoked."""
         self.user_id = user_id
         self.token, self.family, self.expires_at_s = token, family, expires_at_s
-        return True
 
     def count_invalid(self) -> bool:
         """Count one invalid message; True when that was one too many in a row."""

@@ -27,9 +27,11 @@ from server.ws.responder import Answering, Responder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from server.auth.tokens import AccessClaims
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.connection import Connection
+    from server.ws.exchange import Player
     from server.ws.hub import Hub
     from server.ws.identity import Identity
     from server.ws.responder import Start
@@ -174,41 +176,51 @@ class Dispatch:
             exchange.connection.close(CloseCode.POLICY, "too many invalid messages")
 
     async def _identify(self, responder: Responder, exchange: Exchange, request: Request) -> None:
-        """Check a token that this connection has not shown before, then go on with its request.
-
-        The connection hears its player's channel before it asks whether the family was revoked, on the same
-        lane: a revocation comes with the answer or after it, and is never missed.
-        """
+        """Check a token that is not the connection's, keep it if it is good, and go on with the request."""
         try:
             claims = self._identity.verify(request.token)
         except TokenInvalid as fault:
             exchange.has_shown_token = exchange.has_shown_token or fault.expired
             responder.refuse(errors.TokenInvalid())
             return
-        first = exchange.user_id is None
-        if not exchange.bind(request.token, claims.user_id, claims.family, claims.expires_at_s):
+        exchange.has_shown_token = True
+        if exchange.is_of_another(claims.user_id):
             responder.refuse(errors.TokenInvalid())
             return
         if exchange not in self.exchanges:
             return
-        if exchange.player is None and self._hub.attach(exchange, claims.user_id) is None:
+        player = exchange.player or self._hub.attach(exchange, claims.user_id)
+        if player is None:
             exchange.connection.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
             return
+        exchange.checking = claims.family
         try:
-            revoked = await self._identity.is_revoked(claims.user_id, claims.family)
-        except StorageUnavailable:
-            # Not known to be good: the next message asks again.
-            exchange.token = ""
-            raise
-        if revoked:
-            exchange.token = ""
-            if first:
-                # Only a valid token binds a connection to its user.
+            if await self._is_live(exchange, player, claims):
+                exchange.bind(request.token, claims.user_id, claims.family, claims.expires_at_s)
+        finally:
+            exchange.checking = ""
+            if exchange.user_id is None:
                 self._hub.detach(exchange)
-                exchange.player = exchange.user_id = None
+                exchange.player = None
+        if exchange.token == request.token:
+            self._start(responder, request)
+        else:
             responder.refuse(errors.TokenInvalid())
-            return
-        self._start(responder, request)
+
+    async def _is_live(self, exchange: Exchange, player: Player, claims: AccessClaims) -> bool:
+        """Ask whether a family lives and its end will be heard of. Raises StorageUnavailable: nobody can say.
+
+        The connection is among its player's, whose channel was subscribed to before this asks on the same
+        lane: a revocation is in the answer, or comes behind it. The confirmation of the subscription lies
+        before the answer too, unless Redis refused it.
+        """
+        if await self._identity.is_revoked(claims.user_id, claims.family):
+            return False
+        if exchange not in self.exchanges or exchange.revoked or exchange.checking != claims.family:
+            return False
+        if not self._hub.hears(player):
+            raise StorageUnavailable("the player's channel is not subscribed to")
+        return True
 
     def _finish(self, responder: Responder) -> None:
         """Take what waits, until a message keeps the exchange busy."""

@@ -141,6 +141,13 @@ class Hub:
                     player.passive = True
                 self.tell_others(None, player, publication)
 
+    def hears(self, player: Player) -> bool:
+        """Say whether a player's publications reach this process; ask behind a reply of the player's lane.
+
+        Where they don't, the lane's owner is subscribing again: ask later.
+        """
+        return self._sessions.lane_of(player.ref).hears(player.ref.channel)
+
     def tell_achieved(self, player: Player, version: int, packed: bytes) -> None:
         """Announce achievements to every joined connection of a player."""
         payload = results.achievement_push(version, packed, self._catalogues.current)
@@ -150,7 +157,10 @@ class Hub:
                 exchange.connection.send(payload)
 
     def revoke(self, user_id: UserId, family: str) -> None:
-        """Close the connections of a revoked family (`*`: of all the player's families) with 4001."""
+        """Close the connections of a revoked family (`*`: of all the player's families) with 4001.
+
+        A connection that has only shown a token of it, and waits for the check, stays and is refused.
+        """
         player = self.players.get(user_id)
         if player is None:
             return
@@ -158,6 +168,8 @@ class Hub:
             if family in (ALL_FAMILIES, exchange.family):
                 exchange.revoked = True
                 exchange.connection.close(CloseCode.REVOKED, "log-in revoked")
+            elif family == exchange.checking:
+                exchange.checking = ""
 
     # After a connection to Redis was lost, publications may have been missed.
 
