@@ -193,8 +193,7 @@ class AccountService:
     ) -> None:
         """Have ended families refused everywhere and their connections closed.
 
-        PostgreSQL has ended them already. Where Redis does not take the marks now, the request still
-        succeeds and the marks are owed.
+        PostgreSQL has ended them already. Where Redis does not take the marks, they are owed.
         """
         try:
             await self._revocations.revoke(user_id, families, everything=everything)

@@ -103,7 +103,7 @@ class AccountStore(Protocol):
     async def change_password(
         self, user_id: UserId, password_hash: str, *, asking: str, new_hash: str, family: str, jti: str
     ) -> BegunAnew | None:
-        """Change a password and begin a family; None when it is another now or the family `asking` ended."""
+        """Change a password and begin another family; None when either is not what it was."""
 
     async def delete(self, user_id: UserId, password_hash: str) -> tuple[str, ...] | None:
         """Delete an account; returns the families that ended, None when the password is another now."""
