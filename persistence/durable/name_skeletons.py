@@ -41,9 +41,8 @@ async def fill_skeletons(pool: Pool) -> int:
     filled, after = 0, 0
     with translated():
         while rows := await pool.fetch(_MISSING, after, _BATCH):
-            after = rows[-1]["id"]
             for row in rows:
-                name: str = row["display_name"]
+                after, name = row["id"], row["display_name"]
                 try:
                     await pool.execute(_FILL, row["id"], name, *skeletons(name))
                 except asyncpg.UniqueViolationError:
