@@ -92,7 +92,9 @@ async def _flush(settings: Settings, heartbeat: Path | None) -> int:
         try:
             async with interruptible_start(stop):
                 await _reach(settings)
-                opening = open_store(settings.redis_connection.reveal(), owner, load_scripts())
+                opening = open_store(
+                    settings.redis_connection.reveal(), owner, load_scripts(), prefix=settings.redis_prefix
+                )
                 store = await stack.enter_async_context(opening)
         except StoppedWhileStartingError:
             return INTERRUPTED
@@ -119,7 +121,7 @@ async def _reach(settings: Settings) -> None:
 
     A PostgreSQL that does not answer is waited for later: sessions wait in Redis meanwhile.
     """
-    await reach_redis(settings.redis_connection.reveal())
+    await reach_redis(settings.redis_connection.reveal(), settings.redis_prefix)
     try:
         await reach_postgres(settings.db_connection.reveal())
     except DurableRefused:

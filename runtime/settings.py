@@ -75,6 +75,7 @@ class Settings:
 
     db_connection: Secret = field(default=Secret(""))
     redis_connection: Secret = field(default=Secret(""))
+    redis_prefix: str = ""
     access_token_secrets: tuple[Secret, ...] = ()
     refresh_token_secrets: tuple[Secret, ...] = ()
     host: str = "127.0.0.1"
@@ -144,6 +145,7 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     settings = Settings(
         db_connection=read.postgres_url("DB_CONNECTION"),
         redis_connection=read.redis_url("REDIS_CONNECTION"),
+        redis_prefix=read.prefix("REDIS_PREFIX"),
         access_token_secrets=read.keys("ACCESS_TOKEN_SECRET"),
         refresh_token_secrets=read.keys("REFRESH_TOKEN_SECRET"),
         host=read.host("HOST", "127.0.0.1"),
@@ -271,6 +273,15 @@ class _Reader:
 
     def redis_url(self, name: str) -> Secret:
         return self._url(name, parse_redis_url)
+
+    def prefix(self, name: str) -> str:
+        text = self.text(name, "")
+        # Braces would choose another slot of a cluster; * ? [ ] and \ mean more in patterns of ACLs and SCAN.
+        if re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", text) is None:
+            raise StartupError(
+                f"{name}={text!r} makes no sense: give at most 64 letters, digits and . _ - : as in game1:"
+            )
+        return text
 
     def _url(self, name: str, parse: Callable[[str], object]) -> Secret:
         text = self.text(name, "")

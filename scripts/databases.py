@@ -130,12 +130,16 @@ async def open_databases(settings: Settings, connections: int = 1) -> AsyncItera
     """
     dsn = settings.db_connection.reveal()
     await reach_postgres(dsn)
-    await reach_redis(settings.redis_connection.reveal())
+    await reach_redis(settings.redis_connection.reveal(), settings.redis_prefix)
     pool = await open_pool(dsn, min_size=1, max_size=4)
     writer = SessionWriter(dsn)
     try:
         async with open_store(
-            settings.redis_connection.reveal(), owner_name(), load_scripts(), connections=connections
+            settings.redis_connection.reveal(),
+            owner_name(),
+            load_scripts(),
+            prefix=settings.redis_prefix,
+            connections=connections,
         ) as store:
             yield Databases(settings, store, pool, writer)
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from persistence.live.keys import bucket_of, dirty_key
+from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class AskingLane:
         # From this process' own origin: its connections are sent the reply itself.
         self._news = pack("SPUBLISH", ref.channel, lanes.origin + b" reloaded 0")
         self._mark = pack(
-            "ZADD", dirty_key(bucket_of(ref.user_id)), "NX", int(time.time() * 1000), ref.user_id
+            "ZADD", lanes.keys.dirty(bucket_of(ref.user_id)), "NX", int(time.time() * 1000), ref.user_id
         )
 
     def send(self, command: bytes, on_reply: OnReply) -> None:

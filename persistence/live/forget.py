@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.store import expect
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ async def forget(store: LiveStore, *user_ids: UserId) -> None:
     calls = []
     for user_id in user_ids:
         bucket = bucket_of(user_id)
-        keys = (session_key(user_id), dirty_key(bucket), load_key(user_id))
+        keys = (store.keys.session(user_id), store.keys.dirty(bucket), store.keys.load(user_id))
         calls.append(store.script("delete", bucket, keys, (user_id,)))
     for reply in await store.run(calls):
         expect(reply, list)

@@ -13,9 +13,10 @@ from redis.exceptions import RedisError
 
 from persistence.live.addresses import is_cluster, named_nodes, opener
 from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word
-from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, bucket_of, bucket_of_channel
+from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, Keys, bucket_of, bucket_of_channel
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
+from runtime.connection_urls import parse_redis_url
 from runtime.stopping import end_tasks, is_cancelled
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ class Durability:
 
 
 class Lanes:
-    """All lanes of this process. Call `start`, then `lane_for`; `stop` ends them."""
+    """All lanes of this process. Call `start`, then `lane_for`; `stop` ends them.
+
+    `keys` are the names of the game that they serve, which begin with `prefix`.
+    """
 
     def __init__(
         self,
@@ -90,9 +94,11 @@ class Lanes:
         origin: str,
         scripts: Mapping[str, Script],
         limits: LaneLimits | None = None,
+        prefix: str = "",
     ) -> None:
         self.origin = origin.encode()
         self.scripts = scripts
+        self.keys = Keys(prefix, parse_redis_url(url).database)
         self.durability: dict[str, Durability] = {}
         self._url = url
         self._hearer: Hearer | None = None

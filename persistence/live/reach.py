@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import MovedError, RedisError
 
+from game.session import UserId
 from persistence.errors import LiveUnavailable
 from persistence.live.addresses import CONNECT_TIMEOUT_S, opener, sentinel_openers
+from persistence.live.keys import Keys, bucket_of
 from persistence.live.reasons import LiveRefused, explained
 from persistence.named_files import unreadable
 from runtime.connection_urls import RedisKind, parse_redis_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis.asyncio.connection import AbstractConnection
 
     from persistence.live.addresses import Open
     from runtime.connection_urls import RedisUrl
     from runtime.url_parts import Node
+
+_Command = tuple[str | int, ...]
 
 WAIT_S: Final = 5.0
 _AGAIN_S: Final = 0.2
@@ -30,18 +36,11 @@ _ANSWER_TIMEOUT_S: Final = 2.0
 _TRIED: Final = (RedisError, OSError, TimeoutError)
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _RETURN_1: Final = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
-_KEYS: Final = ("session:{0}:0", "dirty:{0}", "load:{0}:0", "revoked:{0}:0", "lease:{0}", "flushers:{0}")
-_NEEDED: Final[tuple[tuple[str | int, ...], ...]] = (
-    ("INFO", "server"),
-    ("SCRIPT", "LOAD", "return 1"),
-    ("EVALSHA", _RETURN_1, 1, "session:{0}:0"),
-    ("EXISTS", *_KEYS),
-    ("SPUBLISH", "user:{0}:0", ""),  # user 0 is nobody: it changes nothing and asks for both rights
-)
+_NOBODY: Final = UserId(0)
 
 
-async def reach_redis(url: str, wait_s: float = WAIT_S) -> None:
-    """Return once Redis, every master of a cluster, gives a lane what it needs.
+async def reach_redis(url: str, prefix: str = "", *, wait_s: float = WAIT_S) -> None:
+    """Return once Redis, every master of a cluster, gives a lane what it needs; keys begin with `prefix`.
 
     Raises LiveUnavailable where it does not within `wait_s`, LiveRefused as soon as waiting is of no use.
     """
@@ -49,7 +48,7 @@ async def reach_redis(url: str, wait_s: float = WAIT_S) -> None:
     end_s = loop.time() + wait_s
     while True:
         try:
-            return await _check(url)
+            return await _check(url, prefix)
         except LiveRefused:
             raise
         except LiveUnavailable:
@@ -58,19 +57,43 @@ async def reach_redis(url: str, wait_s: float = WAIT_S) -> None:
         await asyncio.sleep(_AGAIN_S)
 
 
-async def _check(url: str) -> None:
+async def _check(url: str, prefix: str) -> None:
     address = parse_redis_url(url)
+    needed = _needed(Keys(prefix, address.database))
     if words := unreadable(address.options, _FILES):
         raise LiveRefused(words)
     if address.kind is RedisKind.CLUSTER:
-        await _check_cluster(url, address)
+        await _check_cluster(url, address, needed)
         return
     if address.kind is RedisKind.SENTINEL:
         await _check_sentinels(url, address)
-    await _tried(address, opener(url), None if address.kind is RedisKind.SENTINEL else address.nodes[:1])
+    node = None if address.kind is RedisKind.SENTINEL else address.nodes[:1]
+    await _tried(address, opener(url), node, needed)
 
 
-async def _check_cluster(url: str, address: RedisUrl) -> None:
+def _needed(keys: Keys) -> tuple[_Command, ...]:
+    """List commands that ask for each right that the game needs; user 0 is nobody: they change nothing."""
+    bucket = bucket_of(_NOBODY)
+    named = (
+        keys.session(_NOBODY),
+        keys.dirty(bucket),
+        keys.load(_NOBODY),
+        keys.revoked(_NOBODY, "0"),
+        keys.lease(0),
+        keys.flushers,
+        keys.throttle(bucket, "0"),
+        keys.reconcile("0"),
+    )
+    return (
+        ("INFO", "server"),
+        ("SCRIPT", "LOAD", "return 1"),
+        ("EVALSHA", _RETURN_1, 1, keys.session(_NOBODY)),
+        ("EXISTS", *named),
+        ("SPUBLISH", keys.channel(_NOBODY), ""),
+    )
+
+
+async def _check_cluster(url: str, address: RedisUrl, needed: Sequence[_Command]) -> None:
     """Ask a node for the masters, the first that answers, and try each master."""
     for node in address.nodes:
         try:
@@ -91,7 +114,7 @@ async def _check_cluster(url: str, address: RedisUrl) -> None:
                 "or cluster-preferred-endpoint-type ip"
             )
     for master in masters:
-        await _tried(address, opener(url, master), (master,))
+        await _tried(address, opener(url, master), (master,), needed)
 
 
 async def _masters(url: str, address: RedisUrl, asked: Node) -> list[Node]:
@@ -125,12 +148,14 @@ async def _check_sentinels(url: str, address: RedisUrl) -> None:
         raise type(last)(f"of the Sentinels: {last}") from last
 
 
-async def _tried(address: RedisUrl, open_connection: Open, node: tuple[Node, ...] | None) -> None:
+async def _tried(
+    address: RedisUrl, open_connection: Open, node: tuple[Node, ...] | None, needed: Sequence[_Command]
+) -> None:
     connection = None
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S + _ANSWER_TIMEOUT_S):
             connection = await open_connection()
-            for words in _NEEDED:
+            for words in needed:
                 await connection.send_command(*words)
                 try:
                     await connection.read_response(disable_decoding=True)

@@ -40,8 +40,10 @@ _WRONG_CREDENTIALS: Final = (
 _NO_CERTIFICATE: Final = (
     "Redis asks for a client certificate: name the files of one with ssl_certfile and ssl_keyfile"
 )
-_NO_KEYS: Final = "its user has no right to the game's keys (ACL): grant it ~*"
-_NO_CHANNELS: Final = "its user has no right to the game's channels (ACL): grant it &user:*"
+_NO_KEYS: Final = "its user has no right to the game's keys (ACL): grant it ~*, or ~prefix* with REDIS_PREFIX"
+_NO_CHANNELS: Final = (
+    "its user has no right to the game's channels (ACL): grant it &user:*, or &prefix* with REDIS_PREFIX"
+)
 # What is found in an answer, and what is to be done; the first that is found holds.
 _REFUSALS: Final = (
     ("DENIED", _PROTECTED),

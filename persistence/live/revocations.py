@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from persistence.live.keys import bucket_of, channel, revoked_key
+from persistence.live.keys import bucket_of
 from persistence.live.replies.publications import ALL_FAMILIES, revoked_text
 from persistence.live.store import call, expect
 
@@ -38,14 +38,15 @@ class Revocations:
         """
         calls = [self._mark(user_id, family) for family in families]
         if everything:
-            name = channel(user_id)
+            name = self._store.keys.channel(user_id)
             calls.append(call(bucket_of(user_id), "SPUBLISH", name, revoked_text(ORIGIN, ALL_FAMILIES)))
         for reply in await self._store.run(calls):
             expect(reply, list if isinstance(reply, list) else int)
 
     async def is_revoked(self, user_id: UserId, family: str) -> bool:
         """Say whether a family was revoked; ask when a connection shows its first token."""
-        (reply,) = await self._store.run([call(bucket_of(user_id), "EXISTS", revoked_key(user_id, family))])
+        key = self._store.keys.revoked(user_id, family)
+        (reply,) = await self._store.run([call(bucket_of(user_id), "EXISTS", key)])
         return expect(reply, int) > 0
 
     async def put_back(self, revoked: Iterable[tuple[UserId, str]]) -> int:
@@ -58,5 +59,6 @@ class Revocations:
         return len(listed)
 
     def _mark(self, user_id: UserId, family: str) -> Call:
-        args = (self._access_ttl_s, channel(user_id), revoked_text(ORIGIN, family))
-        return self._store.script("revoke", bucket_of(user_id), (revoked_key(user_id, family),), args)
+        keys = self._store.keys
+        args = (self._access_ttl_s, keys.channel(user_id), revoked_text(ORIGIN, family))
+        return self._store.script("revoke", bucket_of(user_id), (keys.revoked(user_id, family),), args)

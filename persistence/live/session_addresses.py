@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.session_commands import bulk
 from persistence.live.session_ref import SessionRef
 
@@ -29,7 +29,7 @@ class SessionAddresses:
 
     def ref(self, user_id: UserId) -> SessionRef:
         """Address a player's session."""
-        return SessionRef(user_id, self._lanes.lane_of(user_id))
+        return SessionRef(user_id, self._lanes.lane_of(user_id), self._lanes.keys.channel(user_id))
 
     def lane_of(self, ref: SessionRef) -> Lane:
         """Return the lane that a session's commands take now."""
@@ -55,13 +55,13 @@ class SessionAddresses:
 
     def pack(self, ref: SessionRef) -> None:
         """Pack a session's keys and the shared arguments for the lane and catalogue of now."""
-        user_id = ref.user_id
+        user_id, keys = ref.user_id, self._lanes.keys
         lane = self._lanes.lane_of(user_id)
         if lane is not ref.lane:
             ref.lane = lane
         ref.head = bulk(
-            session_key(user_id),
-            dirty_key(bucket_of(user_id)),
+            keys.session(user_id),
+            keys.dirty(bucket_of(user_id)),
             self.stamp(lane),
             user_id,
             ref.channel,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.catalogue import UpgradeType
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
 from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from game.catalogue import Catalogue, Upgrade
     from game.session import UserId
+    from persistence.live.keys import Keys
     from persistence.live.scripts import Script
     from persistence.live.session_ref import SessionRef
 
@@ -58,8 +59,11 @@ class SessionCommands:
     `client` and `seq` tag a command so that it is applied once; without a `seq` (0) neither is sent.
     """
 
-    def __init__(self, scripts: Mapping[str, Script], limits: PlayLimits, achievements: str) -> None:
+    def __init__(
+        self, scripts: Mapping[str, Script], keys: Keys, limits: PlayLimits, achievements: str
+    ) -> None:
         self._scripts = scripts
+        self._keys = keys
         self._cap = str(limits.offline_cap_s)
         self._rate = (repr(1e6 / limits.click_rate) if limits.click_rate else "0", str(limits.click_burst))
         self._prefixes: dict[tuple[str, int], bytes] = {}
@@ -120,7 +124,7 @@ class SessionCommands:
         keys: list[str] = []
         args: list[str | bytes | int] = [stamp, origin, self._cap, MARK_AFTER_MS]
         for ref in refs:
-            keys += (session_key(ref.user_id), dirty_key(bucket_of(ref.user_id)))
+            keys += self._keys_of(ref.user_id)
             args += (ref.user_id, ref.channel, "1" if ref.subscribed else "0")
         return pack("EVALSHA", self._scripts["tick"].sha, len(keys), *keys, *args)
 
@@ -128,22 +132,24 @@ class SessionCommands:
         """Pack the call that derives a session's boosts again, under a new stamp."""
         self._take(catalogue)
         user_id = ref.user_id
-        keys = session_key(user_id), dirty_key(bucket_of(user_id))
-        head = bulk(*keys, stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
+        head = bulk(*self._keys_of(user_id), stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
         return b"".join((self._prefix("refresh", _REFRESH_ARGS), head, self._refresh_tail))
 
     def release(self, user_id: UserId, ttl_s: int) -> bytes:
         """Pack the call that lets a clean session expire `ttl_s` from now."""
-        keys = session_key(user_id), dirty_key(bucket_of(user_id))
-        return pack("EVALSHA", self._scripts["release"].sha, 2, *keys, user_id, ttl_s)
+        return pack("EVALSHA", self._scripts["release"].sha, 2, *self._keys_of(user_id), user_id, ttl_s)
 
     def snapshot(self, user_id: UserId) -> bytes:
         """Pack the command that reads a snapshot; `snapshot_of` takes its reply."""
-        return pack("HMGET", session_key(user_id), *SNAPSHOT_FIELDS)
+        return pack("HMGET", self._keys.session(user_id), *SNAPSHOT_FIELDS)
 
     def passive_rates(self, user_id: UserId) -> bytes:
         """Pack the command that reads whether a player has passive income; `passive_of` takes its reply."""
-        return pack("HMGET", session_key(user_id), *PASSIVE_FIELDS)
+        return pack("HMGET", self._keys.session(user_id), *PASSIVE_FIELDS)
+
+    def _keys_of(self, user_id: UserId) -> tuple[str, str]:
+        """Name the KEYS that most scripts take."""
+        return self._keys.session(user_id), self._keys.dirty(bucket_of(user_id))
 
     def _take(self, catalogue: Catalogue) -> None:
         """Pack a catalogue's own arguments once, as long as it is in force."""

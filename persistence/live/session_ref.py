@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.live.keys import channel
-
 if TYPE_CHECKING:
     from game.session import UserId
     from persistence.live.lane import Lane
@@ -19,9 +17,9 @@ class SessionRef:
 
     __slots__ = ("channel", "epoch", "head", "lane", "subscribed", "user_id")
 
-    def __init__(self, user_id: UserId, lane: Lane) -> None:
+    def __init__(self, user_id: UserId, lane: Lane, channel: str) -> None:
         self.user_id = user_id
-        self.channel = channel(user_id).encode()
+        self.channel = channel.encode()
         self.lane = lane
         self.head = b""
         self.epoch = -1

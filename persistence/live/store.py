@@ -16,7 +16,7 @@ import hiredis
 from game.session import UserId
 from persistence.errors import LiveUnavailable
 from persistence.live.decisions import Caller, Step, is_failure
-from persistence.live.keys import Bucket, bucket_of, session_key
+from persistence.live.keys import Bucket, bucket_of
 from persistence.live.lane_contract import LaneDown, LaneError, pack
 from persistence.live.lanes import Lanes
 from persistence.live.retries import RETRY_FOR_S, exchange, judge, prepare
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from persistence.live.decisions import Decision
+    from persistence.live.keys import Keys
     from persistence.live.lane import Lane
     from persistence.live.scripts import Script
 
@@ -75,6 +76,11 @@ class LiveStore:
     def lanes(self) -> Lanes:
         """The connections it uses."""
         return self._lanes
+
+    @property
+    def keys(self) -> Keys:
+        """The names of the game in this Redis."""
+        return self._lanes.keys
 
     @property
     def origin(self) -> str:
@@ -133,7 +139,7 @@ class LiveStore:
 
         Raises LiveUnavailable.
         """
-        calls = [call(bucket_of(user_id), "HGETALL", session_key(user_id)) for user_id in user_ids]
+        calls = [call(bucket_of(user_id), "HGETALL", self.keys.session(user_id)) for user_id in user_ids]
         return [
             str(reply)
             if isinstance(reply, hiredis.ReplyError)
@@ -150,11 +156,12 @@ class LiveStore:
 
         One that stays meanwhile is found at least once. Raises LiveUnavailable.
         """
+        pattern = self.keys.sessions_pattern
         for lane in [each for each in self._lanes.all if name in ("", each.name)]:
             cursor = b"0"
             while True:
                 try:
-                    reply = await lane.call("SCAN", cursor, "MATCH", "session:*", "COUNT", count)
+                    reply = await lane.call("SCAN", cursor, "MATCH", pattern, "COUNT", count)
                 except (LaneError, hiredis.ReplyError) as error:
                     raise LiveUnavailable(f"{type(error).__name__}: {error}") from error
                 cursor, keys = cast("tuple[bytes, list[bytes]]", reply)
@@ -172,13 +179,19 @@ def expect(reply: object, kind: type[Item]) -> Item:
 
 @asynccontextmanager
 async def open_store(
-    url: str, origin: str, scripts: Mapping[str, Script], *, wait_s: float = 5.0, connections: int = 1
+    url: str,
+    origin: str,
+    scripts: Mapping[str, Script],
+    *,
+    prefix: str = "",
+    wait_s: float = 5.0,
+    connections: int = 1,
 ) -> AsyncIterator[LiveStore]:
-    """Open lanes of their own to Redis, so many to each master.
+    """Open lanes of their own to Redis, so many to each master, for the game whose keys begin with `prefix`.
 
     Raises LiveUnavailable when it does not answer within `wait_s`.
     """
-    opened = [Lanes(url, origin, scripts) for _ in range(connections)]
+    opened = [Lanes(url, origin, scripts, prefix=prefix) for _ in range(connections)]
     try:
         for lanes in opened:
             try:

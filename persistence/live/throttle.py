@@ -36,7 +36,7 @@ class AttemptLog:
         `address` and `pair` are hexadecimal ids; a limit of 0 is none. The same `attempt` counts once.
         Raises LiveUnavailable when Redis is away.
         """
-        bucket, keys = _place(address, pair)
+        bucket, keys = self._place(address, pair)
         args = (self._window_ms, attempt, address_limit, pair_limit)
         (reply,) = await self._store.run([self._store.script("throttle", bucket, keys, args)])
         refused = throttle_reply(expect(reply, list))
@@ -44,14 +44,13 @@ class AttemptLog:
 
     async def give_back(self, attempt: str, address: str, pair: str) -> None:
         """Take back an attempt that turned out to be no failure. Without Redis it stays counted."""
-        bucket, keys = _place(address, pair)
+        bucket, keys = self._place(address, pair)
         try:
             await self._store.run([call(bucket, "ZREM", key, attempt) for key in keys])
         except LiveUnavailable as error:
             _log.warning("auth_attempt_refund_failed", why=str(error))
 
-
-def _place(address: str, pair: str) -> tuple[Bucket, tuple[str, str]]:
-    """Name the sets of an address and of its pair, and the bucket they share."""
-    bucket = Bucket(int(address, 16) % BUCKETS)
-    return bucket, (f"throttle:{{{bucket}}}:{address}", f"throttle:{{{bucket}}}:{address}:{pair}")
+    def _place(self, address: str, pair: str) -> tuple[Bucket, tuple[str, str]]:
+        """Name the sets of an address and of its pair, and the bucket they share."""
+        bucket, keys = Bucket(int(address, 16) % BUCKETS), self._store.keys
+        return bucket, (keys.throttle(bucket, address), keys.throttle(bucket, f"{address}:{pair}"))

@@ -15,7 +15,7 @@ from game.session import Session, UserId
 from persistence.durable.rows import session_of_record
 from persistence.durable.sessions import load_records
 from persistence.live.hashes import MalformedSessionError, numbers_of, session_of
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.replies.upkeep import Looked, look_reply
 from persistence.live.store import expect
 from persistence.writeback.marks import EVERY_BUCKET, read_due
@@ -87,7 +87,7 @@ async def repair(store: LiveStore, differences: Sequence[Difference]) -> None:
     calls = []
     for difference in differences:
         user_id = difference.user_id
-        keys = [session_key(user_id), dirty_key(bucket_of(user_id))]
+        keys = [store.keys.session(user_id), store.keys.dirty(bucket_of(user_id))]
         calls.append(store.script("mark", bucket_of(user_id), keys, [user_id, difference.raise_version]))
     for reply in await store.run(calls):
         expect(reply, list)
@@ -124,7 +124,8 @@ async def _read(store: LiveStore, user_ids: Sequence[UserId]) -> dict[UserId, _L
     calls = []
     for user_id in user_ids:
         bucket = bucket_of(user_id)
-        calls.append(store.script("look", bucket, [session_key(user_id), dirty_key(bucket)], [user_id]))
+        keys = [store.keys.session(user_id), store.keys.dirty(bucket)]
+        calls.append(store.script("look", bucket, keys, [user_id]))
     found = {}
     for user_id, reply in zip(user_ids, await store.run(calls), strict=True):
         looked = look_reply(expect(reply, list))

@@ -18,7 +18,7 @@ import structlog
 
 from persistence.errors import DurableUnavailable, StorageUnavailable
 from persistence.live.hashes import fields_of, joined_texts
-from persistence.live.keys import bucket_of, dirty_key, load_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.replies.status import Status
 from persistence.live.replies.upkeep import status_of
 from persistence.live.retries import request
@@ -138,13 +138,13 @@ class Loader:
 
     async def _load(self, ref: SessionRef, what: str) -> bool:
         """Claim, select, write while the claim is ours; or wait for the process that has the claim."""
-        claim = secrets.token_hex(8)
+        claim, keys = secrets.token_hex(8), self._lanes.keys
         while True:
-            if await self._ask(ref, "SET", load_key(ref.user_id), claim, "NX", "PX", CLAIM_MS) is not None:
+            if await self._ask(ref, "SET", keys.load(ref.user_id), claim, "NX", "PX", CLAIM_MS) is not None:
                 row = await self._row(ref.user_id)
                 if row is None or (row.session is None and what == "load"):
                     # Were the claim another's by now, its write would be refused and tried again: no harm.
-                    await self._ask(ref, "DEL", load_key(ref.user_id))
+                    await self._ask(ref, "DEL", keys.load(ref.user_id))
                     return False
                 if row.session is None:
                     status = await self._write(ref, "create", claim, row)
@@ -154,7 +154,7 @@ class Loader:
                     self.totals.loaded += status is Status.LOADED
                 if status is not Status.UNCLAIMED:
                     return True
-            elif await self._ask(ref, "EXISTS", session_key(ref.user_id)):
+            elif await self._ask(ref, "EXISTS", keys.session(ref.user_id)):
                 return True
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -178,7 +178,7 @@ class Loader:
 
     async def _write(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> Status:
         """Call `load` for one session; returns what became of it."""
-        user_id = ref.user_id
+        user_id, keys = ref.user_id, self._lanes.keys
         if row.session is None:
             fields = [b"texts", joined_texts("", "", row.email)]
         else:
@@ -189,9 +189,9 @@ class Loader:
             "EVALSHA",
             self._scripts["load"].sha,
             3,
-            session_key(user_id),
-            load_key(user_id),
-            dirty_key(bucket_of(user_id)),
+            keys.session(user_id),
+            keys.load(user_id),
+            keys.dirty(bucket_of(user_id)),
             mode,
             self._ttl_s,
             self._lanes.origin,

@@ -13,7 +13,7 @@ import structlog
 
 from persistence.durable.sessions import load_records, load_versions
 from persistence.errors import DurableUnavailable, LiveUnavailable, one_line
-from persistence.live.keys import Bucket, bucket_of, session_key
+from persistence.live.keys import Bucket, bucket_of
 from persistence.live.record import PACKED_NOW, read_now
 from persistence.live.replies.status import Status
 from persistence.live.store import call
@@ -66,7 +66,7 @@ class Reconciler:
 
     async def claimed(self, run_id: str) -> bool:
         """Claim a run; False while another process has it, and once it is done. Raises LiveUnavailable."""
-        key = _claim_key(run_id)
+        key = self._store.keys.reconcile(run_id)
         claim, holder = await self._store.run(
             [
                 call(Bucket(0), "SET", key, self._store.origin, "NX", "PX", CLAIM_MS),
@@ -94,7 +94,8 @@ class Reconciler:
         return replaced
 
     async def _keep(self, run_id: str, value: str | bytes, ms: int) -> None:
-        await self._store.run([call(Bucket(0), "SET", _claim_key(run_id), value, "PX", ms)])
+        key = self._store.keys.reconcile(run_id)
+        await self._store.run([call(Bucket(0), "SET", key, value, "PX", ms)])
 
     async def _replace_older(self, user_ids: Sequence[UserId]) -> int:
         if not user_ids:
@@ -114,14 +115,11 @@ class Reconciler:
 
     async def _versions(self, user_ids: Sequence[UserId]) -> dict[UserId, float]:
         """Read the versions that Redis has; without those that left meanwhile or cannot be read."""
-        calls = [call(bucket_of(user_id), "HGET", session_key(user_id), "now") for user_id in user_ids]
+        keys = self._store.keys
+        calls = [call(bucket_of(user_id), "HGET", keys.session(user_id), "now") for user_id in user_ids]
         replies = zip(user_ids, await self._store.run(calls), strict=True)
         return {
             user_id: read_now(reply).version
             for user_id, reply in replies
             if isinstance(reply, bytes) and len(reply) == PACKED_NOW.size
         }
-
-
-def _claim_key(run_id: str) -> str:
-    return f"reconcile:{{0}}:{run_id}"

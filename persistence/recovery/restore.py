@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from game.session import UserId
 from persistence.durable.rows import fields_of_record
 from persistence.durable.sessions import iterate_records, load_records
-from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.replies.status import Status, statuses_of
 from persistence.live.store import expect
 
@@ -51,6 +51,7 @@ async def load_newer(store: LiveStore, records: Sequence[Record], session_ttl_s:
     step; safe to repeat. Raises LiveUnavailable: some may be loaded, call again.
     """
     outcome_of: dict[UserId, Status] = {}
+    named = store.keys
     groups = store.groups(records, lambda record: bucket_of(record["user_id"]), _SESSIONS_A_CALL)
     for at in range(0, len(groups), _CALLS_AT_ONCE):
         some = groups[at : at + _CALLS_AT_ONCE]
@@ -60,9 +61,9 @@ async def load_newer(store: LiveStore, records: Sequence[Record], session_ttl_s:
             args: list[str | bytes | int] = ["newer", session_ttl_s, store.origin]
             for record in group:
                 user_id = UserId(record["user_id"])
-                keys += (session_key(user_id), load_key(user_id), dirty_key(bucket_of(user_id)))
+                keys += (named.session(user_id), named.load(user_id), named.dirty(bucket_of(user_id)))
                 fields = fields_of_record(record)
-                args += (user_id, channel(user_id), "", record["version"], len(fields), *fields)
+                args += (user_id, named.channel(user_id), "", record["version"], len(fields), *fields)
             calls.append(store.script("load", bucket, keys, args))
         for (_, group), reply in zip(some, await store.run(calls), strict=True):
             # A full Redis refuses a call as a whole, before it does anything.

@@ -15,7 +15,7 @@ import structlog
 from persistence.durable.rows import Row, row_of_hash
 from persistence.live.forget import forget
 from persistence.live.hashes import MalformedSessionError
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.replies.status import Status, statuses_of
 from persistence.live.store import expect
 from persistence.recovery.restore import load_newer
@@ -164,7 +164,7 @@ class Saver:
             keys: list[str] = []
             args: list[int] = [self._ttl_s, batch.read_ms]
             for user_id in group:
-                keys += (session_key(user_id), dirty_key(bucket_of(user_id)))
+                keys += (self.store.keys.session(user_id), self.store.keys.dirty(bucket_of(user_id)))
                 args += (user_id, written[user_id])
             calls.append(self.store.script("clean", bucket, keys, args))
         for at in range(0, len(calls), batch.portions.calls):

@@ -10,7 +10,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
-from persistence.live.keys import BUCKETS, FLUSHERS_KEY, Bucket, lease_key
+from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.replies.upkeep import lease_reply
 from persistence.live.store import expect
 
@@ -76,13 +76,13 @@ class Leases:
         order = sorted(self._order, key=lambda number: number not in self._held)
         for bucket, numbers in self._store.groups(order, Bucket, RANGES):
             args = (self._owner, self._lease_ms, max(0, share - len(held)))
-            keys = [lease_key(number) for number in numbers]
+            keys = [self._store.keys.lease(number) for number in numbers]
             [reply] = await self._store.run([self._store.script("lease", bucket, keys, args)])
             held |= lease_reply(expect(reply, list), numbers)
         return frozenset(held)
 
     def _enlisting(self, lease_ms: int) -> Call:
-        return self._store.script("enlist", Bucket(0), [FLUSHERS_KEY], (self._owner, lease_ms))
+        return self._store.script("enlist", Bucket(0), [self._store.keys.flushers], (self._owner, lease_ms))
 
     @staticmethod
     def _now_s() -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from persistence.live.keys import BUCKETS, Bucket, dirty_key
+from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.replies.upkeep import due_reply
 from persistence.live.store import expect
 
@@ -45,7 +45,7 @@ async def read_due(
     """
     until = "+inf" if until_ms is None else until_ms
     calls = [
-        store.script("due", bucket, [dirty_key(bucket) for bucket in group], (until, most))
+        store.script("due", bucket, [store.keys.dirty(bucket) for bucket in group], (until, most))
         for bucket, group in store.groups(buckets, Bucket, _BUCKETS_A_CALL)
     ]
     replies: list[object] = []

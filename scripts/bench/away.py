@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.session import Session, UserId
 from persistence.live.hashes import fields_of
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import Keys, bucket_of
 from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from scripts.bench.stage import cpu_s, stage
@@ -31,6 +31,7 @@ _PLAYERS: Final = 10_000
 _AT_ONCE: Final = 100
 _ROUNDS: Final = 5
 _STAMP: Final = "1.bench"
+_KEYS: Final = Keys()
 
 
 def away() -> dict[str, float]:
@@ -62,8 +63,8 @@ def _put(client: redis.Redis, seconds: int, dishes: float, sums: dict[str, float
         user_id = UserId(number)
         session = Session(user_id, version=1, accrued_at_ms=accrued_at_ms, dishes=dishes, bought={1: 1})
         words = [*fields_of(session, "away@example.com", saved=1), b"rates", rates]
-        pipeline.delete(session_key(user_id), dirty_key(bucket_of(user_id)))
-        pipeline.hset(session_key(user_id), items=words)
+        pipeline.delete(_KEYS.session(user_id), _KEYS.dirty(bucket_of(user_id)))
+        pipeline.hset(_KEYS.session(user_id), items=words)
     pipeline.execute()
 
 
@@ -72,8 +73,8 @@ def _show(client: redis.Redis, script: Script) -> None:
         pipeline = client.pipeline(transaction=False)
         for number in range(first, first + _AT_ONCE):
             user_id = UserId(number)
-            keys = session_key(user_id), dirty_key(bucket_of(user_id))
-            args = (_STAMP, user_id, channel(user_id), 0, "bench", CAP_S, "")
+            keys = _KEYS.session(user_id), _KEYS.dirty(bucket_of(user_id))
+            args = (_STAMP, user_id, _KEYS.channel(user_id), 0, "bench", CAP_S, "")
             pipeline.evalsha(script.sha, 2, *keys, *args)
         for reply in pipeline.execute():
             if reply[0] != b"ok":

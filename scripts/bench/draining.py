@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
+from persistence.live.keys import Keys
+from persistence.writeback.marks import EVERY_BUCKET
 from scripts.bench import stacks
 from scripts.bench.load import Load, together
 from scripts.bench.report import rows
@@ -97,8 +99,8 @@ def _make_dirty(built: Stage, players: Sequence[UserId]) -> None:
 def _dirty(built: Stage) -> int:
     with built.redis() as client:
         pipeline = client.pipeline(transaction=False)
-        for bucket in range(1024):
-            pipeline.zcard(f"dirty:{{{bucket}}}")
+        for bucket in EVERY_BUCKET:
+            pipeline.zcard(Keys().dirty(bucket))
         return sum(pipeline.execute())
 
 

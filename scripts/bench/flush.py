@@ -22,7 +22,7 @@ from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter
 from persistence.live.hashes import fields_of
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import Keys, bucket_of
 from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from persistence.durable.pool import Pool
 
+_KEYS: Final = Keys()
 TTL_S: Final = 1200
 PUT_AT_ONCE: Final = 500
 MIDDLE_OF_THE_GAME: Final = 40  # upgrades owned
@@ -75,8 +76,8 @@ async def put(store: LiveStore, count: int, version: int) -> None:
                 b"rates",
                 rates + b"1.run",
             ]
-            calls.append(call(bucket, "HSET", session_key(user_id), *words))
-            calls.append(call(bucket, "ZADD", dirty_key(bucket), version, user_id))
+            calls.append(call(bucket, "HSET", _KEYS.session(user_id), *words))
+            calls.append(call(bucket, "ZADD", _KEYS.dirty(bucket), version, user_id))
         await store.run(calls)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Any
+from typing import Any, Final
 
 import jwt
 import orjson
@@ -20,10 +20,11 @@ import redis.asyncio as redis
 from websockets.asyncio.server import ServerConnection, serve
 
 from game.session import UserId
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import Keys, bucket_of
 from persistence.live.record import STAMP_AT
 from persistence.live.scripts import load_scripts
 
+_KEYS: Final = Keys()
 RATE_INTERVAL_US = "1.0"
 BURST = "1000000"
 
@@ -44,7 +45,7 @@ class Naive:
             data = request["data"]
             claims = jwt.decode(data["token"], self._secret, algorithms=["HS256"])
             user_id = UserId(int(claims["id"]))
-            key, name = session_key(user_id), channel(user_id)
+            key, name = _KEYS.session(user_id), _KEYS.channel(user_id)
             if stamp is None:
                 rates: Any = await self._redis.hget(key, "rates")
                 stamp = rates[STAMP_AT:]
@@ -52,7 +53,7 @@ class Naive:
                 self._sha,
                 2,
                 key,
-                dirty_key(bucket_of(user_id)),
+                _KEYS.dirty(bucket_of(user_id)),
                 stamp,
                 str(user_id),
                 name,

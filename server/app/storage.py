@@ -65,19 +65,22 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
 
     origin = f"{os.getpid()}-{secrets.token_hex(4)}"
     scripts = load_scripts()
-    lanes = Lanes(redis_url, origin, scripts, LaneLimits(wait_replicas=settings.wait_replicas))
+    prefix = settings.redis_prefix
+    lanes = Lanes(redis_url, origin, scripts, LaneLimits(wait_replicas=settings.wait_replicas), prefix)
     stack.push_async_callback(lanes.stop)
     loader = Loader(lanes, scripts, partial(load_rows, pool), settings.session_ttl_s)
     commands = SessionCommands(
         scripts,
+        lanes.keys,
         PlayLimits(settings.click_rate, settings.click_burst, settings.offline_cap_s),
         packed_achievements(ACHIEVEMENTS),
     )
     sessions = Sessions(lanes, commands, catalogues, tracing.cold_store(loader))
 
-    await within("Redis", partial(reach_redis, redis_url, wait_s=0))
+    await within("Redis", partial(reach_redis, redis_url, prefix, wait_s=0))
     store = await within(
-        "Redis", lambda: stack.enter_async_context(open_store(redis_url, f"{origin}-bulk", scripts))
+        "Redis",
+        lambda: stack.enter_async_context(open_store(redis_url, f"{origin}-bulk", scripts, prefix=prefix)),
     )
     writer = SessionWriter(dsn)
     stack.callback(writer.close)

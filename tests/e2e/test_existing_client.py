@@ -12,11 +12,11 @@ import pytest
 import redis
 
 from game.session import UserId
-from persistence.live.keys import session_key
 from tests.support.game_server import GameServer, running_game
 from tests.support.legacy_client import ERRORS_WITHIN_S, MAX_ERRORS, LegacyClient, LoggedOut
 from tests.support.limits import LIMIT_S
 from tests.support.live_hash import with_values
+from tests.support.plain_keys import session_key
 from tests.support.players import EXTERNAL
 from tests.support.servers import ValkeyServer, fresh_folder
 

@@ -11,10 +11,10 @@ import redis
 from playwright.async_api import expect
 
 from game.session import UserId
-from persistence.live.keys import session_key
 from tests.support.browser import LAPTOP, keep_screenshot, visitor
 from tests.support.limits import LIMIT_S
 from tests.support.live_hash import with_values
+from tests.support.plain_keys import session_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

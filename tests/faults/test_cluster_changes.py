@@ -8,12 +8,13 @@ import signal
 from typing import TYPE_CHECKING
 
 from game.session import UserId
-from persistence.live.keys import SLOT_OF_BUCKET, bucket_of, channel, dirty_key
+from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
 from persistence.live.lane_contract import pack
 from persistence.live.lanes import Lanes
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
+from tests.support.plain_keys import channel, dirty_key
 from tests.support.players import EXTERNAL, player, register
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from persistence.durable.rows import row_of_session
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.store import Call, LiveStore
 from persistence.recovery.audit import AuditTotals, Difference, audit, repair
+from tests.support.plain_keys import dirty_key, session_key
 from tests.support.saving_world import SavingWorld, changed, player, saving_world
 
 if TYPE_CHECKING:

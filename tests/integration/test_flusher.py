@@ -11,10 +11,11 @@ import pytest
 from game.session import UserId
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.writeback.flusher import Pace
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 from tests.support.limits import LIMIT_S
+from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.saving_world import TTL_S, SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from persistence.live.keys import BUCKETS, FLUSHERS_KEY
+from persistence.live.keys import BUCKETS
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
 from persistence.writeback.leases import RANGES, Leases, buckets_of
+from tests.support.plain_keys import FLUSHERS_KEY
 from tests.support.saving_world import until
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from game.limit import Limit
 from game.rules import Tag
 from game.session import ClientWindow, Session, UserId
 from persistence.live.hashes import numbers_of
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.scripts import load_scripts
 from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
 from tests.support.live_hash import with_values
 from tests.support.looped import Staff, jumped
+from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.twins import Twins
 from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
 

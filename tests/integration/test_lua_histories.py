@@ -13,8 +13,8 @@ from game.achievements import ACHIEVEMENTS, packed_achievements
 from game.limit import UNLIMITED, Limit
 from game.rules import Tag
 from game.session import ClientWindow, Offline, Session, UserId
-from persistence.live.keys import channel
 from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH
+from tests.support.plain_keys import channel
 from tests.support.twins import Twins
 from tests.support.wire import Wire, connected, load_for_test
 

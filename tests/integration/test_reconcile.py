@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from persistence.durable.rows import row_of_session
-from persistence.live.keys import channel, session_key
 from persistence.recovery.cold_load import LoadingTotals
 from persistence.recovery.reconcile import Reconciler
 from tests.support.limits import LIMIT_S
+from tests.support.plain_keys import channel, session_key
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:

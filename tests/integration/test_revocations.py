@@ -13,7 +13,6 @@ import redis.asyncio
 
 from game.session import UserId
 from persistence.errors import LiveUnavailable
-from persistence.live.keys import channel, revoked_key
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
@@ -21,6 +20,7 @@ from persistence.live.throttle import AttemptLog
 from server.auth.errors import TooManyAttempts
 from server.auth.throttle import WINDOW_S, Throttle
 from tests.support.limits import LIMIT_S
+from tests.support.plain_keys import channel, revoked_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.hashes import fields_of, session_of
-from persistence.live.keys import bucket_of, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
 from persistence.recovery.audit import AuditTotals, audit
@@ -19,6 +19,7 @@ from persistence.recovery.restore import restore
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher
 from persistence.writeback.leases import RANGES, Leases
+from tests.support.plain_keys import dirty_key, session_key
 from tests.support.saving_world import player
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ import redis.asyncio
 
 from game.session import Session, UserId
 from persistence.live.hashes import fields_of, session_of
-from persistence.live.keys import bucket_of, channel, dirty_key, load_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, expect, open_store
 from tests.support.limits import LIMIT_S
 from tests.support.live_hash import by_name
+from tests.support.plain_keys import channel, dirty_key, load_key, session_key
 from tests.support.saving_world import player
 from tests.support.servers import running_valkey
 

@@ -14,10 +14,11 @@ from game.achievements import ACHIEVEMENTS, packed_achievements
 from game.session import Session, UserId
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.hashes import fields_of
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.session_commands import MARK_AFTER_MS
 from tests.support.game_catalogue import CATALOGUE, CHANGED, SANDWICH
 from tests.support.live_hash import by_name, with_values
+from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.servers import ValkeyServer, running_valkey
 from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
 

@@ -14,7 +14,7 @@ from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.hashes import fields_of, session_of
-from persistence.live.keys import BUCKETS, Bucket, bucket_of, dirty_key, session_key
+from persistence.live.keys import BUCKETS, Bucket, bucket_of
 from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, open_store
@@ -22,6 +22,7 @@ from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
 from tests.support.live_hash import by_name, with_values
+from tests.support.plain_keys import dirty_key, session_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -11,9 +11,9 @@ import asyncpg
 import redis
 
 from game.session import UserId
-from persistence.live.keys import session_key
 from server.auth.tokens import TokenSigner
 from tests.support.live_hash import by_name
+from tests.support.plain_keys import session_key
 from tests.support.players import EXTERNAL
 
 if TYPE_CHECKING:

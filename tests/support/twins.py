@@ -15,9 +15,10 @@ from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.hashes import fields_of, number_text, numbers_of
-from persistence.live.keys import bucket_of, channel, dirty_key, session_key
+from persistence.live.keys import bucket_of
 from persistence.live.session_commands import MARK_AFTER_MS
 from tests.support.live_hash import by_name, with_values
+from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.replies import published, refused, replied
 from tests.support.wire import CLOCK_KEY
 

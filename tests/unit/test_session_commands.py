@@ -14,6 +14,7 @@ from persistence.live.scripts import load_scripts
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_commands import MARK_AFTER_MS, PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
+from tests.support.plain_keys import PLAIN
 
 if TYPE_CHECKING:
     from persistence.live.lanes import Lanes
@@ -96,9 +97,9 @@ def line() -> Line:
 @pytest.fixture
 def sessions(line: Line, catalogue: Catalogue) -> Sessions:
     """Sessions over one lane, with 50 clicks a second."""
-    lanes = cast("Lanes", SimpleNamespace(cluster=False, origin=b"1-abc", lane_of=lambda _: line))
+    lanes = cast("Lanes", SimpleNamespace(cluster=False, keys=PLAIN, origin=b"1-abc", lane_of=lambda _: line))
     catalogues = cast("CatalogueSource", SimpleNamespace(current=catalogue))
-    commands = SessionCommands(SCRIPTS, PlayLimits(50.0, 1000, 28_800), "1:cooked:10")
+    commands = SessionCommands(SCRIPTS, PLAIN, PlayLimits(50.0, 1000, 28_800), "1:cooked:10")
     return Sessions(lanes, commands, catalogues, cast("Any", None))
 
 
@@ -185,8 +186,8 @@ def test_a_tick_pays_several_players(sessions: Sessions, ref: SessionRef, line: 
 
 def test_a_refresh_carries_the_catalogue(catalogue: Catalogue, line: Line) -> None:
     """A refresh sends the boosts, the ranks and the generations of the catalogue in force."""
-    commands = SessionCommands(SCRIPTS, PlayLimits(0.0, 1000, 28_800), "")
-    lanes = cast("Lanes", SimpleNamespace(cluster=False, origin=b"1-abc", lane_of=lambda _: line))
+    commands = SessionCommands(SCRIPTS, PLAIN, PlayLimits(0.0, 1000, 28_800), "")
+    lanes = cast("Lanes", SimpleNamespace(cluster=False, keys=PLAIN, origin=b"1-abc", lane_of=lambda _: line))
     ref = SessionAddresses(lanes, cast("CatalogueSource", None)).ref(UserId(7))
 
     sent = words(commands.refresh(ref, STAMP.decode(), catalogue))

@@ -14,6 +14,7 @@ from persistence.errors import LiveUnavailable, NoSession, NotSent
 from persistence.live.lane_contract import LaneDown, LaneFull, ReplyLost
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_recovery import SessionRecovery
+from tests.support.plain_keys import PLAIN
 
 if TYPE_CHECKING:
     from persistence.live.lane_contract import OnReply
@@ -37,6 +38,7 @@ class World:
             "Lanes",
             SimpleNamespace(
                 cluster=cluster,
+                keys=PLAIN,
                 scripts={},
                 lane_for=lambda _: self.lane,
                 lane_of=lambda _: self.lane,

@@ -45,6 +45,7 @@ def test_every_setting_is_read() -> None:
         EXTERNAL
         | {
             "ACCESS_TOKEN_SECRET": f"{'a' * 32}, {'b' * 40}",
+            "REDIS_PREFIX": "game1:",
             "HOST": "0.0.0.0",
             "PORT": "8080",
             "WORKERS": "2",
@@ -80,6 +81,7 @@ def test_every_setting_is_read() -> None:
         redis_connection=Secret("redis://cache:6379/0"),
         access_token_secrets=(Secret("a" * 32), Secret("b" * 40)),
         refresh_token_secrets=(Secret("r" * 32),),
+        redis_prefix="game1:",
         host="0.0.0.0",
         port=8080,
         workers=2,
@@ -116,6 +118,11 @@ def test_every_setting_is_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("REDIS_PREFIX", "{a}:"),
+        ("REDIS_PREFIX", "game*"),
+        ("REDIS_PREFIX", "a b"),
+        ("REDIS_PREFIX", "é:"),
+        ("REDIS_PREFIX", "a" * 65),
         ("PORT", "65536"),
         ("PORT", "http"),
         ("PORT", "-1"),
