@@ -17,35 +17,41 @@ WINDOW: Final = 64
 """Numbers remembered for a client: its highest and those below."""
 CLIENTS: Final = 32
 """Clients remembered for a player."""
-FORGOTTEN_AFTER_S: Final = 604_800
+FORGOTTEN_AFTER_MS: Final = 604_800_000
 """A client unused for a week counts as unknown."""
 
 _MASK: Final = (1 << WINDOW) - 1
 
 
-def window_of(session: Session, client: str, now_s: int) -> ClientWindow:
-    """Return the window of a client; an unknown client has applied nothing."""
+def window_of(session: Session, client: str, version: int) -> ClientWindow:
+    """Return what is remembered of a client; an unknown one has applied nothing.
+
+    `version` is the one that the next change takes. It grows with each, and at least as fast as the time in
+    ms: so it tells who was used last, whatever the clock does, and for how long a client was not.
+    """
     window = session.clients.get(client)
-    if window is None or now_s - window.used_s >= FORGOTTEN_AFTER_S:
-        return ClientWindow(0, 0, now_s)
+    if window is None or version - window.used_version >= FORGOTTEN_AFTER_MS:
+        return ClientWindow(0, 0, version)
     return window
 
 
-def place(session: Session, client: str, seq: int, now_s: int) -> ClientWindow | None:
-    """Return the client's window once `seq` is applied, None when it was applied before. Changes nothing.
+def place(session: Session, client: str, seq: int, version: int) -> ClientWindow | None:
+    """Return the client's window once `seq` is applied with `version`, None when it was applied before.
+
+    Changes nothing.
 
     Raises SeqTooOld 64 or more below the highest number: nobody remembers.
     """
-    known = window_of(session, client, now_s)
+    known = window_of(session, client, version)
     back = known.highest - seq
     if back >= WINDOW:
         raise SeqTooOld(known.highest)
     if back < 0:
         shift = min(-back, WINDOW)
-        return ClientWindow(seq, known.applied << shift & _MASK | 1, now_s)
+        return ClientWindow(seq, known.applied << shift & _MASK | 1, version)
     if known.applied >> back & 1:
         return None
-    return ClientWindow(known.highest, known.applied | 1 << back, now_s)
+    return ClientWindow(known.highest, known.applied | 1 << back, version)
 
 
 def remember(session: Session, client: str, window: ClientWindow) -> None:
@@ -54,9 +60,9 @@ def remember(session: Session, client: str, window: ClientWindow) -> None:
     All that were unused for a week go then.
     """
     if client not in session.clients:
-        by_age = sorted(session.clients, key=lambda name: (session.clients[name].used_s, name.encode()))
+        by_age = sorted(session.clients, key=lambda name: (session.clients[name].used_version, name.encode()))
         for name in by_age:
-            unused_s = window.used_s - session.clients[name].used_s
-            if unused_s >= FORGOTTEN_AFTER_S or len(session.clients) >= CLIENTS:
+            unused_ms = window.used_version - session.clients[name].used_version
+            if unused_ms >= FORGOTTEN_AFTER_MS or len(session.clients) >= CLIENTS:
                 del session.clients[name]
     session.clients[client] = window

@@ -64,10 +64,15 @@ def _window(session: Session, tag: Tag | None, now_ms: int) -> ClientWindow | No
     """Return the window to remember once the request is applied; raises SeqTooOld, or _AppliedBeforeError."""
     if tag is None:
         return None
-    window = clients.place(session, tag.client, tag.seq, now_ms // 1000)
+    window = clients.place(session, tag.client, tag.seq, _next_version(session, now_ms))
     if window is None:
         raise _AppliedBeforeError
     return window
+
+
+def _next_version(session: Session, now_ms: int) -> int:
+    """Return the version that the next change takes."""
+    return max(session.version + 1, now_ms)
 
 
 class _AppliedBeforeError(Exception):
@@ -78,7 +83,7 @@ def _changed(
     session: Session, now_ms: int, tag: Tag | None = None, window: ClientWindow | None = None
 ) -> int:
     """Take the step to the next version, remember the client's number; return the version."""
-    session.version = max(session.version + 1, now_ms)
+    session.version = _next_version(session, now_ms)
     if tag is not None and window is not None:
         clients.remember(session, tag.client, window)
     return session.version
@@ -280,6 +285,7 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
     """Pay passive income up to now, and show once what long gaps earned."""
     state = live.session
     now_ms = now_us // 1000
+    last_seq = clients.window_of(state, client, _next_version(state, now_ms)).highest if client else 0
     accrued = accrue(state, live.rates, now_ms, cap_s)
     pending = state.offline is not None
     if accrued.moved:
@@ -287,7 +293,6 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
     shown, state.offline = state.offline, None
     if accrued.moved or pending:
         _changed(state, now_ms)
-    last_seq = clients.window_of(state, client, now_ms // 1000).highest if client else 0
     return Shown(state.version, last_seq, shown, accrued.paid, live.rates.passive)
 
 

@@ -16,12 +16,13 @@ UserId = NewType("UserId", int)
 class ClientWindow:
     """Which of a client's last 64 numbers were applied.
 
-    Bit i of `applied` stands for `highest - i`. `used_s` is the Redis time of its last use, in seconds.
+    Bit i of `applied` stands for `highest - i`. `used_version` is the version that one was last
+    applied with: at least the Redis time then, in ms.
     """
 
     highest: int
     applied: int
-    used_s: int
+    used_version: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ TEXTS: Final = ("bought", "achieved", "email")
 _WINDOW: Final = struct.Struct("<4d")
 CLIENT_PREFIX: Final = b"c:"
 _LOW_BITS: Final = 32
+_LEAST_MS: Final = 10**11
+"""Of a window's last use: what is less is in seconds, of an older release."""
 
 
 class MalformedSessionError(ValueError):
@@ -196,14 +198,14 @@ def offline_text(offline: Offline) -> str:
     return ":".join((str(offline.seconds), *earned, str(offline.away_seconds), number_text(offline.stars)))
 
 
-# A client's window: four doubles in the hash, the text `highest:hi:lo:used_s` in PostgreSQL. Its 64 bits are
-# in two halves, each of which a double holds exactly.
+# A client's window: four doubles in the hash, the text `highest:hi:lo:used_version` in PostgreSQL. Its
+# 64 bits are in two halves, each of which a double holds exactly. An older release wrote whole seconds last.
 
 
 def packed_window(window: ClientWindow) -> bytes:
     """Write a window as the hash holds it."""
     low = window.applied & ((1 << _LOW_BITS) - 1)
-    return _WINDOW.pack(window.highest, window.applied >> _LOW_BITS, low, window.used_s)
+    return _WINDOW.pack(window.highest, window.applied >> _LOW_BITS, low, window.used_version)
 
 
 def unpacked_window(packed: bytes) -> ClientWindow:
@@ -221,11 +223,13 @@ def text_of_window(packed: bytes) -> str:
 
 def window_of_text(text: str) -> bytes:
     """Write a window of PostgreSQL as the hash holds it; raises ValueError."""
-    highest, high, low, used_s = map(int, text.split(":"))
-    return _WINDOW.pack(highest, high, low, used_s)
+    highest, high, low, used_version = map(int, text.split(":"))
+    return _WINDOW.pack(highest, high, low, used_version)
 
 
 def parse_window(text: str) -> ClientWindow:
-    """Read `highest:hi:lo:used_s`; raises ValueError."""
-    highest, high, low, used_s = map(int, text.split(":"))
-    return ClientWindow(highest, high << _LOW_BITS | low, used_s)
+    """Read `highest:hi:lo:used_version`; raises ValueError."""
+    highest, high, low, used_version = map(int, text.split(":"))
+    if used_version < _LEAST_MS:
+        used_version *= 1000
+    return ClientWindow(highest, high << _LOW_BITS | low, used_version)

@@ -30,7 +30,7 @@ async def test_a_session_comes_back_as_it_was_written(world: SavingWorld) -> Non
     """Every field, large doubles and a client's odd name included."""
     [user] = await world.accounts(1)
     session = player(user, money=1e300)
-    session.clients['\x00"\\\t\n☃'] = ClientWindow(2**53 - 1, 3, 9)
+    session.clients['\x00"\\\t\n☃'] = ClientWindow(2**53 - 1, 3, 9 * 10**11)
     result = await world.writer().write([row_of_session(session)])
     assert {user} == result.saved
     assert session == await world.saved(user)

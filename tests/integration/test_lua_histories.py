@@ -141,9 +141,9 @@ def _owner() -> Session:
         bought={SANDWICH: 1, LOBSTER: 1, 3: 20, 5: 2, 7: 3, 8: 2, 11: 9, 12: 30, 13: 4},
         offline=Offline(12, 15, 100.0, -3.0, 250.0, 7.0),
         clients={
-            "tab-1": ClientWindow(1000, 0xDEAD_BEEF_CAFE_BABF, START_US // 1_000_000),
+            "tab-1": ClientWindow(1000, 0xDEAD_BEEF_CAFE_BABF, START_US // 1000),
             **{
-                f"old {number}": ClientWindow(9, 5, START_US // 1_000_000 - 20_000 * number)
+                f"old {number}": ClientWindow(9, 5, START_US // 1000 - 20_000_000 * number)
                 for number in range(30)
             },
         },
@@ -166,7 +166,7 @@ def _giant() -> Session:
         earned=9.9e299,
         cooked=2.0**53,
         achieved=(1, 2, 10),
-        clients={f"past {number}": ClientWindow(2**53 - 1, 1, 1_763_999_000) for number in range(32)},
+        clients={f"past {number}": ClientWindow(2**53 - 1, 1, 1_763_999_000_000) for number in range(32)},
     )
 
 

@@ -54,7 +54,7 @@ def player(user_id: int, version: int = 1000, money: float = 0.0) -> Session:
         resets=1.0,
         achieved=(1, 5, 9),
         offline=Offline(3600, 7200, 1e18, -5.0, 1150.0, 12.0),
-        clients={"tab-1": ClientWindow(70, 2**64 - 1, 1_700_000_000)},
+        clients={"tab-1": ClientWindow(70, 2**64 - 1, 1_700_000_000_000)},
     )
 
 

@@ -34,7 +34,7 @@ AMOUNT = st.one_of(
 )
 NAME = st.text(min_size=1, max_size=64)
 WINDOW = st.builds(
-    ClientWindow, st.integers(0, 2**53 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2_000_000_000)
+    ClientWindow, st.integers(0, 2**53 - 1), st.integers(0, 2**64 - 1), st.integers(10**11, 2**53 - 1)
 )
 SESSION = st.builds(
     Session,
@@ -111,12 +111,18 @@ def test_upgrades_stand_by_ascending_id_and_only_owned_ones() -> None:
 
 def test_a_window_is_written_in_two_halves() -> None:
     """Each half of the 64 bits fits a double, in the hash and as PostgreSQL's text."""
-    window = ClientWindow(70, (5 << 32) | 9, 1_700_000_000)
+    window = ClientWindow(70, (5 << 32) | 9, 1_700_000_000_123)
     packed = packed_window(window)
-    assert struct.unpack("<4d", packed) == (70, 5, 9, 1_700_000_000)
-    assert text_of_window(packed) == "70:5:9:1700000000"
-    assert window_of_text("70:5:9:1700000000") == packed
-    assert parse_window("70:5:9:1700000000") == window == unpacked_window(packed)
+    assert struct.unpack("<4d", packed) == (70, 5, 9, 1_700_000_000_123)
+    assert text_of_window(packed) == "70:5:9:1700000000123"
+    assert window_of_text("70:5:9:1700000000123") == packed
+    assert parse_window("70:5:9:1700000000123") == window == unpacked_window(packed)
+
+
+def test_a_window_of_an_older_release_is_read() -> None:
+    """Its last use is in whole seconds; it stays as it was written until the client is used again."""
+    assert parse_window("70:0:9:1700000000") == ClientWindow(70, 9, 1_700_000_000_000)
+    assert text_of_window(window_of_text("70:0:9:1700000000")) == "70:0:9:1700000000"
 
 
 @pytest.mark.parametrize("name", ["now", "life", "texts"])

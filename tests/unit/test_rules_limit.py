@@ -117,7 +117,7 @@ def test_a_client_unused_for_a_week_is_unknown() -> None:
     """Its numbers start again, and it goes when a new client comes."""
     player = live()
     rules.cook(player, 1, NOW_US, tag=Tag("tab", 9))
-    week_us = clients.FORGOTTEN_AFTER_S * 1_000_000
+    week_us = clients.FORGOTTEN_AFTER_MS * 1000
     assert rules.session(player, NOW_US + week_us - 1_000_000, 10, "tab").last_seq == 9
     assert rules.session(player, NOW_US + week_us, 10, "tab").last_seq == 0
     rules.cook(player, 1, NOW_US + week_us, tag=Tag("new", 1))

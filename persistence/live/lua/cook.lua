@@ -53,7 +53,7 @@ local window
 if client ~= '' then
   --@include place
   local placed
-  placed, window = place(known, tonumber(seq), floor(time_us / 1e6))
+  placed, window = place(known, tonumber(seq), next_version(version, now_ms))
   if placed == 'applied' then return { 'duplicate', version, wire(dishes), wire(xp), 0 } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
@@ -79,7 +79,7 @@ end
 local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
   --@include store_click
-  store_click(session, packed, client, known, window, floor(time_us / 1e6))
+  store_click(session, packed, client, known, window, version)
 else
   redis.call('HSET', session, 'now', packed)
 end

@@ -56,11 +56,11 @@ local refused = refusal(s, stamp)
 if refused then return refused end
 
 local time_us = now_us()
-local now_ms, now_s = floor(time_us / 1e3), floor(time_us / 1e6)
+local now_ms = floor(time_us / 1e3)
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), now_s)
+  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
   if placed == 'applied' then return { 'duplicate', s.version, s.rank, wire(s.xp), needed(s.rank + 1) } end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
@@ -80,6 +80,6 @@ s.rank, s.xp = s.rank + 1, s.xp - need_xp
 s.need = needed(s.rank + 1)
 s.click_xp = click_xp(s.stars, s.need)
 local more = with_offline(s, { 'rates', packed_rates(s) })
-write(s, now_ms, with_window(more, session, client, s.window, window, now_s))
+write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 publish(channel, own, origin, 'level_up', s.version, s.rank, s.xp, s.need)
 return { 'ok', s.version, s.rank, wire(s.xp), s.need }

@@ -38,7 +38,7 @@ if refused then return refused end
 
 local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
-local last_seq = window_of(s.window, floor(time_us / 1e6))
+local last_seq = window_of(s.window, next_version(s.version, now_ms))
 local accrued_at = s.accrued_at
 accrue(s, now_ms, tonumber(offline_cap_s))
 if not s.moved then s.accrued_at = accrued_at end

@@ -48,11 +48,11 @@ local refused = refusal(s, stamp)
 if refused then return refused end
 
 local time_us = now_us()
-local now_ms, now_s = floor(time_us / 1e3), floor(time_us / 1e6)
+local now_ms = floor(time_us / 1e3)
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), now_s)
+  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
   if placed == 'applied' then
     return { 'duplicate', s.version, wire(s.money), wire(s.dishes), s.rank, wire(s.xp), wire(s.stars), wire(s.boost), wire(s.accumulated) }
   end
@@ -70,6 +70,6 @@ s.dPc, s.mPc, s.sPs, s.dPs, s.mPs, s.dM, s.mM, s.dpM, s.mpM = 0, 0, 0, 0, 0, 0, 
 s.cook_gain, s.click_xp, s.need = 0, click_xp(s.stars, s.first_need), s.first_need
 s.bought = ''
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
-write(s, now_ms, with_window(more, session, client, s.window, window, now_s))
+write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 publish(channel, own, origin, 'session_reset', s.version, 0, 0, 0, 0, s.stars, s.boost, 0)
 return { 'ok', s.version, 0, 0, 0, 0, wire(s.stars), wire(s.boost), 0 }

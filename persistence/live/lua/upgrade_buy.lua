@@ -73,13 +73,13 @@ local refused = refusal(s, stamp)
 if refused then return refused end
 
 local time_us = now_us()
-local now_ms, now_s = floor(time_us / 1e3), floor(time_us / 1e6)
+local now_ms = floor(time_us / 1e3)
 local owned = s.bought ~= '' and ',' .. s.bought or ''
 local times_bought = tonumber(string.match(owned, ',' .. id .. ':(%d+)')) or 0
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), now_s)
+  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
   if placed == 'applied' then
     local passive = (s.mPs > 0 or s.dPs > 0) and 1 or 0
     return { 'duplicate', s.version, wire(s.money), wire(s.xp), tonumber(id), times_bought, passive }
@@ -115,7 +115,7 @@ s.version = next_version(s.version, now_ms)
 s.purchases = s.purchases + 1
 s.bought = string.sub(owned, 2)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
-write(s, now_ms, with_window(more, session, client, s.window, window, now_s))
+write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 local passive = (s.mPs > 0 or s.dPs > 0) and 1 or 0
 publish(channel, own, origin, 'upgrade_buy', s.version, s.money, s.xp, id, times_bought, passive)
 return { 'ok', s.version, wire(s.money), wire(s.xp), tonumber(id), times_bought, passive }

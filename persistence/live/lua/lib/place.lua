@@ -1,8 +1,8 @@
 --@include window_of
 
--- 'new' and the window once `seq` is applied, 'applied', or 'old' and the highest number.
-local function place(field, seq, now_s)
-  local highest, hi, lo = window_of(field, now_s)
+-- 'new' and the window once `seq` is applied with `used_version`, 'applied', or 'old' and the highest number.
+local function place(field, seq, used_version)
+  local highest, hi, lo = window_of(field, used_version)
   local back = highest - seq
   if back >= 64 then return 'old', highest end
   if back >= 0 then
@@ -22,5 +22,5 @@ local function place(field, seq, now_s)
     end
     highest, lo = seq, lo + 1
   end
-  return 'new', struct.pack(WINDOW, highest, hi, lo, now_s)
+  return 'new', struct.pack(WINDOW, highest, hi, lo, used_version)
 end

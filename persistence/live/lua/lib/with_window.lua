@@ -1,10 +1,10 @@
 -- Adds a client's window, once its `seq` is applied, to the fields that a script writes; `known` is the one it had, or false. A
 -- call without `seq` has no window.
-local function with_window(fields, key, client, known, window, now_s)
+local function with_window(fields, key, client, known, window, version)
   if not window then return fields end
   if not known then
     --@include make_room
-    make_room(key, now_s)
+    make_room(key, version)
   end
   fields[#fields + 1] = 'c:' .. client
   fields[#fields + 1] = window
