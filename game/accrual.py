@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 AWAY_S: Final = 10
 """A gap of this length that earned something is shown."""
+RAN_BACK_MS: Final = 10_000
+"""A clock that is behind the last payment by more than this ran back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accrued:
     """The amounts of a session once income is paid; `apply` writes them.
 
-    `moved`: there were seconds with income to pay. `paid`: it changed an amount. `seconds` were paid, 0 when
+    `moved`: there were seconds with income to pay, or the clock ran back by more than RAN_BACK_MS.
+    `paid`: it changed an amount. `seconds` were paid, 0 when
     nothing changed. `away`: what a gap of AWAY_S or more earned.
     """
 
@@ -63,22 +66,23 @@ def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
     """Compute passive income for the whole seconds since it was last paid, at most `cap_s`. Changes nothing.
 
     The part of a second that is left over is kept for the next time; what the cap cuts off is not. Time that
-    seems to run backwards counts as none.
+    seems to run backwards counts as none; by more than RAN_BACK_MS, and time is counted from now on.
     """
     gap_ms = now_ms - session.accrued_at_ms
     gap_s = gap_ms // 1000
     seconds = max(0, min(gap_s, cap_s))
     accrued_at_ms = now_ms - gap_ms % 1000 if gap_ms >= 1000 else session.accrued_at_ms  # noqa: PLR2004 - a second
+    ran_back = gap_ms < -RAN_BACK_MS
     if gap_ms < 1000 or not rates.passive:  # noqa: PLR2004 - a second
         return Accrued(
-            accrued_at_ms=accrued_at_ms,
+            accrued_at_ms=now_ms if ran_back else accrued_at_ms,
             money=session.money,
             dishes=session.dishes,
             xp=session.xp,
             accumulated=session.accumulated,
             cooked=session.cooked,
             earned=session.earned,
-            moved=False,
+            moved=ran_back and rates.passive,
             paid=False,
             seconds=0,
             away=None,

@@ -309,7 +309,12 @@ def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) ->
     if live.rates.passive or rates.passive:
         since_ms = state.accrued_at_ms
         ended_ms = catalogue.ended_ms(live.catalogue.generation)
-        before = accrue(state, live.rates, now_ms if ended_ms is None else min(ended_ms, now_ms), cap_s)
+        before = accrue(
+            state,
+            live.rates,
+            now_ms if ended_ms is None else min(max(ended_ms, state.accrued_at_ms), now_ms),
+            cap_s,
+        )
         money, dishes, xp, accumulated = state.money, state.dishes, state.xp, state.accumulated
         before.write(state)
         left_s = max(0, cap_s - (state.accrued_at_ms - since_ms) // 1000)

@@ -156,6 +156,9 @@ class Loader:
                     return True
             elif await self._ask(ref, "EXISTS", keys.session(ref.user_id)):
                 return True
+            elif cast("int", await self._ask(ref, "PTTL", keys.load(ref.user_id))) > CLAIM_MS:
+                # No claim lasts as long: the clock ran back. Of another's new claim the write is tried again.
+                await self._ask(ref, "DEL", keys.load(ref.user_id))
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _verify(self, ref: SessionRef, _what: str) -> bool:

@@ -16,7 +16,7 @@ from persistence.errors import DurableUnavailable, LiveUnavailable, one_line
 from persistence.live.keys import Bucket, bucket_of
 from persistence.live.record import PACKED_NOW, read_now
 from persistence.live.replies.status import Status
-from persistence.live.store import call
+from persistence.live.store import call, expect
 from persistence.recovery.restore import load_newer
 
 if TYPE_CHECKING:
@@ -67,14 +67,18 @@ class Reconciler:
     async def claimed(self, run_id: str) -> bool:
         """Claim a run; False while another process has it, and once it is done. Raises LiveUnavailable."""
         key = self._store.keys.reconcile(run_id)
-        claim, holder = await self._store.run(
+        claim, holder, left_ms = await self._store.run(
             [
                 call(Bucket(0), "SET", key, self._store.origin, "NX", "PX", CLAIM_MS),
                 call(Bucket(0), "GET", key),
+                call(Bucket(0), "PTTL", key),
             ]
         )
         if holder == _DONE:
             self._done.add(run_id)
+        elif expect(left_ms, int) > CLAIM_MS:
+            # No claim lasts as long: the clock ran back. The next look claims it.
+            await self._store.run([call(Bucket(0), "DEL", key)])
         return claim is not None and holder == self._store.origin.encode()
 
     async def sweep(self, name: str, run_id: str) -> int:

@@ -16,7 +16,7 @@ import structlog
 
 from persistence.errors import LiveUnavailable, StorageUnavailable, one_line
 from persistence.writeback.batch import FAST, GENTLE
-from persistence.writeback.marks import EVERY_BUCKET, Due, read_due
+from persistence.writeback.marks import EVERY_BUCKET, Due, make_due, read_due
 from persistence.writeback.quarantine import Quarantine
 from runtime.stopping import end_tasks
 
@@ -256,6 +256,10 @@ class Flusher:
         passed_over = present.undone | present.writing
         most = self._marks_a_bucket(len(passed_over))
         due = await read_due(self._store, buckets, most, present.until_ms)
+        if due.ahead:
+            since_ms = due.now_ms - 1 if present.until_ms is None else min(due.now_ms, present.until_ms)
+            await make_due(self._store, buckets, since_ms)
+            due = await read_due(self._store, buckets, most, present.until_ms)
         self._saw(due)
         until_ms = due.now_ms if present.until_ms is None else present.until_ms
         present.seen_ms = due.now_ms

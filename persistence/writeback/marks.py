@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 EVERY_BUCKET: Final = tuple(map(Bucket, range(BUCKETS)))
 _BUCKETS_A_CALL: Final = 64
 _CALLS_AT_ONCE: Final = 4
+_MOVED_A_BUCKET: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """The marks of some buckets as of `now_ms`, Redis' time.
 
-    `dirty` counts all marks, `buckets` those with any; `oldest_age_ms` is 0 without one. `marks` are the
+    `dirty` counts all marks, `ahead` those of a time to come, `buckets` those with
+    any; `oldest_age_ms` is 0 without one. `marks` are the
     oldest marks of each bucket, the oldest of all first.
     """
 
     now_ms: int
     dirty: int
+    ahead: int
     buckets: int
     oldest_age_ms: int
     marks: list[DueMark]
@@ -51,7 +54,7 @@ async def read_due(
     replies: list[object] = []
     for at in range(0, len(calls), _CALLS_AT_ONCE):
         replies += await store.run(calls[at : at + _CALLS_AT_ONCE])
-    now_ms, dirty, marked, oldest_ms = 0, 0, 0, 0
+    now_ms, dirty, ahead, marked, oldest_ms = 0, 0, 0, 0, 0
     marks: list[DueMark] = []
     for reply in replies:
         read = due_reply(expect(reply, list))
@@ -59,8 +62,20 @@ async def read_due(
         for bucket in read.buckets:
             if bucket.dirty:
                 dirty += bucket.dirty
+                ahead += bucket.ahead
                 marked += 1
                 oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
                 marks += bucket.marks
     marks.sort(key=attrgetter("since_ms"))
-    return Due(now_ms, dirty, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)
+    return Due(now_ms, dirty, ahead, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)
+
+
+async def make_due(store: LiveStore, buckets: Sequence[Bucket], since_ms: int) -> None:
+    """Let marks of a time to come count from `since_ms`, some of each bucket: Redis' clock ran back.
+
+    Safe to repeat. Raises LiveUnavailable.
+    """
+    for bucket, group in store.groups(buckets, Bucket, _BUCKETS_A_CALL):
+        keys = [store.keys.dirty(each) for each in group]
+        [reply] = await store.run([store.script("overdue", bucket, keys, (since_ms, _MOVED_A_BUCKET))])
+        expect(reply, int)

@@ -171,6 +171,24 @@ def test_the_client_in_use_is_never_forgotten(wire: Wire, begin: Callable[..., T
     assert set(names[-32:]) == set(twins.live.session.clients)
 
 
+@pytest.mark.parametrize("back_us", [60_000_000, 86_400_000_000, 365 * 86_400_000_000])
+@pytest.mark.parametrize("mark_after_ms", [0, 30_000])
+def test_income_goes_on_after_the_clock_stepped_back(
+    wire: Wire, begin: Callable[..., Twins], back_us: int, mark_after_ms: int
+) -> None:
+    """Time is counted from then on: what comes after is paid, and marked, as if nothing had been before."""
+    twins = begin(bought={SANDWICH: 1, 5: 1, 6: 1}, dishes=1e6)
+    twins.save()
+    twins.wait(-back_us)
+    twins.passive(CAP_S, mark_after_ms)
+    before = twins.live.session.money, twins.live.session.dishes
+    assert twins.live.session.accrued_at_ms == twins.now_us // 1000
+    twins.wait(5_000_000)
+    twins.passive(CAP_S, mark_after_ms)
+    twins.hold(wire)
+    assert (twins.live.session.money, twins.live.session.dishes) != before
+
+
 def test_windows_of_an_older_release_are_read(wire: Wire, scripts: Mapping[str, Script]) -> None:
     """One whose last use is in seconds counts as used then: known for a week, older than what is new."""
     user_id = UserId(next(_users))

@@ -163,7 +163,7 @@ class Twins:
 
     def passive(self, cap_s: int, mark_after_ms: int = 0) -> None:
         """Tick by both."""
-        waits = mark_after_ms > 0 and self.now_us // 1000 - self._saved["saved_at"] < mark_after_ms
+        waits = mark_after_ms > 0 and abs(self.now_us // 1000 - self._saved["saved_at"]) < mark_after_ms
         self._both(
             "passive",
             (cap_s, mark_after_ms),

@@ -5,25 +5,27 @@
 -- ARGV     1 until_ms (integer, or +inf: marks set later are left out)
 --          2 most (integer: marks for each bucket)
 -- REPLY    {now_ms, buckets…}
---          bucket: {dirty (how many marks), oldest_ms (since when; 0: none), marks…}
+--          bucket: {dirty (how many marks), oldest_ms (since when; 0: none), ahead (how many are of a time to come), marks…}
 --          mark: {user_id, since_ms} (not in a list of its own)
 -- EFFECTS  none
--- COST     a bucket: ZCARD, with marks ZRANGEBYSCORE (and ZRANGE where none is found); O(log n + most)
+-- COST     a bucket: ZCARD, with marks ZRANGEBYSCORE, ZCOUNT (and ZRANGE where none is found); O(log n + most)
 
 --@include now_us
 
 local until_ms, most = ARGV[1], ARGV[2]
 
-local reply = { math.floor(now_us() / 1e3) }
+local now_ms = math.floor(now_us() / 1e3)
+local reply = { now_ms }
 for i, marks in ipairs(KEYS) do
-  local bucket = { redis.call('ZCARD', marks), 0 }
+  local bucket = { redis.call('ZCARD', marks), 0, 0 }
   if bucket[1] > 0 then
     local found = redis.call('ZRANGEBYSCORE', marks, '-inf', until_ms, 'WITHSCORES', 'LIMIT', 0, most)
     for j = 1, #found do
-      bucket[j + 2] = tonumber(found[j])
+      bucket[j + 3] = tonumber(found[j])
     end
+    bucket[3] = redis.call('ZCOUNT', marks, string.format('(%.0f', now_ms), '+inf')
     -- The first that was found is the oldest, unless all are younger than asked for.
-    bucket[2] = bucket[4] or tonumber(redis.call('ZRANGE', marks, 0, 0, 'WITHSCORES')[2])
+    bucket[2] = bucket[5] or tonumber(redis.call('ZRANGE', marks, 0, 0, 'WITHSCORES')[2])
   end
   reply[i + 1] = bucket
 end

@@ -6,7 +6,7 @@
 --          2 ttl_ms (integer; 0: leave the list)
 -- REPLY    (integer: the flushers seen within that time)
 -- EFFECTS  the list
--- COST     ZADD, ZREMRANGEBYSCORE, ZCARD
+-- COST     ZADD, two ZREMRANGEBYSCORE, ZCARD
 
 --@include now_us
 
@@ -19,5 +19,7 @@ else
   local now_ms = math.floor(now_us() / 1e3)
   redis.call('ZADD', flushers, string.format('%.0f', now_ms), owner)
   redis.call('ZREMRANGEBYSCORE', flushers, '-inf', string.format('(%.0f', now_ms - ttl_ms))
+  -- Of a clock that ran back.
+  redis.call('ZREMRANGEBYSCORE', flushers, string.format('(%.0f', now_ms + ttl_ms), '+inf')
 end
 return redis.call('ZCARD', flushers)

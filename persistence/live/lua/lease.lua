@@ -7,7 +7,7 @@
 --          3 share (integer: how many of these the owner may hold; 0 gives all back)
 -- REPLY    (0 or 1 for each lease: whether the owner holds it now)
 -- EFFECTS  the leases, which run out by themselves
--- COST     a lease: GET and SET, PEXPIRE or DEL
+-- COST     a lease: GET and SET, PEXPIRE, DEL or PTTL
 
 local owner, ttl_ms, share = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
@@ -21,7 +21,8 @@ for i, lease in ipairs(KEYS) do
     taken = taken + 1
   elseif holder == owner then
     redis.call('DEL', lease)
-  elseif not holder then
+  elseif not holder or redis.call('PTTL', lease) > tonumber(ttl_ms) then
+    -- Free, or due later than any lease: of a clock that ran back.
     free[#free + 1] = i
   end
 end

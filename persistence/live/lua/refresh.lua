@@ -83,7 +83,8 @@ local paid, seconds = 0, 0
 local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated
 if pays and stored then
   local ended = string.match(',' .. changes, ',' .. string.format('%.0f', stored + 1) .. ':(%d+)')
-  accrue(s, min(tonumber(ended or now_ms), now_ms), cap_s)
+  -- A catalogue that ended before the last payment is no clock that ran back.
+  accrue(s, min(max(tonumber(ended or now_ms), s.accrued_at), now_ms), cap_s)
   paid, seconds = s.paid, s.seconds
 end
 for _, name in ipairs(SUMS) do

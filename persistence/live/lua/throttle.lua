@@ -9,7 +9,7 @@
 -- REPLY    counted
 --          refused, retry_after_ms (nothing was counted)
 -- EFFECTS  the id in each set with a limit, by Redis' time in ms; a set ends a window after its newest
--- COST     TIME, up to 4 commands a set, O(log limit) but for what has left the window
+-- COST     TIME, up to 5 commands a set, O(log limit) but for what has left the window
 
 --@include now_us
 
@@ -22,9 +22,11 @@ local now_ms = math.floor(now_us() / 1e3)
 local function wait(key, limit)
   if limit == 0 then return 0 end
   redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now_ms - window_ms))
+  -- Of a clock that ran back.
+  redis.call('ZREMRANGEBYSCORE', key, string.format('(%.0f', now_ms + window_ms), '+inf')
   if redis.call('ZSCORE', key, id) or redis.call('ZCARD', key) < limit then return 0 end
   local leaving = redis.call('ZRANGE', key, -limit, -limit, 'WITHSCORES')
-  return math.max(tonumber(leaving[2]) + window_ms - now_ms, 1)
+  return math.min(math.max(tonumber(leaving[2]) + window_ms - now_ms, 1), tonumber(window_ms))
 end
 
 local function count(key, limit)

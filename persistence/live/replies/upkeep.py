@@ -54,10 +54,14 @@ class DueMark(NamedTuple):
 
 
 class DueBucket(NamedTuple):
-    """The marks of one bucket: how many, the moment of the oldest (0: none), and the oldest of them."""
+    """The marks of one bucket: how many, the moment of the oldest (0: none), and the oldest of them.
+
+    `ahead` of them are of a time to come: the clock ran back.
+    """
 
     dirty: int
     oldest_ms: int
+    ahead: int
     marks: list[DueMark]
 
 
@@ -115,10 +119,13 @@ def due_reply(reply: Sequence[Any]) -> DueRead:
     return DueRead(now_ms, [_due_bucket(*bucket) for bucket in buckets])
 
 
-def _due_bucket(dirty: int, oldest_ms: int, *words: int) -> DueBucket:
+def _due_bucket(dirty: int, oldest_ms: int, ahead: int, *words: int) -> DueBucket:
     pairs = iter(words)
     return DueBucket(
-        dirty, oldest_ms, [DueMark(UserId(user_id), ms) for user_id, ms in zip(pairs, pairs, strict=True)]
+        dirty,
+        oldest_ms,
+        ahead,
+        [DueMark(UserId(user_id), ms) for user_id, ms in zip(pairs, pairs, strict=True)],
     )
 
 

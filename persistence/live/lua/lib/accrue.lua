@@ -7,11 +7,16 @@
 -- Pays passive income for the whole seconds since `accrued_at`: in the table only, the caller decides whether to write it.
 -- Twin of game/accrual.py.
 
--- Adds to the session: `moved` (there was income to pay), `paid` (1 when it changed anything), `seconds` (those that were paid, after
+-- Adds to the session: `moved` (there was income to pay, or the clock ran back by more than 10 s), `paid` (1 when it changed anything), `seconds` (those that were paid, after
 -- the cap; 0 when nothing changed), `away` (what a gap of 10 s or more earned: seconds, money, dishes, xp, seconds of the gap, stars).
 local function accrue(s, now_ms, cap_s)
   s.moved, s.paid, s.seconds = false, 0, 0
   local gap_ms = now_ms - s.accrued_at
+  if gap_ms < -10000 then
+    -- The clock ran back: nobody waits for a wrong clock's future.
+    s.accrued_at, s.moved = now_ms, s.mPs > 0 or s.dPs > 0
+    return
+  end
   if gap_ms < 1000 then return end
   local gap_s = floor(gap_ms / 1000)
   local seconds = min(gap_s, cap_s)

@@ -16,7 +16,7 @@ local function pay(s, stamp, now_ms, cap_s, mark_after_ms)
   if s.moved then
     s.version = next_version(s.version, now_ms)
     local more = with_offline(s, {})
-    if mark_after_ms == 0 or now_ms - s.saved_at >= mark_after_ms then
+    if mark_after_ms == 0 or math.abs(now_ms - s.saved_at) >= mark_after_ms then
       write(s, now_ms, more)
     elseif s.dirty == 0 and #more == 0 and cap_s * 1000 >= 10 * mark_after_ms then
       redis.set_repl(redis.REPL_NONE)
