@@ -64,7 +64,7 @@ async def test_leases_and_flushers_of_a_time_to_come_have_ended(world: SavingWor
 
 @steps
 async def test_claims_of_a_time_to_come_have_ended(world: SavingWorld, back_s: int) -> None:
-    """A session whose loader died is loaded, a Redis that came back is looked through."""
+    """A session whose loader died is loaded, a Redis that came back is checked."""
     (user,) = await world.accounts(1)
     await world.redis.set(load_key(user), "dead", px=back_s * 1000)
     await world.redis.set(PLAIN.reconcile("run"), "dead", px=back_s * 1000)

@@ -207,7 +207,7 @@ def test_windows_of_an_older_release_are_read(wire: Wire, scripts: Mapping[str, 
 
 
 def test_clients_unused_for_a_week_go(wire: Wire, begin: Callable[..., Twins]) -> None:
-    """With a new client all that were unused for a week go; until then their own numbers start anew."""
+    """With a new client all that were unused for a week go; until then their own numbers start again."""
     twins = begin(clients={f"old {number}": ClientWindow(70, 3, NOW_US // 1000) for number in range(9)})
     twins.wait(604_799_000_000)
     twins.cook(tag=Tag("old 1", 71))
