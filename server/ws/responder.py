@@ -58,8 +58,9 @@ class Answering:
 class Responder:
     """Answers the requests of one connection, of which one is in flight at a time.
 
-    A handler is given it and ends with exactly one of `answer`, `refuse`, `unavailable` and `fail`, at once or
-    later; a second one does nothing. `on_reply` is the handlers' own: they keep what takes a script's reply in it.
+    A handler is given it and ends with exactly one of `answer`, `refuse`, `unavailable` and `fail`, at once
+    or later; a second one does nothing. `on_reply` is the handlers' own: they keep what takes a script's
+    reply in it.
     """
 
     __slots__ = ("_answering", "exchange", "on_reply")
