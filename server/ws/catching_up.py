@@ -55,6 +55,8 @@ class CatchingUp:
             return
         player.doubts += 1
         for exchange in joined:
+            if not exchange.doubt:
+                exchange.doubt_version = exchange.version
             exchange.doubt = player.doubts
         self._ask(player)
 
@@ -109,6 +111,10 @@ class CatchingUp:
         payload = b""
         for exchange in _doubtful(player):
             if exchange.doubt > doubt or exchange.version > version:
+                continue
+            if exchange.doubt_version == version:
+                # Nothing changed since before the doubt: there was nothing to miss.
+                exchange.doubt = 0
                 continue
             if not payload:
                 data = results.snapshot(player.user_id, snapshot, self._catalogues.current)

@@ -45,6 +45,8 @@ class Exchange(Conversation):
     `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
     closed when that is over. `version` is the newest version that the connection was sent. `doubt` is the
     number of the player's last doubt by which the connection may have missed a change; 0 when it missed none.
+    `doubt_version` is the version that it had been sent when the first doubt arose: if the session still has
+    that one, there was nothing to miss.
     `request` and `started_s` belong to the request in flight.
     """
 
@@ -52,6 +54,7 @@ class Exchange(Conversation):
         "busy",
         "connection",
         "doubt",
+        "doubt_version",
         "inbox",
         "leaving",
         "number",
@@ -74,6 +77,7 @@ class Exchange(Conversation):
         self.player: Player | None = None
         self.version = 0
         self.doubt = 0
+        self.doubt_version = 0
         self.busy = False
         self.leaving = False
         self.inbox: deque[bytes] | None = None

@@ -203,8 +203,17 @@ def test_time_that_runs_backwards_counts_as_none() -> None:
     player = live(bought={SANDWICH: 1, 11: 1}, version=NOW_MS + 5)
     past_us = NOW_US - 3_600_000_000
     assert not rules.passive(player, past_us, CAP_S).changed
-    assert rules.cook(player, 1, past_us).version == NOW_MS + 6
+    assert player.session.accrued_at_ms == NOW_MS - 3_600_000, "income goes on from the clock as it is"
+    assert rules.cook(player, 1, past_us).version == NOW_MS + 7
+
+
+def test_a_clock_that_is_a_little_behind_moves_no_mark() -> None:
+    """Up to ten seconds nothing is moved: what was paid for is not paid again."""
+    player = live(bought={SANDWICH: 1, 11: 1}, version=NOW_MS + 5)
+    past_us = NOW_US - 10_000_000
+    assert not rules.passive(player, past_us, CAP_S).changed
     assert player.session.accrued_at_ms == NOW_MS
+    assert rules.cook(player, 1, past_us).version == NOW_MS + 6
 
 
 def test_cooking_later_is_not_sold_for_idle_seconds() -> None:
