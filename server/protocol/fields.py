@@ -117,9 +117,10 @@ class RequestShape:
     `tagged`: the request changes state and takes `client` and `seq` too, both or neither. `always_read`: one
     without any of the fields has something to be refused or filled in. `readers` are the fields once more, as
     `field, name, default, required, check, attribute`: unpacked, they cost the parser half as much.
+    `own_readers` are those without `client` and `seq`.
     """
 
-    __slots__ = ("always_read", "fields", "readers", "tagged")
+    __slots__ = ("always_read", "fields", "own_readers", "readers", "tagged")
 
     def __init__(self, *fields: Field, tagged: bool = False) -> None:
         self.tagged = tagged
@@ -129,6 +130,7 @@ class RequestShape:
             (field, field.name, field.default, field.required, field.check(), field.attribute)
             for field in self.fields
         )
+        self.own_readers = self.readers[len(self.fields) - len(fields) :]
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from server.protocol.errors import InvalidMessage, UnknownRequest
-from server.protocol.fields import MAX_REQUEST_ID_CHARS, REQUEST_SHAPES
+from server.protocol.fields import MAX_CLIENT_CHARS, MAX_REQUEST_ID_CHARS, MAX_SEQ, REQUEST_SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,22 @@ def parse(  # noqa: C901, PLR0912 - one guard a rule, hot
 
 def _read_fields(request: Request, shape: RequestShape, data: dict[str, Any]) -> None:
     """Check the fields of a request and keep their values; raises Refused at the first that is not right."""
-    for field, name, default, required, is_good, attribute in shape.readers:
+    readers = shape.readers
+    if shape.tagged:
+        # Taken at once, since tags are on the way of a click: half the time of the loop, with the same rules.
+        client = data.get("client")
+        seq = data.get("seq")
+        if (
+            client.__class__ is str
+            and seq.__class__ is int
+            and 0 < len(client) <= MAX_CLIENT_CHARS
+            and 0 < seq <= MAX_SEQ
+            and "\0" not in client
+        ):
+            request.client = client
+            request.seq = seq
+            readers = shape.own_readers
+    for field, name, default, required, is_good, attribute in readers:
         value = data.get(name, default)
         if value is None and not required:
             continue

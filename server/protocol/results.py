@@ -59,20 +59,28 @@ def shifted(value: Amount, scale: int) -> int | str:
     return f"{whole}.{part:0{len(str(scale)) - 1}d}".rstrip("0")
 
 
-def _cook(cooked: Cooked) -> str:
-    _, version, dishes, xp, applied = cooked
+def cooked(version: int, dishes: Amount, xp: Amount, applied: Amount) -> str:
+    """Write the data of a `cook`, without braces."""
     return (
         f'"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
     )
 
 
-def _sell(sold: Sold) -> str:
-    _, version, dishes, money, xp, applied = sold
+def sold(version: int, dishes: Amount, money: Amount, xp: Amount, applied: Amount) -> str:
+    """Write the data of a `sell`, without braces."""
     return (
         f'"dishes":{number(dishes)},"money":{number(money)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
     )
+
+
+def _cook(reply: Cooked) -> str:
+    return cooked(reply.version, reply.dishes, reply.xp, reply.applied)
+
+
+def _sell(reply: Sold) -> str:
+    return sold(reply.version, reply.dishes, reply.money, reply.xp, reply.applied)
 
 
 def _upgrade_buy(bought: Bought) -> str:

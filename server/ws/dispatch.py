@@ -91,7 +91,7 @@ class Dispatch:
         self.exchanges.discard(exchange)
         self._unauthenticated.pop(exchange, None)
         self._hub.detach(exchange)
-        exchange.inbox = responder.on_reply = None
+        exchange.inbox = responder.on_click = responder.on_reply = None
         connection.state = None
         exchange.on_lost()
         self._metrics.count_close(connection.close_code)

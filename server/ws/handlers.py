@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
@@ -99,15 +99,11 @@ class Handlers:
         return _player(responder).ref, responder.on_reply
 
     def _click(self, responder: Responder, request: Request) -> None:
-        if responder.on_reply is None:
-            responder.on_reply = partial(self._replied, responder)
+        if responder.on_click is None:
+            responder.on_click = partial(self._clicked, responder)
+        player: Player = responder.exchange.player  # type: ignore[assignment]  # its token was accepted
         self._sessions.click(
-            _player(responder).ref,
-            request.request_type,
-            request.count,
-            request.client,
-            request.seq,
-            responder.on_reply,
+            player.ref, request.request_type, request.count, request.client, request.seq, responder.on_click
         )
 
     def _buy(self, responder: Responder, request: Request) -> None:
@@ -134,6 +130,39 @@ class Handlers:
         self._sessions.session(ref, request.client, on_reply)
 
     # Replies of scripts.
+
+    def _clicked(self, responder: Responder, reply: Any) -> None:
+        """Take the reply to a click. The plain success is the hottest reply, and unpacked here, by name.
+
+        Naming it by its type first, as `_replied` does with all the others, took a twentieth of the time that
+        a click takes in the process.
+        """
+        exchange = responder.exchange
+        request = exchange.request
+        if request is None:
+            return
+        try:
+            match reply:
+                case [status, version, dishes, xp, applied] if status == _OK:
+                    data = results.cooked(version, dishes, xp, applied)
+                case [status, version, dishes, money, xp, applied] if status == _OK:
+                    data = results.sold(version, dishes, money, xp, applied)
+                case _:
+                    self._replied(responder, reply)
+                    return
+            player: Player = exchange.player  # type: ignore[assignment]  # its token was accepted
+            closing = exchange.connection.closing
+            if closing:
+                player = self._present(exchange)
+            player.active = True
+            exchange.joined = True
+            exchange.version = version
+            if closing or len(player.exchanges) > 1:
+                change = play_reply(PLAY_SHAPES[request.request_type], reply)
+                self._hub.tell_others(exchange, player, cast("Change", change))
+            responder.answer(response(request.request_id_json, request.request_type, f"{{{data}}}"), "ok")
+        except Exception:  # noqa: BLE001 - the top of what a lane calls
+            responder.fail()
 
     def _replied(self, responder: Responder, reply: object) -> None:
         """Take what the lane got for the command in flight; whatever goes wrong, the request is answered."""

@@ -59,15 +59,16 @@ class Responder:
     """Answers the requests of one connection, of which one is in flight at a time.
 
     A handler is given it and ends with exactly one of `answer`, `refuse`, `unavailable` and `fail`, at once
-    or later; a second one does nothing. `on_reply` is the handlers' own: they keep what takes a script's
-    reply in it.
+    or later; a second one does nothing. `on_reply` and `on_click` are the handlers' own: they keep what takes
+    a script's reply in them.
     """
 
-    __slots__ = ("_answering", "exchange", "on_reply")
+    __slots__ = ("_answering", "exchange", "on_click", "on_reply")
 
     def __init__(self, exchange: Exchange, answering: Answering) -> None:
         self._answering = answering
         self.exchange = exchange
+        self.on_click: OnReply | None = None
         self.on_reply: OnReply | None = None
 
     def answer(self, payload: bytes, result: str) -> None:
