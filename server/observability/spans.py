@@ -185,8 +185,8 @@ class _TracedResponder(Responder):
     __slots__ = ("_began_ns", "_responder", "_sent", "_span", "_tracer")
 
     def __init__(self, tracer: Tracer, responder: Responder, request: Request) -> None:
-        # A callback of its own: the connection's usual one would answer past this.
-        self.on_reply = None
+        # Callbacks of its own: the connection's usual ones would answer past this.
+        self.on_click = self.on_reply = None
         self.exchange = responder.exchange
         self._tracer = tracer
         self._responder = responder
