@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -376,3 +377,17 @@ async def test_a_stopped_lane_does_not_go_on(valkey_url: str, fails: bool) -> No
 
     assert done == {running}
     assert not lane.up
+
+
+async def test_a_process_that_stood_still_loses_no_reply(valkey_url: str) -> None:
+    """Replies that came meanwhile are read in several passes of the loop; none of them counts as late."""
+    limits = LaneLimits(reply_timeout_s=0.4)
+    async with running_lane(valkey_url, Hearer(), limits) as lane:
+        for _ in range(3):
+            waiting = [asyncio.create_task(lane.call("ECHO", "x" * 50_000)) for _ in range(100)]
+            await asyncio.sleep(0.11)
+            waiting += [asyncio.create_task(lane.call("ECHO", "y" * 50_000)) for _ in range(100)]
+            await asyncio.sleep(0)
+            time.sleep(0.5)  # noqa: ASYNC251 - the process stands still
+            await asyncio.gather(*waiting)
+        assert lane.totals.lost == 0
