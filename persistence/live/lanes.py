@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
-import hiredis
 import structlog
 from redis.exceptions import RedisError
 
-from persistence.live.addresses import is_cluster, named_nodes, opener
+from persistence.live.addresses import is_cluster, opener
+from persistence.live.bucket_lanes import BucketLanes
+from persistence.live.cluster_map import ask_slots, cluster_map
 from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word
+from persistence.live.durability import ask_durability
 from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, Keys, bucket_of, bucket_of_channel
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneLimits
@@ -22,8 +23,11 @@ from runtime.stopping import end_tasks, is_cancelled
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
+    import hiredis
+
     from game.session import UserId
     from persistence.live.addresses import Open
+    from persistence.live.durability import Durability
     from persistence.live.scripts import Script
     from runtime.url_parts import Node
 
@@ -54,34 +58,6 @@ class Hearer(Protocol):
         """Take a publication of another process, split into its words after the origin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Durability:
-    """What a Redis said of itself when its lane opened."""
-
-    appendonly: bool
-    appendfsync: str
-    maxmemory_policy: str
-    maxmemory: int
-
-    @property
-    def keeps_every_answer(self) -> bool:
-        """Whether a killed Redis comes back with everything it had answered."""
-        return self.appendonly and self.appendfsync == "always"
-
-    def warnings(self) -> list[str]:
-        """Say in words how this Redis could lose answered requests; empty when it can't."""
-        found = []
-        if not self.appendonly:
-            found.append("Redis has no append-only file: a restart loses everything since the last flush")
-        elif self.appendfsync != "always":
-            found.append(
-                f"Redis has appendfsync {self.appendfsync}: a crash can lose up to 2 s of answered requests"
-            )
-        if self.maxmemory and self.maxmemory_policy != "noeviction":
-            found.append(f"Redis has maxmemory-policy {self.maxmemory_policy}: it may evict unsaved sessions")
-        return found
-
-
 class Lanes:
     """All lanes of this process. Call `start`, then `lane_for`; `stop` ends them.
 
@@ -105,7 +81,7 @@ class Lanes:
         self._limits = limits or LaneLimits()
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._by_bucket: list[Lane] = []
+        self._buckets = BucketLanes(self, self._arrived)
         self._stopping: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
         self._expected_s: dict[str, float] = {}
@@ -127,11 +103,11 @@ class Lanes:
 
     def lane_for(self, bucket: Bucket) -> Lane:
         """Return the lane to the master that holds a bucket, as far as this process knows."""
-        return self._by_bucket[bucket]
+        return self._buckets.in_use[bucket]
 
     def lane_of(self, user_id: UserId) -> Lane:
         """Return the lane to the master that holds a player's keys."""
-        return self._by_bucket[bucket_of(user_id)]
+        return self._buckets.in_use[bucket_of(user_id)]
 
     def asked(self, error: hiredis.ReplyError) -> Lane:
         """Return the lane to the node that an ASK names, which may be a master without any slot yet.
@@ -156,7 +132,7 @@ class Lanes:
             await self._read_topology()
         else:
             lane = self._add("redis", opener(self._url))
-            self._by_bucket = [lane] * BUCKETS
+            self._buckets.assign([lane] * BUCKETS)
 
     async def wait_up(self, timeout_s: float) -> bool:
         """Wait until every lane is up; False when one is not within the time."""
@@ -191,7 +167,7 @@ class Lanes:
         """Load the scripts and subscribe again, until Redis has done so, before anybody may send."""
         await asyncio.gather(
             *(lane.call("SCRIPT", "LOAD", script.source) for script in self.scripts.values()),
-            self._ask_durability(lane),
+            self._take_durability(lane),
         )
         self._subscribe_all(lane)
         loop = asyncio.get_running_loop()
@@ -263,26 +239,11 @@ class Lanes:
         """Find the slot's new place and subscribe there."""
         self.refused(lane, channel)
 
-    async def _ask_durability(self, lane: Lane) -> None:
-        try:
-            reply = await lane.call(
-                "CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy", "maxmemory"
-            )
-        except hiredis.ReplyError as error:
-            # Managed Redis services refuse CONFIG; what can't be read is not claimed.
-            _log.warning("redis_durability_unknown", lane=lane.name, error=str(error))
-            self.durability.pop(lane.name, None)
-            return
-        items = cast("dict[bytes, bytes]", reply)
-        durability = Durability(
-            appendonly=items.get(b"appendonly") == b"yes",
-            appendfsync=items.get(b"appendfsync", b"").decode(),
-            maxmemory_policy=items.get(b"maxmemory-policy", b"").decode(),
-            maxmemory=int(items.get(b"maxmemory", b"0")),
-        )
-        self.durability[lane.name] = durability
-        for warning in durability.warnings():
-            _log.warning("redis_not_durable", lane=lane.name, why=warning)
+    async def _take_durability(self, lane: Lane) -> None:
+        self.durability.pop(lane.name, None)
+        durability = await ask_durability(lane)
+        if durability is not None:
+            self.durability[lane.name] = durability
 
     # The topology of a cluster.
 
@@ -323,65 +284,33 @@ class Lanes:
                 return
 
     async def _read_topology(self) -> None:
-        (asked_host, _), reply = await self._cluster_slots()
-        nodes: dict[str, Node] = {}
-        owner: list[str] = [""] * 16384
-        for first, last, (named, port, *_), *_ in cast("list[Any]", reply):
-            # A node that does not know under which address it is reached names none: it is the one asked.
-            host = named.decode() if named else asked_host
-            name = f"{host}:{port}"
-            nodes[name] = host, port
-            for slot in range(first, last + 1):
-                owner[slot] = name
+        nodes, owner = cluster_map(*await self._cluster_slots())
         for name in sorted(nodes):
             if name not in self._lanes:
                 self._add(name, opener(self._url, nodes[name]))
-        before = self._by_bucket
-        fallback = next(iter(self._lanes.values()))
-        self._by_bucket = [self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET]
+        fallback = next((self._lanes[name] for name in sorted(nodes)), next(iter(self._lanes.values())))
+        self._buckets.assign([self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET])
         now_s = asyncio.get_running_loop().time()
         expected = {name for name, until_s in self._expected_s.items() if until_s > now_s}
         for name in [name for name in self._lanes if name not in nodes and name not in expected]:
             task = self._tasks.pop(name)
-            task.cancel()
             self._stopping = [ended for ended in self._stopping if not ended.done()] + [task]
-            del self._lanes[name]
-        moved = {b for b in range(BUCKETS) if before and before[b] is not self._by_bucket[b]}
-        for lane in {self._by_bucket[bucket] for bucket in moved}:
-            if lane.up:
-                self._subscribe_all(lane, moved)
-                lane.behind(partial(self._ready, lane))
+            # What was sent is answered still.
+            self._lanes.pop(name).retire(partial(_cancel, task))
+
+    def _arrived(self, lane: Lane, buckets: Container[int]) -> None:
+        """Hear the players of buckets on the lane that these take from now on."""
+        self._subscribe_all(lane, buckets)
+        lane.behind(partial(self._ready, lane))
 
     async def _cluster_slots(self) -> tuple[Node, object]:
-        """Ask any node which node has which slots; returns the node asked, and its reply."""
-        for lane in self._lanes.values():
-            if lane.up:
-                try:
-                    async with asyncio.timeout(1):
-                        return _node_of(lane), await lane.call("CLUSTER", "SLOTS")
-                except (LaneError, hiredis.ReplyError, TimeoutError):
-                    continue
-        last: Exception = LaneDown("no node of the cluster answers")
-        for node in [*map(_node_of, self._lanes.values()), *named_nodes(self._url)]:
-            try:
-                async with asyncio.timeout(1):
-                    connection = await opener(self._url, node)()
-                    try:
-                        await connection.send_command("CLUSTER", "SLOTS")
-                        return node, await connection.read_response(disable_decoding=True)
-                    finally:
-                        await connection.disconnect()
-            except (RedisError, OSError, TimeoutError) as error:
-                last = error
-        raise LaneDown("no node of the cluster answers") from last
+        return await ask_slots(list(self._lanes.values()), self._url)
+
+
+def _cancel(task: asyncio.Task[None], _executed: bool) -> None:
+    task.cancel()
 
 
 def _settle(future: asyncio.Future[bool], executed: bool) -> None:
     if not future.done():
         future.set_result(executed)
-
-
-def _node_of(lane: Lane) -> Node:
-    """Read the address that a cluster's lane is named by."""
-    host, _, port = lane.name.rpartition(":")
-    return host, int(port)

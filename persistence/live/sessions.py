@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from persistence.errors import NotSent
+from persistence.live.decisions import Caller, Step
 from persistence.live.lane_contract import LaneError
+from persistence.live.retries import judge
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_reads import SessionReads
 from persistence.live.session_recovery import SessionRecovery
@@ -179,3 +181,7 @@ class Sessions:
     ) -> None:
         """Do what a reply that is no answer asks for, then `send` again; see SessionRecovery.repeat."""
         await self._recovery.repeat(ref, reply, send, until_s, create=create)
+
+    def waits_for(self, failure: object) -> bool:
+        """Say whether `repeat` may help where a command was not sent."""
+        return judge(self._lanes, failure, Caller.PLAYER).step is not Step.GIVE_UP

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.errors import StorageUnavailable
+from persistence.live.retries import RETRY_FOR_S
 from server.auth.tokens import TokenInvalid
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
@@ -41,6 +42,7 @@ _log = structlog.get_logger(__name__)
 FIRST_TOKEN_WITHIN_S: Final = 10.0
 _CLOSE_UNAUTHENTICATED_EVERY_S: Final = 0.25
 _LOCAL_ANSWERS_PER_PASS: Final = 32
+_HEARS_AGAIN_S: Final = 0.05
 _CROWD: Final = 50
 """So many connections are sent away over the whole time of a drain, fewer over less of it."""
 
@@ -214,13 +216,18 @@ class Dispatch:
         lane: a revocation is in the answer, or comes behind it. The confirmation of the subscription lies
         before the answer too, unless Redis refused it.
         """
-        if await self._identity.is_revoked(claims.user_id, claims.family):
-            return False
-        if exchange not in self.exchanges or exchange.revoked or exchange.checking != claims.family:
-            return False
-        if not self._hub.hears(player):
-            raise StorageUnavailable("the player's channel is not subscribed to")
-        return True
+        until_s = self._loop.time() + RETRY_FOR_S
+        while True:
+            if await self._identity.is_revoked(claims.user_id, claims.family):
+                return False
+            if exchange not in self.exchanges or exchange.revoked or exchange.checking != claims.family:
+                return False
+            if self._hub.hears(player):
+                return True
+            if self._loop.time() > until_s:
+                raise StorageUnavailable("the player's channel is not subscribed to")
+            # It is being subscribed to anew, where its slot went.
+            await asyncio.sleep(_HEARS_AGAIN_S)
 
     def _finish(self, responder: Responder) -> None:
         """Take what waits, until a message keeps the exchange busy."""

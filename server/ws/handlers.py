@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
+from persistence.errors import NotSent
 from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import (
     PLAY_SHAPES,
@@ -86,8 +87,18 @@ class Handlers:
     def start(self, responder: Responder, request: Request) -> None:
         """Begin a request whose token is good; the exchange is busy until it is answered.
 
-        Raises NotSent where its command could not be sent.
+        Raises NotSent where its command could not be sent and waiting does not help.
         """
+        try:
+            self._send(responder, request)
+        except NotSent as error:
+            if not self._sessions.waits_for(error.failure):
+                raise
+            # A master is being replaced.
+            responder.spawn(self._repeat(responder, request, error.failure))
+
+    def _send(self, responder: Responder, request: Request) -> None:
+        """Send the command of a request; raises NotSent."""
         self._table[request.request_type](responder, request)
 
     # Commands.
@@ -198,7 +209,7 @@ class Handlers:
         await self._sessions.repeat(
             _player(responder).ref,
             reply,
-            lambda: self.start(responder, request),
+            lambda: self._send(responder, request),
             responder.exchange.started_s + RETRY_FOR_S,
             create=request.request_type == "session",
         )

@@ -162,12 +162,23 @@ async def test_a_log_out_while_the_first_subscription_is_under_way(pair: Pair) -
 
 
 async def test_a_subscription_that_redis_refused(pair: Pair) -> None:
-    """Nobody plays whose end would not be heard of: requests are unavailable until Redis subscribed."""
+    """Nobody plays whose end would not be heard of: a request waits until Redis has subscribed."""
     tokens = await asyncio.to_thread(register, pair.proxied)
     async with player(pair.proxied, tokens["access_token"]) as each:
         pair.proxy.refusals = 1
-        assert await showing(each, tokens, "session") == "unavailable"
+        assert await showing(each, tokens, "session") == "good"
         assert pair.proxy.refused.is_set()
+        await log_out(pair.direct, tokens)
+        assert await close_code(each.socket) == REVOKED
+
+
+async def test_a_subscription_that_redis_goes_on_refusing(pair: Pair) -> None:
+    """Requests are unavailable until Redis subscribes; then the log-in plays, and its end is heard of."""
+    tokens = await asyncio.to_thread(register, pair.proxied)
+    async with player(pair.proxied, tokens["access_token"]) as each:
+        pair.proxy.refusals = 1_000_000
+        assert await showing(each, tokens, "session") == "unavailable"
+        pair.proxy.refusals = 0
         assert await showing_until_redis_answers(each, tokens) == "good"
         await log_out(pair.direct, tokens)
         assert await close_code(each.socket) == REVOKED

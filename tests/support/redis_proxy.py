@@ -1,4 +1,4 @@
-"""A Redis in front of a real one: it passes everything on, and holds or refuses subscriptions on demand."""
+"""A Redis in front of a real one: it passes everything on, and holds or refuses some of it on demand."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ class RedisProxy:
     """Stands between a server and its Redis.
 
     Clear `flowing`, and a connection that subscribes waits with all that it sends until it is set, while the
-    others go on; `held` is set when one waits. `refusals`: so many subscriptions at the head of what a
+    others go on; `held` is set when one waits. Clear `answering`, and what Redis says waits until it is set;
+    `withheld` is set when some does. `refusals`: so many subscriptions at the head of what a
     connection sends are answered by an error; `refused` is set by the first.
     """
 
-    def __init__(self, redis: ValkeyServer) -> None:
+    def __init__(self, redis: ValkeyServer, port: int) -> None:
+        self.port = port
         self._redis = redis
         self._connections: set[asyncio.Task[None]] = set()
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.held = asyncio.Event()
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.withheld = asyncio.Event()
         self.refusals = 0
         self.refused = asyncio.Event()
 
@@ -58,7 +63,7 @@ class RedisProxy:
             return
         both = {
             asyncio.create_task(self._pass_requests(reader, ours, writer)),
-            asyncio.create_task(_pass_replies(theirs, writer)),
+            asyncio.create_task(self._pass_replies(theirs, writer)),
         }
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -85,16 +90,18 @@ class RedisProxy:
             else:
                 redis.write(data)
 
-
-async def _pass_replies(redis: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-    while data := await redis.read(_AT_ONCE_BYTES):
-        client.write(data)
+    async def _pass_replies(self, redis: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        while data := await redis.read(_AT_ONCE_BYTES):
+            if not self.answering.is_set():
+                self.withheld.set()
+                await self.answering.wait()
+            client.write(data)
 
 
 @contextlib.asynccontextmanager
 async def redis_proxy(redis: ValkeyServer, port: int) -> AsyncIterator[RedisProxy]:
     """Stand on a port of loopback in front of a Redis."""
-    proxy = RedisProxy(redis)
+    proxy = RedisProxy(redis, port)
     server = await asyncio.start_server(proxy.accept, "127.0.0.1", port)
     try:
         yield proxy

@@ -205,8 +205,15 @@ class Twins:
                     rates.rates_of(self.live.session, catalogue),
                     self.live.tat_us,
                 )
+            state, raised = self.live.session, 0
+            if not stored:
+                # Nobody knows what was shown before it was loaded.
+                newest = max(state.version, int(self._saved["saved_at"]), self.now_us // 1000)
+                state.version = raised = newest + MARK_AFTER_MS
             refreshed = rules.refresh(self.live, catalogue, self.now_us, cap_s)
-            reply = [b"ok", refreshed.version, int(refreshed.passive)]
+            if state.version == raised:
+                state.version += 1
+            reply = [b"ok", state.version, int(refreshed.passive)]
             self.stamp = stamp
             if said := published(refreshed, self.live.session):
                 self.published.append(f"refresh {said}")

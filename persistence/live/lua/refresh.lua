@@ -75,9 +75,10 @@ local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
 local since, now_ms, cap_s = s.accrued_at, floor(now_us() / 1e3), tonumber(offline_cap_s)
 -- Under another run of Redis changes may be missing that players know of: ticks, which leave no mark for some time after a save, and
 -- what a replica that took over had not been sent. Each had a version one above the one before, or the time it was made at. No clock that
--- is behind by less than `mark_after_ms` may lead back to them.
+-- is behind by less than `mark_after_ms` may lead back to them. A session without a run was loaded from PostgreSQL: perhaps since a
+-- run lost it whole.
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(new_stamp, '%.(.+)$')
-local lost = run and run ~= new_run
+local lost = run ~= new_run
 if lost then s.version = max(s.version, s.saved_at, now_ms) + mark_after_ms end
 local paid, seconds = 0, 0
 local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated

@@ -1,0 +1,99 @@
+"""A player's slot changes its master: nothing of the new one comes before what the old one holds back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.servers import running_valkey
+from tests.support.two_masters import two_masters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.servers import ValkeyServer
+
+DISHES = 10
+AGAIN: dict[str, dict[str, object]] = {
+    # A duplicate, which says nothing of money.
+    "cook": {"client": "tab", "seq": 1},
+    "sell": {},
+    "session": {},
+    "level_check": {},
+    "upgrade_list": {},
+    # Refused: not enough money.
+    "upgrade_buy": {"id": 3},
+}
+"""What the other tab asks the new master, and with which data."""
+
+
+@pytest.fixture(scope="module")
+def masters() -> Iterator[list[ValkeyServer]]:
+    """Two servers."""
+    with running_valkey() as first, running_valkey() as second:
+        yield [first, second]
+
+
+@pytest.fixture(autouse=True)
+def _emptied(masters: list[ValkeyServer]) -> None:
+    for server in masters:
+        server.ask("FLUSHALL")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("request_type", AGAIN)
+async def test_an_answer_held_back_comes_before_those_of_the_new_master(
+    masters: list[ValkeyServer], request_type: str, replaced: bool
+) -> None:
+    """One tab sold, its answer is held back, the slot moves, the other tab goes on: in order on both.
+
+    The other tab is sent the sell before its own answer. `replaced`: the old master has no slot any more, its
+    connection is drained before it is closed.
+    """
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES)
+        seller, other = await world.joined(), await world.joined()
+        other.ask("first", "cook", client="tab", seq=1)
+        await other.answer("first")
+        before = world.session_of(0)
+        world.proxies[0].answering.clear()
+        seller.ask("held back", "sell")
+        await world.until_executed(0, before)
+        await world.move(replaced=replaced)
+        await world.until_second_lane_is_up()
+        await world.settled()
+        other.ask("again", request_type, **AGAIN[request_type])
+        await world.settled()
+        world.proxies[0].answering.set()
+        sold = await seller.answer("held back")
+        again = await other.answer("again")
+        assert ("duplicate" in again) == (request_type == "cook")
+        for tab in (seller, other):
+            assert tab.versions == sorted(tab.versions)
+        kinds = [(message["request_id"], message["data"].get("version")) for message in other.received]
+        told = kinds.index(("", sold["version"]))
+        assert other.received[told]["data"]["money"] == sold["money"]
+        assert told < next(at for at, (request_id, _) in enumerate(kinds) if request_id == "again")
+
+
+@pytest.mark.parametrize("request_type", ["session", "level_check", "cook"])
+async def test_a_session_that_a_failover_lost_whole_comes_back_under_a_newer_version(
+    masters: list[ValkeyServer], request_type: str
+) -> None:
+    """PostgreSQL has an older state: it is shown under a version above all that were sent before."""
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES)
+        asking, listening = await world.joined(), await world.joined()
+        for request_id in ("1", "2"):
+            asking.ask(request_id, "cook")
+            await asking.answer(request_id)
+        await world.move(replaced=True, lost=True)
+        world.cold.saved = {"version": 5, "dishes": 3}
+        await world.until_second_lane_is_up()
+        asking.ask("again", request_type)
+        assert "code" not in await asking.answer("again")
+        shown = await listening.pushed("session")
+        assert shown["session"]["dishes"] >= 3
+        for tab in (asking, listening):
+            assert tab.versions == sorted(tab.versions)
