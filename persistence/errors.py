@@ -26,6 +26,13 @@ class LiveUnavailable(StorageUnavailable):
     """
 
 
+class KeysApart(LiveUnavailable):
+    """A slot is on its way, and the command's keys are in two places, or one is in none: nothing was done.
+
+    Commands with one key are executed.
+    """
+
+
 class NotSent(LiveUnavailable):
     """A command was not sent: there is no connection, or too many commands wait on it.
 

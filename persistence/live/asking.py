@@ -1,53 +1,68 @@
-"""Follows a slot that is on its way from one master to another, one command at a time.
+"""Sends a player's command while the slot is on its way from one master to another.
 
-Its old master answers ASK where the command's keys have left it already. A command with two keys is executed
-by the new one only where both exist, and a bucket without unsaved players has no marks: so a player is
-marked first. That is one more save of the same version, which changes nothing.
+Meanwhile only a command with one key is executed everywhere: where its key is, and at the new master where it
+is nowhere. One with more keys gets TRYAGAIN where some of them are elsewhere, or in no place at all. So the
+player is marked in a call of its own, wherever the marks are, and the command names the session alone. It is
+marked once more afterwards: a flush may have cleared the mark in between. That is one more save of the same
+version, which changes nothing.
 """
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from persistence.live.keys import bucket_of
-from persistence.live.lane_contract import pack
+from persistence.live.decisions import Caller, Step, decide, is_failure
+from persistence.live.lane_contract import LaneError, pack
 
 if TYPE_CHECKING:
+    import hiredis
+
     from persistence.live.lane import Lane
     from persistence.live.lane_contract import OnReply
     from persistence.live.lanes import Lanes
     from persistence.live.session_ref import SessionRef
 
 
-class AskingLane:
-    """Stands for a player's lane while one command is sent to the slot's new master.
+class ApartLane:
+    """Stands for a player's lane while one command is sent: to the old master, or to `target`, which asks.
 
-    The session has its stamp from the old one still.
+    `note` marks the player. The session has its stamp from the old master still.
     """
 
-    def __init__(self, lanes: Lanes, ref: SessionRef, target: Lane) -> None:
-        self._ref = ref
+    def __init__(self, lanes: Lanes, ref: SessionRef, target: Lane | None, note: bytes) -> None:
+        self._lanes = lanes
         self._source = ref.lane
         self._target = target
+        self._note = note
         self.run_id = ref.lane.run_id
         # From this process' own origin: its connections are sent the reply itself.
         self._news = pack("SPUBLISH", ref.channel, lanes.origin + b" reloaded 0")
-        self._mark = pack(
-            "ZADD", lanes.keys.dirty(bucket_of(ref.user_id)), "NX", int(time.time() * 1000), ref.user_id
-        )
 
     def send(self, command: bytes, on_reply: OnReply) -> None:
-        """Send a command to the new master; raises LaneDown or LaneFull as a lane does."""
+        """Send a command; raises LaneDown or LaneFull as a lane does."""
 
         def take(reply: object) -> None:
             on_reply(reply)
-            # Everybody's subscriptions are still at the old master, which hears nothing of the new one.
             if isinstance(reply, list) and self._source.up:
-                self._source.send(self._news, _nobody)
+                self._source.send(self._note, self._noted)
+                if self._target is not None:
+                    # Everybody's subscriptions are still at the old master, which hears nothing of the new.
+                    self._source.send(self._news, _nobody)
 
-        self._target.send_asking(self._mark, _nobody)
-        self._target.send_asking(command, take)
+        if self._target is None:
+            self._source.send(command, take)
+        else:
+            self._target.send_asking(command, take)
+
+    def _noted(self, reply: object) -> None:
+        if not is_failure(reply):
+            return
+        if decide(reply, Caller.BULK, cluster=True).step is Step.ASK:
+            target = self._lanes.asked(cast("hiredis.ReplyError", reply))
+            try:
+                target.send_asking(self._note, _nobody)
+            except LaneError:
+                return
 
 
 def _nobody(_reply: object) -> None:

@@ -23,6 +23,7 @@ class Step(Enum):
     LOAD_SCRIPTS = "give Redis the scripts that it lacks"
     FOLLOW = "find the slot's new master"
     ASK = "send this once to the master that the slot is on its way to"
+    APART = "mark the player where the marks are, then send this with the session's key alone"
     WAIT = "wait a moment, then find the slot's master"
     GIVE_UP = "answer that it failed"
 
@@ -61,8 +62,8 @@ REDIS_WORDS: Final[dict[str, Step]] = {
     "MOVED": Step.FOLLOW,
     # The slot is on its way, and the command's keys have arrived.
     "ASK": Step.ASK,
-    # The slot is on its way, and the command's keys are in two places.
-    "TRYAGAIN": Step.WAIT,
+    # The slot is on its way, and the command's keys are in two places, or one is in none.
+    "TRYAGAIN": Step.APART,
     # The cluster is choosing a master, or this one was demoted and does not know its own yet.
     "CLUSTERDOWN": Step.WAIT,
     "MASTERDOWN": Step.WAIT,
@@ -106,6 +107,8 @@ def decide(reply: object, caller: Caller, *, cluster: bool) -> Decision:
         step = REDIS_WORDS.get(word, Step.GIVE_UP)
         if step in {Step.FOLLOW, Step.ASK} and not cluster:
             # One node of a cluster, reached as if it were alone: there is no topology to read meanwhile.
+            step = Step.WAIT
+        if step is Step.APART and not (cluster and caller is Caller.PLAYER):
             step = Step.WAIT
         return Decision(step, word.lower(), f"Redis refused: {text:.200}")
     match reply:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_REFRESH_AT_MOST_EVERY_S: Final = 0.1
+REFRESH_AT_MOST_EVERY_S: Final = 0.1
 _EXPECTED_FOR_S: Final = 60.0
 _SUBSCRIBE_AGAIN_FIRST_S: Final = 0.05
 _SUBSCRIBE_AGAIN_MOST_S: Final = 1.0
@@ -279,7 +279,7 @@ class Lanes:
             finally:
                 self._end_reading()
             self._read_again.clear()
-            await asyncio.sleep(_REFRESH_AT_MOST_EVERY_S)
+            await asyncio.sleep(REFRESH_AT_MOST_EVERY_S)
             if not self._read_again.is_set() and all(lane.up for lane in self._lanes.values()):
                 return
 

@@ -10,7 +10,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from persistence.errors import LiveUnavailable
+from persistence.errors import KeysApart, LiveUnavailable
 from persistence.live.decisions import Caller, Decision, Step, decide, is_failure
 from persistence.live.lane_contract import LaneError, pack
 
@@ -48,9 +48,9 @@ async def prepare(lanes: Lanes, wanted: Iterable[tuple[Bucket, Decision]]) -> No
     if lacking:
         loads = [pack("SCRIPT", "LOAD", script.source) for script in lanes.scripts.values()]
         await exchange(lanes, [(bucket, packed) for bucket in lacking.values() for packed in loads])
-    if steps & {Step.WAIT, Step.ASK}:
+    if steps & {Step.WAIT, Step.ASK, Step.APART}:
         await asyncio.sleep(_RETRY_EVERY_S)
-    if steps & {Step.WAIT, Step.ASK, Step.FOLLOW}:
+    if steps & {Step.WAIT, Step.ASK, Step.APART, Step.FOLLOW}:
         await lanes.refreshed()
 
 
@@ -93,7 +93,7 @@ async def request(lanes: Lanes, bucket: Bucket, *words: bytes | str | float) -> 
     """Send one command on which a player waits, until it is answered; return the answer.
 
     Only what certainly was not executed is sent again. Raises LiveUnavailable where nothing helps, or past
-    2 s.
+    2 s; KeysApart at once.
     """
     packed = pack(*words)
     end_s = asyncio.get_running_loop().time() + RETRY_FOR_S
@@ -102,6 +102,8 @@ async def request(lanes: Lanes, bucket: Bucket, *words: bytes | str | float) -> 
         if not is_failure(reply):
             return reply
         decision = judge(lanes, reply, Caller.PLAYER)
+        if decision.step is Step.APART:
+            raise KeysApart(decision.why)
         if decision.step is Step.GIVE_UP or asyncio.get_running_loop().time() > end_s:
             raise given_up(decision, reply)
         await prepare(lanes, [(bucket, decision)])

@@ -55,20 +55,26 @@ class SessionAddresses:
 
     def pack(self, ref: SessionRef) -> None:
         """Pack a session's keys and the shared arguments for the lane and catalogue of now."""
-        user_id, keys = ref.user_id, self._lanes.keys
-        lane = self._lanes.lane_of(user_id)
+        lane = self._lanes.lane_of(ref.user_id)
         if lane is not ref.lane:
             ref.lane = lane
-        ref.head = bulk(
-            keys.session(user_id),
-            keys.dirty(bucket_of(user_id)),
-            self.stamp(lane),
-            user_id,
+        ref.head = self._head(ref, self._lanes.keys.dirty(bucket_of(ref.user_id)))
+        ref.epoch = self.epoch
+
+    def head_apart(self, ref: SessionRef) -> bytes:
+        """Pack them with the session's key in the place of the marks, which may be on another node."""
+        return self._head(ref, self._lanes.keys.session(ref.user_id))
+
+    def _head(self, ref: SessionRef, marks: str) -> bytes:
+        return bulk(
+            self._lanes.keys.session(ref.user_id),
+            marks,
+            self.stamp(ref.lane),
+            ref.user_id,
             ref.channel,
             "1" if ref.subscribed else "0",
             self._lanes.origin,
         )
-        ref.epoch = self.epoch
 
     def move(self, ref: SessionRef) -> None:
         """Turn to the lane that serves a session by now, its subscription with it."""

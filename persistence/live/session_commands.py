@@ -135,12 +135,21 @@ class SessionCommands:
             args += (ref.user_id, ref.channel, "1" if ref.subscribed else "0")
         return pack("EVALSHA", self._scripts["tick"].sha, len(keys), *keys, *args)
 
-    def refresh(self, ref: SessionRef, stamp: str, catalogue: Catalogue) -> bytes:
-        """Pack the call that derives a session's boosts again, under a new stamp."""
+    def refresh(self, ref: SessionRef, stamp: str, catalogue: Catalogue, *, apart: bool = False) -> bytes:
+        """Pack the call that derives a session's boosts again, under a new stamp.
+
+        `apart`: with the session's key alone, as the marks may be on another node.
+        """
         self._take(catalogue)
         user_id = ref.user_id
-        head = bulk(*self._keys_of(user_id), stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
+        session, marks = self._keys_of(user_id)
+        keys = session, session if apart else marks
+        head = bulk(*keys, stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
         return b"".join((self._prefix("refresh", _REFRESH_ARGS), head, self._refresh_tail))
+
+    def note(self, user_id: UserId) -> bytes:
+        """Pack the call that marks a player whose session may be on another node."""
+        return pack("EVALSHA", self._scripts["note"].sha, 1, self._keys.dirty(bucket_of(user_id)), user_id)
 
     def release(self, user_id: UserId, ttl_s: int) -> bytes:
         """Pack the call that lets a clean session expire `ttl_s` from now."""

@@ -7,10 +7,10 @@ ask for is done as for every other command.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from persistence.errors import LiveUnavailable, NoSession, NotSent
-from persistence.live.asking import AskingLane
+from persistence.live.asking import ApartLane
 from persistence.live.decisions import Caller, Step
 from persistence.live.keys import bucket_of
 from persistence.live.replies.play import PLAY_SHAPES, Behind, Stale, play_reply
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from persistence.live.sources import CatalogueSource, ColdStore
 
 _REFRESH_SHAPES: Final = PLAY_SHAPES["refresh"]
+
+
+class _Apart(NamedTuple):
+    """Send with the session's key alone: to `target`, where the slot is on its way to, or to its master."""
+
+    target: Lane | None
 
 
 class SessionRecovery:
@@ -66,30 +72,45 @@ class SessionRecovery:
         `create` is False.
         """
         while True:
-            target = await self._recover(ref, reply, create=create)
+            apart = await self._recover(ref, reply, create=create)
             if asyncio.get_running_loop().time() > until_s:
                 raise LiveUnavailable("Redis did not serve the command in time")
             try:
-                if target is None:
+                if apart is None:
                     send()
                 else:
-                    self._send_asking(ref, target, send)
+                    self._send_apart(ref, apart, send)
             except NotSent as error:
                 reply = error.failure
             else:
                 return
 
-    def _send_asking(self, ref: SessionRef, target: Lane, send: Callable[[], None]) -> None:
-        """Send a command to the master that the slot is on its way to; those after it ask the old one."""
-        lane = self._addresses.current(ref)
-        ref.lane = cast("Lane", AskingLane(self._lanes, ref, target))
+    def _send_apart(self, ref: SessionRef, apart: _Apart, send: Callable[[], None]) -> None:
+        """Send one command with the session's key alone; those after it are sent as usual."""
+        lane, head = self._addresses.current(ref), ref.head
+        ref.head = self._addresses.head_apart(ref)
+        note = self._commands.note(ref.user_id)
+        ref.lane = cast("Lane", ApartLane(self._lanes, ref, apart.target, note))
         try:
             send()
         finally:
-            ref.lane = lane
+            ref.lane, ref.head = lane, head
 
-    async def _recover(self, ref: SessionRef, reply: object, *, create: bool) -> Lane | None:
-        """Do what a reply asks for; returns the lane to which the next sending alone is to go, or None."""
+    async def _note(self, ref: SessionRef) -> bool:
+        """Mark a player wherever the marks are; False where that has to wait. Raises LiveUnavailable."""
+        bucket = bucket_of(ref.user_id)
+        (noted,) = await exchange(self._lanes, [(bucket, self._commands.note(ref.user_id))])
+        if isinstance(noted, int):
+            return True
+        decision = judge(self._lanes, noted, Caller.BULK)
+        if decision.step is Step.GIVE_UP:
+            raise given_up(decision, noted)
+        await prepare(self._lanes, [(bucket, decision)])
+        self._addresses.move(ref)
+        return False
+
+    async def _recover(self, ref: SessionRef, reply: object, *, create: bool) -> _Apart | None:
+        """Do what a reply asks for; returns how the next sending alone goes where that is another way."""
         decision = judge(self._lanes, reply, Caller.PLAYER)
         if decision.reason:
             self.counts[decision.reason] = self.counts.get(decision.reason, 0) + 1
@@ -103,7 +124,9 @@ class SessionRecovery:
                 stale = Stale(*cast("list[bytes]", reply))
                 await self._refresh(ref, stale.stamp.decode())
             case Step.ASK if (target := self._lanes.asked(cast("hiredis.ReplyError", reply))).up:
-                return target
+                return _Apart(target) if await self._note(ref) else None
+            case Step.APART:
+                return _Apart(None) if await self._note(ref) else None
             case _:
                 await prepare(self._lanes, [(bucket_of(ref.user_id), decision)])
                 self._addresses.move(ref)
@@ -116,15 +139,18 @@ class SessionRecovery:
             await self._reload_catalogue()
         if run and run != self._addresses.lane_of(ref).run_id:
             await self._cold.verify(ref)
+        apart = False
         for _ in range(3):
             own_stamp = self._addresses.stamp(self._addresses.lane_of(ref))
-            packed = self._commands.refresh(ref, own_stamp, self._catalogues.current)
+            packed = self._commands.refresh(ref, own_stamp, self._catalogues.current, apart=apart)
             (reply,) = await exchange(self._lanes, [(bucket_of(ref.user_id), packed)])
             if not isinstance(reply, list):
-                await self._recover(ref, reply, create=False)
+                apart = await self._recover(ref, reply, create=False) is not None
             elif isinstance(play_reply(_REFRESH_SHAPES, reply), Behind):
                 await self._reload_catalogue()
             else:
+                if apart:
+                    await self._note(ref)
                 return
 
     async def _reload_catalogue(self) -> None:

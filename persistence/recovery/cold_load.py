@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
-from persistence.errors import DurableUnavailable, StorageUnavailable
+from persistence.errors import DurableUnavailable, KeysApart, StorageUnavailable
 from persistence.live.hashes import fields_of, joined_texts
 from persistence.live.keys import bucket_of
 from persistence.live.replies.status import Status
@@ -154,7 +154,7 @@ class Loader:
                     self.totals.loaded += status is Status.LOADED
                 if status is not Status.UNCLAIMED:
                     return True
-            elif await self._ask(ref, "EXISTS", keys.session(ref.user_id)):
+            elif await self._ask(ref, "HEXISTS", keys.session(ref.user_id), "now"):
                 return True
             elif cast("int", await self._ask(ref, "PTTL", keys.load(ref.user_id))) > CLAIM_MS:
                 # No claim lasts as long: the clock ran back. Of another's new claim the write is tried again.
@@ -182,6 +182,40 @@ class Loader:
     async def _write(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> Status:
         """Call `load` for one session; returns what became of it."""
         user_id, keys = ref.user_id, self._lanes.keys
+        marks = keys.dirty(bucket_of(user_id))
+        try:
+            return await self._call(ref, (keys.session(user_id), keys.load(user_id), marks), mode, claim, row)
+        except KeysApart:
+            return await self._write_apart(ref, mode, claim, row)
+
+    async def _write_apart(self, ref: SessionRef, mode: str, claim: str, row: Saved) -> Status:
+        """Call `load` while the slot is on its way, without the marks, which may be elsewhere.
+
+        The session's key, which is nowhere, is made before. A claim from before the move may be elsewhere
+        too: then it is given up, and the caller tries again.
+        """
+        user_id, keys = ref.user_id, self._lanes.keys
+        session = keys.session(user_id)
+        if mode == "newer":
+            return await self._call(ref, (session, session, session), mode, claim, row)
+        note = ("EVALSHA", self._scripts["note"].sha, 1, keys.dirty(bucket_of(user_id)), user_id)
+        if mode == "create":
+            await self._ask(ref, *note)
+        await self._ask(ref, "EVALSHA", self._scripts["reserve"].sha, 1, session, CLAIM_MS)
+        try:
+            status = await self._call(ref, (session, keys.load(user_id), session), mode, claim, row)
+        except KeysApart:
+            await self._ask(ref, "DEL", keys.load(user_id))
+            return Status.UNCLAIMED
+        if mode == "create":
+            # A flush may have cleared it in between.
+            await self._ask(ref, *note)
+        return status
+
+    async def _call(
+        self, ref: SessionRef, call_keys: tuple[str, str, str], mode: str, claim: str, row: Saved
+    ) -> Status:
+        user_id = ref.user_id
         if row.session is None:
             fields = [b"texts", joined_texts("", "", row.email)]
         else:
@@ -192,9 +226,7 @@ class Loader:
             "EVALSHA",
             self._scripts["load"].sha,
             3,
-            keys.session(user_id),
-            keys.load(user_id),
-            keys.dirty(bucket_of(user_id)),
+            *call_keys,
             mode,
             self._ttl_s,
             self._lanes.origin,

@@ -8,59 +8,22 @@ import signal
 from typing import TYPE_CHECKING
 
 from game.session import UserId
-from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
+from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
 from persistence.live.lanes import Lanes
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.plain_keys import channel, dirty_key
-from tests.support.players import EXTERNAL, player, register
+from tests.support.players import EXTERNAL, click_until, player, register
+from tests.support.slots import empty_slot, end_of_move, migrate_slot, owner_of, slot_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from persistence.live.lane import Lane
     from runtime.url_parts import Node
-    from tests.support.players import Player
     from tests.support.servers import ValkeyServer
-
-
-def slot_of(user_id: int) -> int:
-    """The slot that a user's keys live in."""
-    return SLOT_OF_BUCKET[bucket_of(UserId(user_id))]
-
-
-def owner_of(nodes: list[ValkeyServer], slot: int) -> ValkeyServer:
-    """The master that has a slot, by what the first node says."""
-    for first, last, master, *_ in nodes[0].ask("CLUSTER", "SLOTS"):  # type: ignore[attr-defined]  # nested lists
-        if first <= slot <= last:
-            return next(node for node in nodes if node.port == master[1])
-    raise LookupError(slot)
-
-
-def migrate_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
-    """Move a slot with its keys, as redis-cli does, one key at a time."""
-    source = owner_of(nodes, slot)
-    empty_slot(nodes, slot, target)
-    end_of_move([target, source, *nodes], slot, target)
-
-
-def empty_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
-    """Begin to move a slot, and move all its keys."""
-    source = owner_of(nodes, slot)
-    source_id, target_id = source.ask("CLUSTER", "MYID"), target.ask("CLUSTER", "MYID")
-    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", str(source_id))
-    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", str(target_id))
-    while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1):
-        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)  # type: ignore[misc]  # a list
-
-
-def end_of_move(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
-    """Give a slot to its new master, which knows of that first."""
-    target_id = str(target.ask("CLUSTER", "MYID"))
-    for node in (target, *nodes):
-        node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
 
 async def until_saved(node: ValkeyServer, user_id: int) -> None:
@@ -72,15 +35,6 @@ async def until_saved(node: ValkeyServer, user_id: int) -> None:
                 if client.execute_command("ZCARD", dirty_key(bucket_of(UserId(user_id)))) == 0:
                     return
                 await asyncio.sleep(servers.POLL_S)
-
-
-async def click_until(each: Player, done: asyncio.Event, first_seq: int) -> int:
-    """Cook with numbers until told to stop; none is refused. Return the last number."""
-    seq = first_seq
-    while not done.is_set():
-        assert "code" not in await each.ask("cook", client="tab", seq=seq)
-        seq += 1
-    return seq - 1
 
 
 async def test_a_slot_moves_under_a_clicking_player(

@@ -383,7 +383,7 @@ def test_a_lone_tab_costs_no_message(
         twins.hold(wire, tab)
         other.ask("SSUBSCRIBE", name)
         twins.cook()
-        twins.published.append(f"elsewhere cook {NOW_US // 1000 + 1} 2 200 1")
+        twins.published.append(f"elsewhere cook {twins.live.session.version} 2 200 1")
         twins.hold(wire, tab)
 
 

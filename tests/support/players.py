@@ -113,3 +113,12 @@ async def player(server: GameServer, token: str | None = None) -> AsyncIterator[
         server.websocket_url, open_timeout=LIMIT_S, ping_timeout=None, compression=None, max_size=None
     ) as socket:
         yield Player(socket, access)
+
+
+async def click_until(each: Player, done: asyncio.Event, first_seq: int) -> int:
+    """Cook with numbers until told to stop; none is refused. Return the last number."""
+    seq = first_seq
+    while not done.is_set():
+        assert "code" not in await each.ask("cook", client="tab", seq=seq)
+        seq += 1
+    return seq - 1

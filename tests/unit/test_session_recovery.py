@@ -11,7 +11,9 @@ import pytest
 
 from game.session import UserId
 from persistence.errors import LiveUnavailable, NoSession, NotSent
+from persistence.live import retries
 from persistence.live.lane_contract import LaneDown, LaneFull, ReplyLost
+from persistence.live.lanes import REFRESH_AT_MOST_EVERY_S
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_recovery import SessionRecovery
 from tests.support.plain_keys import PLAIN
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from persistence.live.sources import CatalogueSource, ColdStore
 
 RUN = "a" * 40
+TRYAGAIN = hiredis.ReplyError("TRYAGAIN Multiple keys request during rehashing of slot")
+MOST_S = 0.5
+"""So long a click waits at most where a slot has moved and its new master serves."""
 
 
 class World:
@@ -33,12 +38,14 @@ class World:
         self.done: list[str] = []
         self.has_session = has_session
         self.failures: list[Exception] = []
+        self.refresh_fails = False
         self.lane = SimpleNamespace(run_id=RUN, send=self._send, subscribe=lambda _: None)
         lanes = cast(
             "Lanes",
             SimpleNamespace(
                 cluster=cluster,
                 keys=PLAIN,
+                origin=b"here",
                 scripts={},
                 lane_for=lambda _: self.lane,
                 lane_of=lambda _: self.lane,
@@ -48,7 +55,10 @@ class World:
         catalogues = cast(
             "CatalogueSource", SimpleNamespace(current=SimpleNamespace(generation=3), reload=self._reload)
         )
-        commands = cast("SessionCommands", SimpleNamespace(refresh=lambda *_: b"refresh"))
+        commands = cast(
+            "SessionCommands",
+            SimpleNamespace(refresh=lambda *_, apart: b"refresh" + b" apart" * apart, note=lambda _: b"note"),
+        )
         self.addresses = SessionAddresses(lanes, catalogues)
         self.recovery = SessionRecovery(lanes, self.addresses, commands, catalogues, cast("ColdStore", self))
 
@@ -59,7 +69,10 @@ class World:
 
     def _send(self, command: bytes, on_reply: OnReply) -> None:
         self.done.append(command.decode())
-        on_reply([b"ok", 9, 0])
+        if command == b"refresh" and self.refresh_fails:
+            on_reply(TRYAGAIN)
+        else:
+            on_reply(1 if command == b"note" else [b"ok", 9, 0])
 
     async def _refreshed(self) -> None:
         self.done.append("topology")
@@ -168,3 +181,59 @@ def test_a_session_that_moved_is_addressed_anew() -> None:
     ref.epoch = world.addresses.epoch
     world.addresses.move(ref)
     assert ref.epoch != world.addresses.epoch
+
+
+async def test_a_command_whose_keys_are_split_names_the_session_alone() -> None:
+    """The player is marked first; commands after this one are sent as usual."""
+    world = World(cluster=True)
+    ref, heads = world.ref, []
+    until_s = asyncio.get_running_loop().time() + 60
+
+    await world.recovery.repeat(ref, TRYAGAIN, lambda: heads.append(ref.head), until_s)
+
+    assert world.done == ["note"]
+    assert [(head.count(b"session:{7}:7"), head.count(b"dirty:{7}")) for head in (*heads, ref.head)] == [
+        (2, 0),
+        (1, 1),
+    ]
+    assert ref.lane is world.lane
+
+
+async def test_a_session_whose_keys_are_split_is_refreshed() -> None:
+    """It is derived again under the session's key alone, and marked before and after."""
+    world = World(cluster=True)
+    world.refresh_fails = True
+    assert await recovered(world, [b"stale", f"3.{RUN}".encode()]) == [
+        "refresh",
+        "note",
+        "refresh apart",
+        "note",
+        "again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "failures"),
+    [
+        (hiredis.ReplyError("MOVED 1 a:1"), []),
+        (hiredis.ReplyError("MOVED 1 a:1"), [LaneDown("not open yet")]),
+        (LaneDown("between two masters"), [LaneDown("not open yet")]),
+    ],
+)
+async def test_a_click_finds_the_new_master_within_half_a_second(
+    monkeypatch: pytest.MonkeyPatch, reply: Exception, failures: list[Exception]
+) -> None:
+    """Counted in pauses and readings: the topology is read once more, and the new lane waited for once."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(retries.asyncio, "sleep", pause)
+    world = World(cluster=True)
+    world.failures = list(failures)
+
+    done = await recovered(world, reply)
+
+    assert done[-1:] == ["again"]
+    assert sum(pauses) + done.count("topology") * REFRESH_AT_MOST_EVERY_S <= MOST_S

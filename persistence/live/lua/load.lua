@@ -3,6 +3,7 @@
 -- claimed: only while the claim of the load is the caller's own and no session exists; the claim is spent.
 -- create: the same for a player who never had a session: zeros, paid up to now, marked dirty.
 -- newer: where no session exists or an older one, of which nothing is kept; its connections are notified.
+-- Where the marks are given as the session's own key, they may be on another node, since the slot is on its way: the caller marks.
 -- The stamp names no run, if anything the generation of the rates that were saved: `refresh` derives them before the first use.
 --
 -- KEYS     1 session, 2 claim_key (load:{b}), 3 marks (dirty:{b}); the same for each session…
@@ -30,9 +31,10 @@ local mode, ttl_s, origin = ARGV[1], ARGV[2], ARGV[3]
 local now_ms = math.floor(now_us() / 1e3)
 
 local function create(session, marks, user_id, first, last)
-  redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, 1, 0, 0, 0, 0, 0, 0, 0),
+  local dirty = marks == session and 0 or 1
+  redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, dirty, 0, 0, 0, 0, 0, 0, 0),
     'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), unpack(ARGV, first, last))
-  redis.call('ZADD', marks, 'NX', now_ms, user_id)
+  if dirty == 1 then redis.call('ZADD', marks, 'NX', now_ms, user_id) end
 end
 
 local function saved(session, first, last)
@@ -49,7 +51,7 @@ local function load(session, claim_key, marks, user_id, channel, claim, version,
     if now and struct.unpack('<d', now) >= tonumber(version) then return { 'exists' } end
     if now then
       redis.call('DEL', session)
-      redis.call('ZREM', marks, user_id)
+      if marks ~= session then redis.call('ZREM', marks, user_id) end
     end
     saved(session, first, last)
     if now then redis.call('SPUBLISH', channel, origin .. ' reloaded ' .. version) end
@@ -57,7 +59,9 @@ local function load(session, claim_key, marks, user_id, channel, claim, version,
   end
   if redis.call('GET', claim_key) ~= claim then return { 'unclaimed' } end
   redis.call('DEL', claim_key)
-  if redis.call('EXISTS', session) == 1 then return { 'exists' } end
+  if redis.call('HEXISTS', session, 'now') == 1 then return { 'exists' } end
+  -- Of lua/reserve.lua.
+  if marks == session then redis.call('DEL', session) end
   if mode == 'create' then
     create(session, marks, user_id, first, last)
   else

@@ -90,10 +90,10 @@ xp = saturated(xp + applied * click_xp)
 if dirty == 0 then
   --@include mark
   --@include log_life
-  mark(session, marks, user_id, now_ms)
+  dirty = mark(session, marks, user_id, now_ms)
   log_life(session)
 end
-local packed = struct.pack(NOW, version, 1, dishes, money, xp, clicks + applied, cooked, earned, tat)
+local packed = struct.pack(NOW, version, dirty, dishes, money, xp, clicks + applied, cooked, earned, tat)
 if window then
   --@include store_click
   store_click(session, packed, client, known, window, version)

@@ -4,8 +4,7 @@
 local function write(s, now_ms, more)
   if s.dirty == 0 then
     --@include mark
-    mark(s.key, s.marks, s.user_id, now_ms)
-    s.dirty = 1
+    s.dirty = mark(s.key, s.marks, s.user_id, now_ms)
   end
   store(s, more)
 end
