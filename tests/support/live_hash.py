@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from persistence.live.hashes import (
@@ -53,6 +54,11 @@ def with_values(fields: Mapping[bytes, bytes], values: Mapping[str, object]) -> 
     if b"texts" in fields or not values.keys().isdisjoint(TEXTS):
         new[b"texts"] = joined_texts(*(texts.get(name, "") for name in TEXTS))
     return {**fields, **new, **plain}
+
+
+def hash_of(**values: object) -> list[bytes]:
+    """Write a hash with these values, as HSET takes it."""
+    return list(itertools.chain.from_iterable(with_values({}, values).items()))
 
 
 def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:

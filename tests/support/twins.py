@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ORIGIN: Final = "elsewhere"
 EMAIL: Final = "cook@example.org"
 RUN: Final = "run1"
+NOW_US: Final = 1_764_000_000_123_456
+"""When the histories of tests begin."""
 SAVED_TTL_S: Final = 1200
 
 
