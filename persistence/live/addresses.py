@@ -31,6 +31,11 @@ def is_cluster(url: str) -> bool:
     return parse_redis_url(url).kind is RedisKind.CLUSTER
 
 
+def replaces_masters(url: str) -> bool:
+    """Tell whether a lost master is replaced: by its cluster, or by Sentinels. Raises UrlError."""
+    return parse_redis_url(url).kind in {RedisKind.CLUSTER, RedisKind.SENTINEL}
+
+
 def named_nodes(url: str) -> list[Node]:
     """Read the nodes that an address names: `host:port,host:port…`. Raises UrlError."""
     return list(parse_redis_url(url).nodes)

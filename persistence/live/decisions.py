@@ -94,14 +94,15 @@ def error_word(reply: object) -> str:
     return str(reply).partition(" ")[0] if isinstance(reply, hiredis.ReplyError) else ""
 
 
-def decide(reply: object, caller: Caller, *, cluster: bool) -> Decision:
+def decide(reply: object, caller: Caller, *, cluster: bool, replaces: bool = False) -> Decision:
     """Decide what a reply asks for that is not the answer to a command.
 
     `reply` is a list of a script that could not execute a player's command, an error of Redis or of the lane.
-    What is neither, or has another word, is given up.
+    What is neither, or has another word, is given up. `replaces`: a lost master is replaced by itself, as
+    on a cluster.
     """
     if isinstance(reply, LaneError):
-        return _lane_failed(reply, caller, cluster=cluster)
+        return _lane_failed(reply, caller, replaces=cluster or replaces)
     if isinstance(reply, hiredis.ReplyError):
         word, text = error_word(reply), str(reply)
         step = REDIS_WORDS.get(word, Step.GIVE_UP)
@@ -119,7 +120,7 @@ def decide(reply: object, caller: Caller, *, cluster: bool) -> Decision:
     return Decision(Step.GIVE_UP, why=f"unexpected reply {reply!r:.100}")
 
 
-def _lane_failed(failure: LaneError, caller: Caller, *, cluster: bool) -> Decision:
+def _lane_failed(failure: LaneError, caller: Caller, *, replaces: bool) -> Decision:
     """Decide about a command that got no reply."""
     match failure:
         case ReplyLost():
@@ -130,8 +131,8 @@ def _lane_failed(failure: LaneError, caller: Caller, *, cluster: bool) -> Decisi
             step = Step.GIVE_UP if caller is Caller.PLAYER else Step.WAIT
             return Decision(step, why="too much waits for Redis")
         case LaneDown():
-            # A cluster replaces a lost master within the time; a single Redis is answered for at once.
-            waits = cluster or caller is Caller.BULK
+            # A cluster or Sentinels replace a lost master in time; a single Redis is answered for at once.
+            waits = replaces or caller is Caller.BULK
             return Decision(Step.WAIT if waits else Step.GIVE_UP, why="Redis does not answer")
         case _:
             return Decision(Step.GIVE_UP, why=f"{type(failure).__name__}: {failure}")

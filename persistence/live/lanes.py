@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 from redis.exceptions import RedisError
 
-from persistence.live.addresses import is_cluster, opener
+from persistence.live.addresses import is_cluster, opener, replaces_masters
 from persistence.live.bucket_lanes import BucketLanes
 from persistence.live.cluster_map import ask_slots, cluster_map
 from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word
@@ -95,6 +95,7 @@ class Lanes:
         self.refused_s: dict[str, float] = {}
         """When a Redis last replied with each word of an error (loop time)."""
         self.cluster = is_cluster(url)
+        self.replaces_masters = replaces_masters(url)
 
     @property
     def all(self) -> list[Lane]:

@@ -30,7 +30,7 @@ _RETRY_EVERY_S: Final = 0.05
 
 def judge(lanes: Lanes, reply: object, caller: Caller) -> Decision:
     """Decide what a reply that is no answer asks for."""
-    return decide(reply, caller, cluster=lanes.cluster)
+    return decide(reply, caller, cluster=lanes.cluster, replaces=lanes.replaces_masters)
 
 
 def given_up(decision: Decision, reply: object) -> LiveUnavailable:

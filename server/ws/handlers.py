@@ -90,7 +90,7 @@ class Handlers:
         Raises NotSent where its command could not be sent and waiting does not help.
         """
         try:
-            self._send(responder, request)
+            self._table[request.request_type](responder, request)
         except NotSent as error:
             if not self._sessions.waits_for(error.failure):
                 raise

@@ -61,6 +61,12 @@ def test_a_move_without_a_topology_is_waited_out(caller: Caller, word: str) -> N
     assert WAIT is decide(hiredis.ReplyError(f"{word} 1 a:1"), caller, cluster=False).step
 
 
+def test_sentinels_replace_a_lost_master_too() -> None:
+    """Whoever meets no connection there waits for the next master, as on a cluster."""
+    assert WAIT is decide(LaneDown("redis"), Caller.PLAYER, cluster=False, replaces=True).step
+    assert GIVE_UP is decide(ReplyLost("redis"), Caller.PLAYER, cluster=False, replaces=True).step
+
+
 @pytest.mark.parametrize(
     ("failure", "cluster", "player", "bulk"),
     [
@@ -127,7 +133,13 @@ def lanes_over(lane: ScriptedLane, *, cluster: bool = False) -> Lanes:
     scripts = {"one": SimpleNamespace(source="return 1"), "two": SimpleNamespace(source="return 2")}
     return cast(
         "Lanes",
-        SimpleNamespace(cluster=cluster, scripts=scripts, lane_for=lambda _: lane, refreshed=refreshed),
+        SimpleNamespace(
+            cluster=cluster,
+            replaces_masters=cluster,
+            scripts=scripts,
+            lane_for=lambda _: lane,
+            refreshed=refreshed,
+        ),
     )
 
 

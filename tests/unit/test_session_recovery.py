@@ -43,6 +43,7 @@ class World:
             "Lanes",
             SimpleNamespace(
                 cluster=cluster,
+                replaces_masters=cluster,
                 keys=PLAIN,
                 origin=b"here",
                 scripts={},
