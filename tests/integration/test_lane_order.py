@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.servers import running_valkey
-from tests.support.two_masters import two_masters
+from tests.support.two_masters import Tab, two_masters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,3 +97,24 @@ async def test_a_session_that_a_failover_lost_whole_comes_back_under_a_newer_ver
         assert shown["session"]["dishes"] >= 3
         for tab in (asking, listening):
             assert tab.versions == sorted(tab.versions)
+
+
+@pytest.mark.parametrize("request_type", ["cook", "session", "level_check"])
+async def test_a_request_between_two_masters_waits_for_the_new_one(
+    masters: list[ValkeyServer], request_type: str
+) -> None:
+    """The old one is none any more, the new one does not answer yet: nobody is refused, nor who comes then."""
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES)
+        tab = await world.joined()
+        world.proxies[1].answering.clear()
+        await world.move(replaced=True)
+        await world.until_first_lane_is_down()
+        tab.ask("between", request_type)
+        newcomer = Tab(world.dispatch)
+        newcomer.ask("between", "session")
+        await world.settled()
+        assert [each.received[1:] for each in (tab, newcomer)] == [[], []]
+        world.proxies[1].answering.set()
+        for each in (tab, newcomer):
+            assert "code" not in await each.answer("between")

@@ -16,6 +16,7 @@ import redis
 from game.session import UserId
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
 from persistence.live.lanes import Lanes
+from persistence.live.retries import request
 from persistence.live.scripts import load_scripts
 from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from persistence.durable.current_catalogue import Catalogues
+    from persistence.live.lane import Lane
     from persistence.live.lane_contract import LaneLimits
     from persistence.live.sources import ColdStore
     from runtime.url_parts import Node
@@ -133,6 +135,7 @@ class World:
         self.lanes = lanes
         self.servers = servers
         self.proxies = proxies
+        self.first: Lane
         catalogues = SimpleNamespace(current=CATALOGUE, watch=lambda _: None)
         commands = SessionCommands(lanes.scripts, lanes.keys, PlayLimits(0, 1000, 28_800), "")
         self.cold = Cold()
@@ -146,9 +149,9 @@ class World:
         identity = Identity(lambda _: AccessClaims(USER, "family", 2**40), self._is_revoked)
         self.dispatch = Dispatch(self.hub, handlers.start, identity, RequestMetrics(), 1000)
 
-    async def _is_revoked(self, user_id: UserId, _family: str) -> bool:
-        await self.lanes.lane_of(user_id).call("PING")
-        return False
+    async def _is_revoked(self, user_id: UserId, family: str) -> bool:
+        key = self.lanes.keys.revoked(user_id, family)
+        return bool(await request(self.lanes, bucket_of(user_id), "EXISTS", key))
 
     def put(self, server: int = 0, **values: object) -> None:
         """Write the player's session, with the sandwich, into a server."""
@@ -184,6 +187,7 @@ class World:
                 value = source.dump(key)
                 if value is not None:
                     target.restore(key, 0, cast("bytes", value), replace=True)
+        self.first = self.lanes.lane_of(USER)
         self.lanes.port = self.proxies[1].port
         if replaced:
             self.lanes.rest_port = self.lanes.port
@@ -194,6 +198,12 @@ class World:
         name = f"127.0.0.1:{self.proxies[1].port}"
         async with asyncio.timeout(LIMIT_S):
             while not any(lane.up for lane in self.lanes.all if lane.name == name):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(POLL_S)
+
+    async def until_first_lane_is_down(self) -> None:
+        """Wait until the first server is asked no more."""
+        async with asyncio.timeout(LIMIT_S):
+            while self.first.up:  # noqa: ASYNC110 - lanes have no event of their own
                 await asyncio.sleep(POLL_S)
 
     async def settled(self) -> None:
