@@ -226,7 +226,7 @@ class Dispatch:
                 return True
             if self._loop.time() > until_s:
                 raise StorageUnavailable("the player's channel is not subscribed to")
-            # It is being subscribed to anew, where its slot went.
+            # It is being subscribed to again, where its slot went.
             await asyncio.sleep(_HEARS_AGAIN_S)
 
     def _finish(self, responder: Responder) -> None:

@@ -103,7 +103,7 @@ async def test_a_session_that_a_failover_lost_whole_comes_back_under_a_newer_ver
 async def test_a_request_between_two_masters_waits_for_the_new_one(
     masters: list[ValkeyServer], request_type: str
 ) -> None:
-    """The old one is none any more, the new one does not answer yet: nobody is refused, nor who comes then."""
+    """The old one is none any more, the new one does not answer yet: nobody is refused, newcomers neither."""
     async with two_masters(masters) as world:
         world.put(dishes=DISHES)
         tab = await world.joined()

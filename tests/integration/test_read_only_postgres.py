@@ -133,13 +133,17 @@ async def test_no_connection_to_a_read_only_server_is_opened(own_postgres: Postg
 async def test_the_flushers_connection_leaves_it_too(
     address: Link, own_postgres: PostgresServer, postgres_server: PostgresServer, postgres_dsn: str
 ) -> None:
-    """A writer reads nothing from a server that became read-only, and goes on at the next."""
+    """A writer opens no connection to a server that became read-only, and goes on at the next."""
     name = postgres_dsn.rpartition("?")[0].rpartition("/")[2]
-    await migrate(postgres_dsn)
+    admin = await asyncpg.connect(own_postgres.dsn())
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    for dsn in (postgres_dsn, own_postgres.dsn(name)):
+        await migrate(dsn)
     await set_read_only(own_postgres, True)
     writer = SessionWriter(dsn_of(address, name))
     try:
-        with pytest.raises(DurableUnavailable):
+        with pytest.raises(DurableUnavailable, match="read-only"):
             await writer.read([])
         address.targets = [postgres_server.folder / ".s.PGSQL.5432"]
         assert await writer.read([]) == []

@@ -11,7 +11,7 @@ from persistence.durable.rows import row_of_session
 from persistence.recovery.cold_load import LoadingTotals
 from persistence.recovery.reconcile import Reconciler
 from tests.support.limits import LIMIT_S
-from tests.support.plain_keys import channel, session_key
+from tests.support.plain_keys import PLAIN, channel, session_key
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -80,3 +80,10 @@ async def test_each_run_is_looked_through_once_by_one_process(
         for task in tasks:
             task.cancel()
     assert one_totals.verified + other_totals.verified == 2
+
+
+async def test_a_claim_of_a_time_to_come_has_ended(world: SavingWorld) -> None:
+    """One that lasts longer than claims do is of a clock that ran back: the next look takes the run over."""
+    each, _ = reconciler(world)
+    await world.redis.set(PLAIN.reconcile("run"), "another", px=86_400_000)
+    assert [await each.claimed("run") for _ in range(2)] == [False, True]

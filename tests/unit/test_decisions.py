@@ -62,7 +62,7 @@ def test_a_move_without_a_topology_is_waited_out(caller: Caller, word: str) -> N
 
 
 def test_sentinels_replace_a_lost_master_too() -> None:
-    """Whoever meets no connection there waits for the next master, as on a cluster."""
+    """A player who meets no connection there waits for the next master, as on a cluster."""
     assert WAIT is decide(LaneDown("redis"), Caller.PLAYER, cluster=False, replaces=True).step
     assert GIVE_UP is decide(ReplyLost("redis"), Caller.PLAYER, cluster=False, replaces=True).step
 
