@@ -101,6 +101,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     wait_replicas: int = 0
     flusher: bool = True
+    guests: bool = True
+    guest_ttl_days: int = 90
     worker_index: int | None = None
     worker_folder: Path | None = None
     trace_endpoint: str = ""
@@ -171,6 +173,8 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         trusted_proxies=read.networks("TRUSTED_PROXIES"),
         wait_replicas=read.whole("WAIT_REPLICAS", 0, 0, 10),
         flusher=read.one_of("FLUSHER", ("on", "off")) == "on",
+        guests=read.one_of("GUESTS", ("on", "off")) == "on",
+        guest_ttl_days=read.whole("GUEST_TTL_DAYS", 90, 1, 36_500),
         worker_index=read.optional_whole("WORKER_INDEX", 0, 255),
         worker_folder=read.optional_path("WORKER_FOLDER"),
         trace_endpoint=read.web_address("OTEL_EXPORTER_OTLP_ENDPOINT"),

@@ -31,6 +31,13 @@ _CHOOSE: Final = """
 UPDATE accounts SET display_name = $2, skeleton_of = $2, skeleton_typed = $3, skeleton_capitals = $4
 WHERE id = $1 AND display_name IS DISTINCT FROM $2
 """
+_DUE: Final = """
+SELECT deletions FROM leaderboard_state
+WHERE (refreshed_at <= now() - make_interval(secs => $1) OR ($3 AND deletions > deletions_shown))
+    AND pg_try_advisory_xact_lock($2)
+"""
+_REFRESHED: Final = "UPDATE leaderboard_state SET refreshed_at = now(), deletions_shown = $1"
+_OWED: Final = "SELECT deletions > deletions_shown FROM leaderboard_state"
 _COLUMNS: Final = {"money": ("earned", "place_by_money"), "stars": ("stars", "place_by_stars")}
 
 
@@ -88,6 +95,17 @@ class Community:
             return NameTaken()
         return orjson.dumps({"name": chosen}).decode()
 
+    async def forget_deleted(self) -> bool:
+        """Have the places computed again where a deleted player's name may stand in them; says whether so.
+
+        Raises DurableUnavailable: call again.
+        """
+        with translated():
+            owed: bool = await self._pool.fetchval(_OWED)
+            if owed:
+                await self._compute(even_if_fresh=True)
+        return owed
+
     async def _refresh_when_stale(self) -> None:
         """Have the places computed again where they are old; wait a moment for it, and no longer."""
         if self._refreshing is None or self._refreshing.done():
@@ -97,19 +115,20 @@ class Community:
     async def _refresh(self) -> None:
         try:
             with translated():
-                async with self._pool.acquire() as connection, connection.transaction():
-                    # One process at a time; the others read what is there.
-                    if await connection.fetchval(
-                        "SELECT refreshed_at > now() - make_interval(secs => $1)"
-                        " OR NOT pg_try_advisory_xact_lock($2) FROM leaderboard_state",
-                        self._refresh_every_s,
-                        _REFRESH_LOCK,
-                    ):
-                        return
-                    await connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY leaderboard", timeout=60)
-                    await connection.execute("UPDATE leaderboard_state SET refreshed_at = now()")
+                await self._compute(even_if_fresh=False)
         except DurableUnavailable as error:
             _log.warning("leaderboard_refresh_failed", error=one_line(error))
+
+    async def _compute(self, *, even_if_fresh: bool) -> None:
+        """Compute the places where they are old, or lack deletions; one process at a time.
+
+        Deletions are counted before the places are computed: one that comes meanwhile stays to be shown.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            deletions = await connection.fetchval(_DUE, self._refresh_every_s, _REFRESH_LOCK, even_if_fresh)
+            if deletions is not None:
+                await connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY leaderboard", timeout=60)
+                await connection.execute(_REFRESHED, deletions)
 
     async def stop(self) -> None:
         """Give up a refresh that is under way."""

@@ -47,7 +47,9 @@ SELECT accounts.id, sessions.version
 FROM accounts LEFT JOIN sessions ON sessions.user_id = accounts.id
 WHERE accounts.id = ANY($1::bigint[])
 """
-_SELECT: Final = f"SELECT {', '.join('sessions.' + name for name in COLUMNS)}, accounts.email"
+_SELECT: Final = (
+    f"SELECT {', '.join('sessions.' + name for name in COLUMNS)}, coalesce(accounts.email, '') AS email"
+)
 # The batch is small beside the tables, but an empty temporary table has no statistics: without these
 # settings the planner may read all accounts to write a few sessions.
 _WRITER_SETTINGS: Final = {
@@ -179,7 +181,7 @@ async def _chunks(rows: Sequence[Row]) -> AsyncIterator[bytes]:
 class Saved:
     """What PostgreSQL has of a player: an address, and the session, None where there never was one.
 
-    `derived`: fields of the hash for the rates that the session was last paid at.
+    A guest's address is "". `derived`: fields of the hash for the rates that the session was last paid at.
     """
 
     email: str

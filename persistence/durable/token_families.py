@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 
 GRACE_S: Final = 30
+REVOKED_FOR_S: Final = 900
+"""How long an access token lives: a revoked family is known for as long, or the token would be good again."""
 _ACQUIRE_TIMEOUT_S: Final = 5.0
 
+_LOCK_ACCOUNT: Final = "SELECT FROM accounts WHERE id = $1 FOR UPDATE"
 _LOCK_FAMILY: Final = "SELECT revoked_at IS NULL FROM families WHERE id = $1 AND user_id = $2 FOR UPDATE"
 _FIND_REFRESH: Final = """
 SELECT successor, used_at IS NULL AS unused,
@@ -55,6 +58,12 @@ _ISSUED_AT: Final = "SELECT extract(epoch FROM issued_at)::bigint FROM refresh_t
 _REVOKED_LATELY: Final = """
 SELECT user_id, id FROM families
 WHERE revoked_at > clock_timestamp() - make_interval(secs => $1) ORDER BY revoked_at
+"""
+_FORGET_REFRESH: Final = """
+DELETE FROM refresh_tokens WHERE family IN (SELECT id FROM families WHERE user_id = $1)
+"""
+_SHORTEN: Final = """
+UPDATE families SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE user_id = $1
 """
 _PRUNE: Final = """
 DELETE FROM families WHERE id IN (SELECT id FROM families WHERE expires_at < clock_timestamp() LIMIT $1)
@@ -142,6 +151,18 @@ class TokenFamilies:
             status: str = await self._pool.execute(_REVOKE, family, user_id)
             return status == "UPDATE 1"
 
+    async def revoke_all_of(self, user_id: UserId, family: str) -> tuple[str, ...] | None:
+        """Revoke all of a user's families for good, and return them; None when `family` is none of the live.
+
+        Waits for a log-in that is under way: it ends as well, or begins afterwards.
+        """
+        with translated():
+            async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+                await connection.execute(_LOCK_ACCOUNT, user_id)
+                if not await hold_family(connection, user_id, family):
+                    return None
+                return await revoke_all(connection, user_id)
+
     async def revoked_lately(self, within_s: int) -> list[RevokedFamily]:
         """Return the families revoked in the last `within_s`, deleted accounts' too, the oldest first."""
         with translated():
@@ -198,3 +219,14 @@ async def revoke_all(connection: Connection, user_id: UserId) -> tuple[str, ...]
     """Revoke all of a user's families, within the caller's transaction; returns those that were live."""
     rows = await connection.fetch(_REVOKE_ALL, user_id)
     return tuple(row["id"] for row in rows)
+
+
+async def end_for_good(connection: Connection, user_id: UserId) -> tuple[str, ...]:
+    """Revoke all of a deleted user's families, within the caller's transaction; returns those that were live.
+
+    Their ids stay for as long as an access token lives, the refresh tokens go at once.
+    """
+    live = await revoke_all(connection, user_id)
+    await connection.execute(_FORGET_REFRESH, user_id)
+    await connection.execute(_SHORTEN, user_id, REVOKED_FOR_S)
+    return live

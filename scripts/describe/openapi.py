@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from scripts.describe.wire_shapes import Schema, shape
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
@@ -11,11 +11,11 @@ from server.http.account_routes import account_routes
 from server.http.connection import HttpLimits
 from server.http.heads import WEBSOCKET_PATH
 from server.http.messages import STATUS_INTERNAL, STATUS_MALFORMED, STATUS_UNAVAILABLE, HttpResponse
+from server.http.people_routes import Features, people_routes
 from server.http.routes import Bearer, Route
 from server.http.service_routes import Condition, Readiness, service_routes
 
 if TYPE_CHECKING:
-    from server.auth.account_service import AccountService
     from server.http.messages import HttpRequest
 
 _BODY_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -30,6 +30,7 @@ _FAILURES: Final = {
         "A field is missing or empty (status 2), not acceptable (5), or the body is malformed (8).",
     ),
     "Exists": (3, "The e-mail address has an account."),
+    "Claimed": (9, "The e-mail address has an account (status 3), or this account has one already (9)."),
     "TooMany": (4, "Too many failures lately; Retry-After says for how many seconds to wait."),
     "Unavailable": (STATUS_UNAVAILABLE, "A dependency is down or a queue is full; Retry-After."),
     "Internal": (STATUS_INTERNAL, "A fault of the server; no detail leaks."),
@@ -64,6 +65,19 @@ _OPERATIONS: Final = {
         "End the whole family of a refresh token; any body",
         {200: "Done", 401: "Unauthorized", **_ACCOUNT},
     ),
+    ("POST", "/logout/everywhere"): _Operation(
+        "End every family of the user of a refresh token; any body",
+        {200: "Done", 401: "Unauthorized", **_ACCOUNT},
+    ),
+    ("POST", "/guest"): _Operation(
+        "Begin to play without an account; any body. 404 where GUESTS=off",
+        {200: "Tokens", 404: "Malformed", **_ACCOUNT},
+    ),
+    ("POST", "/claim"): _Operation(
+        "Give a guest an e-mail and a password, end every family, and begin a new one",
+        {200: "Tokens", 401: "Unauthorized", 409: "Claimed", **_WITH_BODY},
+    ),
+    ("GET", "/features"): _Operation("Say what a page may offer", {200: "Features"}),
     ("POST", "/password"): _Operation(
         "Change the password, end every family, the caller's own too, and begin a new one",
         {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
@@ -87,8 +101,13 @@ _OPERATIONS: Final = {
 
 def routes() -> tuple[Route, ...]:
     """Return the server's own routes, with nothing behind them."""
-    nobody = cast("AccountService", None)  # only a handler that is called would ask it
-    return (*account_routes(nobody), *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures))
+    nobody = cast("Any", None)  # only a handler that is called would ask it
+    features = Features(guests=True, guest_ttl_days=90, mail=True)
+    return (
+        *account_routes(nobody),
+        *people_routes(nobody, features),
+        *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures),
+    )
 
 
 async def _no_figures() -> bytes:
@@ -129,21 +148,27 @@ def describe() -> dict[str, object]:
 
 
 def _operation(route: Route, said: _Operation) -> Schema:
-    words = route.path.strip("/").replace("ws", "upgrade")
+    words = route.path.strip("/").replace("/", "_").replace("ws", "upgrade")
     operation: Schema = {"operationId": words, "summary": said.summary}
     if route.bearer is not None:
         operation["security"] = [{route.bearer.value: []}]
     if route.fields:
-        fields: dict[str, Schema] = {
-            field.name: {"type": "string", **dict(field.schema)} for field in route.fields
-        }
-        content = {kind: {"schema": shape(fields)} for kind in _BODY_TYPES}
-        operation["requestBody"] = {"required": True, "content": content}
+        required, optional = (_schemas_of(route, required=wanted) for wanted in (True, False))
+        content = {kind: {"schema": shape(required, optional)} for kind in _BODY_TYPES}
+        operation["requestBody"] = {"required": bool(required), "content": content}
     operation["responses"] = {
         str(status): {"$ref": f"#/components/responses/{name}"}
         for status, name in sorted(said.answers.items())
     }
     return operation
+
+
+def _schemas_of(route: Route, *, required: bool) -> dict[str, Schema]:
+    return {
+        field.name: {"type": "string", **dict(field.schema)}
+        for field in route.fields
+        if field.required == required
+    }
 
 
 def _bearer(description: str) -> Schema:
@@ -159,6 +184,7 @@ def _successes() -> dict[str, Schema]:
     return {
         "Tokens": _json("A pair of tokens.", "Tokens"),
         "Done": _json("Done.", "Done"),
+        "Features": _json("What a page may offer.", "Features"),
         "Alive": _json("The process lives.", "Alive"),
         "Ready": _json("Players may come.", "Ready"),
         "NotReady": _json("Redis does not answer, or the process is draining.", "NotReady") | _retry_after(),
@@ -199,12 +225,23 @@ def _schemas() -> dict[str, Schema]:
             }
         ),
         "Done": shape({"status": {"const": 0}}),
+        "Features": shape(
+            {
+                "guests": {"type": "boolean"},
+                "guest_ttl_days": {"type": "integer", "minimum": 1},
+                "mail": {"type": "boolean"},
+            }
+        ),
         "Alive": shape({"status": {"const": "ok"}}),
         "Ready": shape({"status": {"enum": [Condition.OK.value, Condition.DEGRADED.value]}})
         | {"additionalProperties": {"type": "string"}},
         "NotReady": shape({"status": {"const": STATUS_UNAVAILABLE}, "message": _SOME_TEXT}),
     }
+    several: dict[str, Schema] = {
+        "Incomplete": {"enum": [2, 5, STATUS_MALFORMED]},
+        "Claimed": {"enum": [3, 9]},
+    }
     for name, (status, _) in _FAILURES.items():
-        statuses: Schema = {"enum": [2, 5, STATUS_MALFORMED]} if name == "Incomplete" else {"const": status}
+        statuses = several.get(name, {"const": status})
         found[name] = shape({"status": statuses, "message": _SOME_TEXT})
     return found

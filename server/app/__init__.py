@@ -20,6 +20,7 @@ from server.app.operations import Operations, build_operations
 from server.app.storage import Storage, build_storage
 from server.app.tracing import open_tracing
 from server.auth.housekeeping import keep_log_ins
+from server.auth.tidying import tidy
 from server.ports import bind_port, port_refused
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class _Server:
             "reconciler": storage.reconciler.run,
             "catalogue": storage.catalogues.run,
             "log-ins": lambda: keep_log_ins(accounts.service, accounts.families, game.hub.redis_back),
+            "tidying": lambda: tidy(accounts.guests, game.community),
             "ticker": game.ticker.run,
             "unauthenticated connections": game.dispatch.watch_unauthenticated,
             "figures": self.operations.exporter.run,

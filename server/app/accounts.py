@@ -8,12 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from persistence.durable.account_table import AccountTable
+from persistence.durable.guest_table import GuestTable
 from persistence.durable.token_families import TokenFamilies
+from persistence.live.emails import show_emails
 from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
 from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
 from server.auth.account_service import AccountService
+from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
@@ -31,6 +34,7 @@ class AccountParts:
     """The parts that know who somebody is."""
 
     service: AccountService
+    guests: GuestService
     families: TokenFamilies
     hasher: PasswordHasher
     identity: Identity
@@ -46,20 +50,31 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
     stack.callback(hasher.close)
     families = TokenFamilies(storage.pool, REFRESH_TTL_S)
     newest_secret, *_ = settings.refresh_token_secrets
+    table = AccountTable(storage.pool, REFRESH_TTL_S)
+    throttle = Throttle(
+        AttemptLog(storage.store, WINDOW_S), settings.auth_rate, newest_secret.reveal().encode()
+    )
     service = AccountService(
-        accounts=AccountTable(storage.pool, REFRESH_TTL_S),
+        accounts=table,
         families=families,
         revocations=Revocations(storage.store, ACCESS_TTL_S),
         hasher=hasher,
-        throttle=Throttle(
-            AttemptLog(storage.store, WINDOW_S),
-            settings.auth_rate,
-            newest_secret.reveal().encode(),
-        ),
+        throttle=throttle,
         signer=signer,
         forget=partial(forget, storage.store),
+        show_emails=partial(show_emails, storage.store),
+    )
+    guests = GuestService(
+        service,
+        table=table,
+        away=GuestTable(storage.pool, REFRESH_TTL_S),
+        hasher=hasher,
+        throttle=throttle,
+        signer=signer,
+        forget=lambda user_ids: forget(storage.store, *user_ids),
+        ttl_days=settings.guest_ttl_days,
     )
     # Asked over the game's own lanes, so that a first token waits for nothing but Redis.
     revoked = Revocations(LiveStore(storage.lanes), ACCESS_TTL_S)
     identity = Identity(lambda token: signer.verify_access(token, time.time()), revoked.is_revoked)
-    return AccountParts(service, families, hasher, identity)
+    return AccountParts(service, guests, families, hasher, identity)

@@ -38,6 +38,7 @@ class Game:
     gateway: Gateway
     sweeper: Sweeper
     ticker: Ticker
+    community: Community
 
 
 async def build_game(
@@ -72,4 +73,6 @@ async def build_game(
         interval_ms=settings.passive_interval_ms,
         session_ttl_s=settings.session_ttl_s,
     )
-    return Game(metrics, hub, dispatch, Gateway(dispatch, ConnectionLimits(), sweeper), sweeper, ticker)
+    return Game(
+        metrics, hub, dispatch, Gateway(dispatch, ConnectionLimits(), sweeper), sweeper, ticker, community
+    )

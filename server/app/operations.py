@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from runtime.log_output import LOG_OUTPUT
 from server.http.account_routes import account_routes
 from server.http.cors import Origins
+from server.http.people_routes import Features, people_routes
 from server.http.routes import Website
 from server.http.service_routes import service_routes
 from server.http.static import read_files
@@ -73,7 +74,12 @@ def build_operations(
     )
     probes = Probes(storage.lanes, storage.store.lanes, storage.pool)
     exporter = Exporter(parts, probes, settings.worker_index or 0, settings.workers, settings.worker_folder)
-    routes = (*account_routes(accounts.service), *service_routes(health.readiness, exporter.render))
+    features = Features(settings.guests, settings.guest_ttl_days, mail=False)
+    routes = (
+        *account_routes(accounts.service),
+        *people_routes(accounts.guests, features),
+        *service_routes(health.readiness, exporter.render),
+    )
     website = Website(
         tracing.routes(routes), read_files(_WEB), Origins(settings.allowed_origins), game.metrics.count_http
     )

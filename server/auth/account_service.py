@@ -1,5 +1,8 @@
 """What an account can do: register, log in, refresh, log out, change its password, be deleted.
 
+Guests, other e-mails and forgotten passwords are in `guest_service` and `recovery_service`, which build on
+this one.
+
 Each method is one request. PostgreSQL is changed first; what Redis must know follows, and is put back from
 PostgreSQL where Redis was away (`marks_owed`, `restore_revocations`).
 """
@@ -21,7 +24,7 @@ from server.auth.acceptable import (
     require_acceptable_email,
     require_acceptable_password,
 )
-from server.auth.errors import AccountExists, Busy, CredentialsInvalid
+from server.auth.errors import AccountExists, Busy, CredentialsInvalid, PasswordMissing
 from server.auth.tokens import ACCESS_TTL_S, AccessClaims, TokenInvalid, TokenPair
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ class AccountService:
     """The service behind the account routes.
 
     Methods raise an AuthRefusal or TokenInvalid as they say, and let pass what the stores raise when they are
-    away: then it may have happened. `forget` removes a deleted user's session from Redis, safe to repeat.
+    away: then it may have happened. `forget` removes a deleted user's session from Redis, `show_emails` has
+    sessions there show other e-mails; both are safe to repeat.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class AccountService:
         throttle: Throttle,
         signer: TokenSigner,
         forget: Callable[[UserId], Awaitable[None]],
+        show_emails: Callable[[Sequence[tuple[UserId, str]]], Awaitable[int]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = accounts
@@ -70,9 +75,10 @@ class AccountService:
         self._throttle = throttle
         self._signer = signer
         self._forget = forget
+        self._show_emails = show_emails
         self._clock = clock
         self.marks_owed = asyncio.Event()
-        """Set when families ended and Redis did not take their marks: housekeeping restores them."""
+        """Set when Redis did not take marks of ended families, or an e-mail: housekeeping puts them back."""
 
     async def register(self, email: str, password: str, address: str) -> TokenPair:
         """Open an account; raises NotAcceptable, AccountExists, TooManyAttempts or Busy.
@@ -89,7 +95,7 @@ class AccountService:
                 raise AccountExists
             password_hash = await self._hasher.hash(password)
             attempt.counts = True
-            family, jti = _new_id(), _new_id()
+            family, jti = new_id(), new_id()
             registered = await self._accounts.register(email, password_hash, family, jti)
             if registered is None:
                 raise AccountExists
@@ -104,14 +110,14 @@ class AccountService:
         normal = normal_form(password)
         async with self._throttle.attempt(address, email) as attempt:
             account = await self._accounts.find(email) if is_acceptable_email(email) else None
-            match = await self._matched(password, account.password_hash if account else None)
-            if account is None or match is Match.NONE:
+            password_hash = account.password_hash if account else None
+            match = await self._matched(password, password_hash)
+            if account is None or password_hash is None or match is Match.NONE:
                 attempt.counts = True
                 raise CredentialsInvalid
-        password_hash = account.password_hash
         if match is Match.AS_TYPED or self._hasher.is_outdated(password_hash):
-            password_hash = await self._renewed_hash(account, normal)
-        family, jti = _new_id(), _new_id()
+            password_hash = await self._renewed_hash(account.user_id, password_hash, normal)
+        family, jti = new_id(), new_id()
         issued_at_s = await self._accounts.log_in(account.user_id, password_hash, family, jti)
         if issued_at_s is None:
             raise CredentialsInvalid
@@ -123,20 +129,25 @@ class AccountService:
         A token used longer ago was stolen, or its successor was: nobody can tell, so the family ends.
         """
         claims = self._signer.verify_refresh(refresh_token, self._clock())
-        rotation = await self._families.rotate(claims.user_id, claims.family, claims.jti, _new_id())
+        rotation = await self._families.rotate(claims.user_id, claims.family, claims.jti, new_id())
         if rotation.stolen:
             _log.warning("token_family_revoked", user=claims.user_id, why="a used refresh token came back")
-            await self._mark_ended(claims.user_id, (claims.family,))
+            await self.mark_ended(claims.user_id, (claims.family,))
         if not rotation.issued:
             raise TokenInvalid
         return self._signer.issue_pair(claims.user_id, claims.family, rotation.jti, rotation.issued_at_s)
 
-    async def log_out(self, refresh_token: str) -> None:
-        """End the family of a refresh token; raises TokenInvalid, also when it has ended before."""
+    async def log_out(self, refresh_token: str, *, everywhere: bool = False) -> None:
+        """End the family of a refresh token, or all of its user's; raises TokenInvalid when it has ended."""
         claims = self._signer.verify_refresh(refresh_token, self._clock())
-        if not await self._families.revoke(claims.user_id, claims.family):
+        ended: Sequence[str] | None = (claims.family,)
+        if everywhere:
+            ended = await self._families.revoke_all_of(claims.user_id, claims.family)
+        elif not await self._families.revoke(claims.user_id, claims.family):
+            ended = None
+        if ended is None:
             raise TokenInvalid
-        await self._mark_ended(claims.user_id, (claims.family,))
+        await self.mark_ended(claims.user_id, ended)
 
     async def change_password(
         self, access_token: str, password: str, new_password: str, address: str
@@ -145,15 +156,15 @@ class AccountService:
 
         Raises TokenInvalid, NotAcceptable and what `log_in` raises.
         """
-        claims = await self._authenticate(access_token)
+        claims = await self.authenticate(access_token)
         new_password = normal_form(new_password, "new_password")
         require_acceptable_password(new_password, "new_password")
-        account = await self._confirm(claims, password, address)
+        account, password_hash = await self.confirm(claims, password, address)
         new_hash = await self._hasher.hash(new_password)
-        family, jti = _new_id(), _new_id()
+        family, jti = new_id(), new_id()
         begun = await self._accounts.change_password(
             account.user_id,
-            account.password_hash,
+            password_hash,
             asking=claims.family,
             new_hash=new_hash,
             family=family,
@@ -161,36 +172,54 @@ class AccountService:
         )
         if begun is None:
             raise CredentialsInvalid
-        return await self._log_in_anew(account.user_id, family, jti, begun)
+        return await self.log_in_anew(account.user_id, family, jti, begun)
 
     async def delete(self, access_token: str, password: str, address: str) -> None:
-        """Delete the account, its session and its log-ins; raises TokenInvalid and what `log_in` raises."""
-        claims = await self._authenticate(access_token)
-        account = await self._confirm(claims, password, address)
-        families = await self._accounts.delete(account.user_id, account.password_hash)
+        """Delete the account, its session and its log-ins. A guest has no password to give.
+
+        Raises TokenInvalid, PasswordMissing and what `log_in` raises.
+        """
+        claims = await self.authenticate(access_token)
+        account = await self._accounts.get(claims.user_id)
+        if account is None:
+            raise TokenInvalid
+        if not account.is_guest:
+            if not password:
+                raise PasswordMissing
+            account, _ = await self.confirm(claims, password, address)
+        families = await self._accounts.delete(account.user_id, account.password_hash, asking=claims.family)
         if families is None:
-            raise CredentialsInvalid
-        await self._mark_ended(account.user_id, families, everything=True)
+            raise TokenInvalid if account.is_guest else CredentialsInvalid
+        await self.mark_ended(account.user_id, families, everything=True)
         await self._forget(account.user_id)
         _log.info("account_deleted", user=account.user_id)
 
     async def restore_revocations(self, within_s: int = ACCESS_TTL_S) -> int:
         """Mark again what Redis may not have, of the last `within_s`; returns how many families.
 
+        The e-mails that changed are shown again too.
+
         Call at the start, when Redis came back as another run or after a loss of the connection, and when
         marks are owed.
         """
+        await self._show_emails(await self._accounts.emails_changed(within_s))
         revoked = await self._families.revoked_lately(within_s)
         return await self._revocations.put_back((entry.user_id, entry.family) for entry in revoked)
 
-    async def _log_in_anew(self, user_id: UserId, family: str, jti: str, begun: BegunAnew) -> TokenPair:
+    async def show_email(self, user_id: UserId, email: str) -> None:
+        """Have the session show another e-mail, which PostgreSQL has. Where Redis is away, it is owed."""
+        try:
+            await self._show_emails([(user_id, email)])
+        except LiveUnavailable as error:
+            _log.warning("email_owed", user=user_id, error=one_line(error))
+            self.marks_owed.set()
+
+    async def log_in_anew(self, user_id: UserId, family: str, jti: str, begun: BegunAnew) -> TokenPair:
         """Issue the pair of a family that began as all others ended: each way to set a password ends here."""
-        await self._mark_ended(user_id, begun.revoked)
+        await self.mark_ended(user_id, begun.revoked)
         return self._signer.issue_pair(user_id, family, jti, begun.issued_at_s)
 
-    async def _mark_ended(
-        self, user_id: UserId, families: Sequence[str], *, everything: bool = False
-    ) -> None:
+    async def mark_ended(self, user_id: UserId, families: Sequence[str], *, everything: bool = False) -> None:
         """Have ended families refused everywhere and their connections closed.
 
         PostgreSQL has ended them already. Where Redis does not take the marks, they are owed.
@@ -201,23 +230,28 @@ class AccountService:
             _log.warning("revocations_owed", user=user_id, families=len(families), error=one_line(error))
             self.marks_owed.set()
 
-    async def _authenticate(self, access_token: str) -> AccessClaims:
+    async def authenticate(self, access_token: str) -> AccessClaims:
+        """Check an access token; raises TokenInvalid, also when its family was revoked."""
         claims = self._signer.verify_access(access_token, self._clock())
         if await self._revocations.is_revoked(claims.user_id, claims.family):
             raise TokenInvalid
         return claims
 
-    async def _confirm(self, claims: AccessClaims, password: str, address: str) -> Account:
-        """Check the password of the token's user; raises TokenInvalid when the account is gone."""
+    async def confirm(self, claims: AccessClaims, password: str, address: str) -> tuple[Account, str]:
+        """Check the password of the token's user; returns the account and the hash that was checked.
+
+        Raises TokenInvalid when the account is gone, and what `log_in` raises.
+        """
         normal_form(password)
         account = await self._accounts.get(claims.user_id)
         if account is None:
             raise TokenInvalid
         async with self._throttle.attempt(address, account.email) as attempt:
-            if await self._matched(password, account.password_hash) is Match.NONE:
+            password_hash = account.password_hash
+            if await self._matched(password, password_hash) is Match.NONE or password_hash is None:
                 attempt.counts = True
                 raise CredentialsInvalid
-        return account
+        return account, password_hash
 
     async def _matched(self, password: str, stored_hash: str | None) -> Match:
         """Check a password in NFC and, where it was typed in another form, in that too.
@@ -232,16 +266,17 @@ class AccountService:
             return Match.NORMAL
         return Match.AS_TYPED if is_typed else Match.NONE
 
-    async def _renewed_hash(self, account: Account, normal: str) -> str:
+    async def _renewed_hash(self, user_id: UserId, password_hash: str, normal: str) -> str:
         """Hash a password, in NFC, at today's cost; returns the hash that the account has now."""
         try:
             new_hash = await self._hasher.hash(normal)
         except (Busy, ValueError):
             # The next log-in will do; and what is too long in NFC stays as it was.
-            return account.password_hash
-        renewed = await self._accounts.rehash(account.user_id, account.password_hash, new_hash)
-        return new_hash if renewed else account.password_hash
+            return password_hash
+        renewed = await self._accounts.rehash(user_id, password_hash, new_hash)
+        return new_hash if renewed else password_hash
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Make the id of a family or a refresh token."""
     return secrets.token_hex(16)

@@ -19,8 +19,24 @@ class AccountExists(AuthRefusal):
     """The e-mail address has an account already."""
 
 
+class AlreadyClaimed(AuthRefusal):
+    """The account has an e-mail address already: nothing is left to claim. Log in with that."""
+
+
+class MailUnavailable(AuthRefusal):
+    """This server sends no mail; try again after `retry_after_s`, when its operator may have set it up."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
 class CredentialsInvalid(AuthRefusal):
     """No such e-mail address, or another password: nobody learns which."""
+
+
+class PasswordMissing(AuthRefusal):
+    """The account has a password, and none was given."""
 
 
 class TooManyAttempts(AuthRefusal):

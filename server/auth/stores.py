@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Account(Protocol):
-    """One account: its e-mail address in lower case, its password's hash."""
+    """One account: its e-mail address in lower case, its password's hash; a guest has "" and None."""
 
     @property
     def user_id(self) -> UserId:
@@ -22,8 +22,12 @@ class Account(Protocol):
         """In lower case."""
 
     @property
-    def password_hash(self) -> str:
+    def password_hash(self) -> str | None:
         """As bcrypt writes it."""
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether nobody has claimed it yet."""
 
 
 class Registered(Protocol):
@@ -105,8 +109,13 @@ class AccountStore(Protocol):
     ) -> BegunAnew | None:
         """Change a password and begin another family; None when either is not what it was."""
 
-    async def delete(self, user_id: UserId, password_hash: str) -> tuple[str, ...] | None:
-        """Delete an account; returns the families that ended, None when the password is another now."""
+    async def emails_changed(self, within_s: int) -> Sequence[tuple[UserId, str]]:
+        """Return whose e-mail changed in the last `within_s`, with the present one."""
+
+    async def delete(
+        self, user_id: UserId, password_hash: str | None, *, asking: str | None = None
+    ) -> tuple[str, ...] | None:
+        """Delete an account; returns the families that ended, None when password or family are no more."""
 
 
 class FamilyStore(Protocol):
@@ -117,6 +126,9 @@ class FamilyStore(Protocol):
 
     async def revoke(self, user_id: UserId, family: str) -> bool:
         """End a family; False when it has ended before."""
+
+    async def revoke_all_of(self, user_id: UserId, family: str) -> Sequence[str] | None:
+        """End all families of a user; returns them, None where this one has ended before."""
 
     async def revoked_lately(self, within_s: int) -> Sequence[RevokedFamily]:
         """Return the families that ended in the last `within_s`."""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from persistence.errors import StorageUnavailable
 from server.auth.errors import (
     AccountExists,
+    AlreadyClaimed,
     Busy,
     CredentialsInvalid,
+    MailUnavailable,
     NotAcceptable,
+    PasswordMissing,
     TooManyAttempts,
 )
 from server.auth.tokens import TokenInvalid
@@ -56,6 +59,8 @@ _ANSWERS: Final[dict[type, Callable[[Any], HttpResponse]]] = {
     BodyRefused: lambda error: malformed(error.http_status, error.message),
     NotEnoughData: lambda _: refusal(400, 2, "not enough data"),
     NotAcceptable: lambda error: refusal(400, 5, error.message),
+    PasswordMissing: lambda _: refusal(400, 2, "not enough data"),
+    AlreadyClaimed: lambda _: refusal(409, 9, "this account has an e-mail already"),
     AccountExists: lambda _: refusal(409, 3, "this user already exist"),
     CredentialsInvalid: lambda _: refusal(401, 1, "invalid user info", _CHALLENGE),
     BearerRefused: lambda error: refusal(401, 1, error.message, _CHALLENGE),
@@ -64,6 +69,7 @@ _ANSWERS: Final[dict[type, Callable[[Any], HttpResponse]]] = {
         429, 4, "too many requests", (("Retry-After", str(error.retry_after_s)),)
     ),
     Busy: lambda error: unavailable(error.retry_after_s),
+    MailUnavailable: lambda error: unavailable(error.retry_after_s),
     StorageUnavailable: lambda _: unavailable(_RETRY_AFTER_OUTAGE_S),
 }
 """The answer to each error that a handler may raise, and to those derived from it."""

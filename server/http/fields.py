@@ -12,15 +12,17 @@ from server.auth.acceptable import MAX_EMAIL_CHARACTERS, MAX_PASSWORD_BYTES, MIN
 class FormField:
     """A text that a body must hold. What is acceptable beyond "not empty" is checked where it is used.
 
-    `schema` are the JSON schema's words for it, besides `type`.
+    `schema` are the JSON schema's words for it, besides `type`. One that is not `required` may be left out.
     """
 
     name: str
     schema: tuple[tuple[str, str | int], ...] = (("minLength", 1),)
+    required: bool = True
 
 
 EMAIL: Final = FormField("email")
 PASSWORD: Final = FormField("password")
+PASSWORD_IF_ANY: Final = FormField("password", (("description", "A guest has none."),), required=False)
 
 _ACCEPTABLE_PASSWORD: Final = (
     ("minLength", MIN_PASSWORD_CHARACTERS),

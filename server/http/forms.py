@@ -13,7 +13,7 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 from server.http.error_answers import BodyRefused, NotEnoughData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from server.http.messages import HttpRequest
 
@@ -30,17 +30,20 @@ _MULTIPART_REFUSED: Final = "malformed body: not multipart/form-data in UTF-8"
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-def read_fields(request: HttpRequest, *names: str) -> tuple[str, ...]:
-    """Return the named fields of a request's body, in order.
+def read_fields(request: HttpRequest, *names: str, optional: Container[str] = ()) -> tuple[str, ...]:
+    """Return the named fields of a request's body, in order; "" for an optional one that is not there.
 
-    Raises BodyRefused (400 for what cannot be parsed, 415 for another type) and NotEnoughData when one is
+    Raises BodyRefused (400 for what cannot be parsed, 415 for another type) and NotEnoughData when another is
     missing or empty. Of a field sent twice the last counts; files count as missing.
     """
     if not names:
         return ()
     fields = _parse(request)
-    values = [fields.get(name) for name in names]
-    if any(value is None or value == "" for value in values):
+    values = [fields.get(name, "" if name in optional else None) for name in names]
+    if any(
+        value is None or (value == "" and name not in optional)
+        for name, value in zip(names, values, strict=True)
+    ):
         raise NotEnoughData
     texts = tuple(value for value in values if isinstance(value, str))
     if len(texts) < len(values):

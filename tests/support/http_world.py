@@ -7,24 +7,29 @@ import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
 
 from persistence.durable.account_table import AccountTable
+from persistence.durable.guest_table import GuestTable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
 from persistence.durable.token_families import TokenFamilies
+from persistence.live.emails import show_emails
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
 from persistence.live.throttle import AttemptLog
 from server.auth.account_service import AccountService
+from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
 from server.http.account_routes import account_routes
 from server.http.cors import Origins
+from server.http.people_routes import Features, people_routes
 from server.http.routes import Website
 from server.http.service_routes import Condition, Readiness, service_routes
 from server.listener import Listener, PortLimits
@@ -35,7 +40,7 @@ from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from websockets.http11 import Request
 
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
 
 ACCESS, REFRESH = "a" * 32, "r" * 32
 COST = 4
+FEATURES = Features(guests=True, guest_ttl_days=90, mail=True)
 
 
 @dataclass(slots=True)
@@ -141,6 +147,7 @@ class World:
     store: LiveStore
     hasher: PasswordHasher
     accounts: AccountService
+    guests: GuestService
     forgotten: list[UserId]
 
     async def post(self, path: str, bearer: str | None = None, **fields: str) -> httpx.Response:
@@ -172,6 +179,7 @@ async def running(
     max_waiting: int = 32,
     trusted_proxies: tuple[str, ...] = (),
     clock: Callable[[], float] | None = None,
+    features: Features = FEATURES,
 ) -> AsyncIterator[World]:
     """Run accounts over HTTP on these databases."""
     async with AsyncExitStack() as stack:
@@ -186,22 +194,42 @@ async def running(
         async def forget(user_id: UserId) -> None:
             forgotten.append(user_id)
 
+        async def forget_all(user_ids: Sequence[UserId]) -> None:
+            forgotten.extend(user_ids)
+
+        table, signer = AccountTable(pool, REFRESH_TTL_S), TokenSigner([ACCESS], [REFRESH])
+        # A key of its own, so that tests that share a Redis don't share counts.
+        throttle = Throttle(AttemptLog(store, WINDOW_S), rate, secrets.token_bytes(16))
         accounts = AccountService(
-            accounts=AccountTable(pool, REFRESH_TTL_S),
+            accounts=table,
             families=TokenFamilies(pool, REFRESH_TTL_S),
             revocations=Revocations(store, ACCESS_TTL_S),
             hasher=hasher,
-            # A key of its own, so that tests that share a Redis don't share counts.
-            throttle=Throttle(AttemptLog(store, WINDOW_S), rate, secrets.token_bytes(16)),
-            signer=TokenSigner([ACCESS], [REFRESH]),
+            throttle=throttle,
+            signer=signer,
             forget=forget,
+            show_emails=partial(show_emails, store),
             clock=clock or time.time,
+        )
+        guests = GuestService(
+            accounts,
+            table=table,
+            away=GuestTable(pool, REFRESH_TTL_S),
+            hasher=hasher,
+            throttle=throttle,
+            signer=signer,
+            forget=forget_all,
+            ttl_days=features.guest_ttl_days,
         )
         networks = tuple(ipaddress.ip_network(network) for network in trusted_proxies)
         listener, _ = await stack.enter_async_context(
-            listening(*account_routes(accounts), limits=PortLimits(0, 0, networks))
+            listening(
+                *account_routes(accounts),
+                *people_routes(guests, features),
+                limits=PortLimits(0, 0, networks),
+            )
         )
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=LIMIT_S, trust_env=False)
         )
-        yield World(client, listener, pool, store, hasher, accounts, forgotten)
+        yield World(client, listener, pool, store, hasher, accounts, guests, forgotten)

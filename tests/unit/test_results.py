@@ -8,8 +8,11 @@ import orjson
 import pytest
 
 from game.catalogue import UpgradeId, UpgradeType
+from game.session import Session, UserId
+from persistence.live.hashes import fields_of
+from persistence.live.snapshots import SNAPSHOT_FIELDS, snapshot_of
 from seeds.files import read_catalogue
-from server.protocol.results import upgrades
+from server.protocol.results import snapshot, upgrades
 from tests.support.game_catalogue import CATALOGUE, CHANGED
 
 if TYPE_CHECKING:
@@ -66,3 +69,15 @@ def test_a_new_catalogue_is_written_at_once() -> None:
     for catalogue in (CATALOGUE, CHANGED, CATALOGUE):
         fifth = next(one for one in lists(b"", catalogue)["available"] if one["id"] == 5)
         assert catalogue.by_id[UpgradeId(5)].boost.value_hundredths / 100 == fifth["boost"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"), [("a@b.c", "a@b.c"), ("", ""), ("None", "")], ids=["account", "guest", "older"]
+)
+def test_a_guest_has_no_e_mail(stored: str, shown: str) -> None:
+    """What no address can be is none: a release without guests writes a word there."""
+    words = iter(fields_of(Session(UserId(7), version=1, accrued_at_ms=0), stored))
+    fields = {name.decode(): value for name, value in zip(words, words, strict=True)}
+    read = snapshot_of([fields.get(name) for name in SNAPSHOT_FIELDS])
+    assert read is not None
+    assert shown == orjson.loads(snapshot(7, read, CATALOGUE))["session"]["user_email"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game.session import UserId
+from persistence.durable.token_families import REVOKED_FOR_S
 from server.auth.tokens import (
     ACCESS_TTL_S,
     REFRESH_TTL_S,
@@ -192,3 +193,8 @@ def test_a_token_has_one_form() -> None:
         with pytest.raises(TokenInvalid):
             SIGNER.verify_access(other, NOW_S)
     assert SIGNER.verify_access(token, NOW_S)
+
+
+def test_a_revoked_family_is_known_while_its_access_tokens_live() -> None:
+    """What PostgreSQL keeps of a deleted player's families lasts exactly as long as it is needed."""
+    assert ACCESS_TTL_S == REVOKED_FOR_S

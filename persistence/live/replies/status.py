@@ -37,6 +37,7 @@ class Status(bytes, Enum):
     DIRTY = b"dirty"
     GONE = b"gone"
     DELETED = b"deleted"
+    CHANGED = b"changed"
     MARKED = b"marked"
     REVOKED = b"revoked"
     COUNTED = b"counted"

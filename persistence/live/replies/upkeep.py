@@ -80,6 +80,7 @@ UPKEEP_SHAPES: Final[Mapping[str, Mapping[bytes, type[UpkeepReply]]]] = {
     "release": {Status.CLEAN: Done, Status.DIRTY: Done, Status.GONE: Done},
     "mark": {Status.MARKED: Done, Status.GONE: Done},
     "delete": {Status.DELETED: Done, Status.GONE: Done},
+    "set_email": {Status.CHANGED: Done, Status.GONE: Done},
     "revoke": {Status.REVOKED: Done},
     "look": {Status.OK: Looked, Status.UNREADABLE: Unreadable},
     "throttle": {Status.COUNTED: Done, Status.REFUSED: AttemptRefused},
