@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from runtime.connection_urls import parse_postgres_url, parse_redis_url
 from runtime.env_file import EnvFileError, read_env_file
+from runtime.mail_settings import check_public_url, check_sender, parse_smtp_url
 from runtime.url_parts import UrlError
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ class Settings:
     flusher: bool = True
     guests: bool = True
     guest_ttl_days: int = 90
+    smtp_url: Secret = field(default=Secret(""))
+    mail_from: str = ""
+    public_url: str = ""
     worker_index: int | None = None
     worker_folder: Path | None = None
     trace_endpoint: str = ""
@@ -175,12 +179,16 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         flusher=read.one_of("FLUSHER", ("on", "off")) == "on",
         guests=read.one_of("GUESTS", ("on", "off")) == "on",
         guest_ttl_days=read.whole("GUEST_TTL_DAYS", 90, 1, 36_500),
+        smtp_url=read.smtp_url("SMTP_URL"),
+        mail_from=read.checked("MAIL_FROM", check_sender),
+        public_url=read.checked("PUBLIC_URL", check_public_url).rstrip("/"),
         worker_index=read.optional_whole("WORKER_INDEX", 0, 255),
         worker_folder=read.optional_path("WORKER_FOLDER"),
         trace_endpoint=read.web_address("OTEL_EXPORTER_OTLP_ENDPOINT"),
         trace_one_in=read.whole("TRACE_ONE_IN", 100, 1, MOST),
     )
     _check_secrets(settings)
+    _check_mail(settings)
     return settings
 
 
@@ -198,6 +206,15 @@ def _check_secrets(settings: Settings) -> None:
             raise StartupError(
                 f"{name} is too short: at least {LEAST_SECRET_BYTES} bytes are needed; {advice}"
             )
+
+
+def _check_mail(settings: Settings) -> None:
+    if not settings.smtp_url:
+        return
+    if not settings.mail_from:
+        raise StartupError("MAIL_FROM is missing: with SMTP_URL give the address that mail comes from")
+    if not settings.public_url:
+        raise StartupError("PUBLIC_URL is missing: with SMTP_URL give the page's address, for links in mail")
 
 
 class _Reader:
@@ -277,6 +294,12 @@ class _Reader:
 
     def redis_url(self, name: str) -> Secret:
         return self._url(name, parse_redis_url)
+
+    def smtp_url(self, name: str) -> Secret:
+        return self._url(name, parse_smtp_url)
+
+    def checked(self, name: str, check: Callable[[str], None]) -> str:
+        return self._url(name, check).reveal()
 
     def prefix(self, name: str) -> str:
         text = self.text(name, "")

@@ -77,6 +77,18 @@ _OPERATIONS: Final = {
         "Give a guest an e-mail and a password, end every family, and begin a new one",
         {200: "Tokens", 401: "Unauthorized", 409: "Claimed", **_WITH_BODY},
     ),
+    ("POST", "/email"): _Operation(
+        "Change the e-mail address, end every family, and begin a new one",
+        {200: "Tokens", 401: "Unauthorized", 409: "Exists", **_WITH_BODY},
+    ),
+    ("POST", "/forgot"): _Operation(
+        "Have a link sent that sets a new password; the same answer whether the address is known or not",
+        {200: "Done", **_WITH_BODY},
+    ),
+    ("POST", "/reset"): _Operation(
+        "Set a new password with a link's token, end every family, and begin a new one",
+        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
+    ),
     ("GET", "/features"): _Operation("Say what a page may offer", {200: "Features"}),
     ("POST", "/password"): _Operation(
         "Change the password, end every family, the caller's own too, and begin a new one",
@@ -105,7 +117,7 @@ def routes() -> tuple[Route, ...]:
     features = Features(guests=True, guest_ttl_days=90, mail=True)
     return (
         *account_routes(nobody),
-        *people_routes(nobody, features),
+        *people_routes(nobody, nobody, features),
         *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures),
     )
 

@@ -108,11 +108,13 @@ class _Server:
             "reconciler": storage.reconciler.run,
             "catalogue": storage.catalogues.run,
             "log-ins": lambda: keep_log_ins(accounts.service, accounts.families, game.hub.redis_back),
-            "tidying": lambda: tidy(accounts.guests, game.community),
+            "tidying": lambda: tidy(accounts.guests, accounts.recovery, game.community),
             "ticker": game.ticker.run,
             "unauthenticated connections": game.dispatch.watch_unauthenticated,
             "figures": self.operations.exporter.run,
         }
+        if accounts.outbox is not None:
+            tasks["mail"] = accounts.outbox.run
         if storage.flusher is not None:
             tasks["flusher"] = partial(_flush, storage.flusher, self.flush_stop)
         return tasks

@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING
 
 from persistence.durable.account_table import AccountTable
 from persistence.durable.guest_table import GuestTable
+from persistence.durable.reset_links import ResetLinks
 from persistence.durable.token_families import TokenFamilies
 from persistence.live.emails import show_emails
 from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
 from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
+from runtime.mail_settings import parse_smtp_url
+from runtime.settings import StartupError
 from server.auth.account_service import AccountService
 from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
+from server.auth.recovery_service import RecoveryService
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
+from server.mail.game_mail import GameMail
+from server.mail.outbox import Outbox
+from server.mail.smtp import SmtpSender
 from server.ws.identity import Identity
 
 if TYPE_CHECKING:
@@ -31,10 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccountParts:
-    """The parts that know who somebody is."""
+    """The parts that know who somebody is. `outbox` is None where no mail can be sent."""
 
     service: AccountService
     guests: GuestService
+    recovery: RecoveryService
+    outbox: Outbox | None
     families: TokenFamilies
     hasher: PasswordHasher
     identity: Identity
@@ -74,7 +83,31 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
         forget=lambda user_ids: forget(storage.store, *user_ids),
         ttl_days=settings.guest_ttl_days,
     )
+    mail = _build_mail(settings)
+    recovery = RecoveryService(
+        service,
+        emails=table,
+        links=ResetLinks(storage.pool, REFRESH_TTL_S),
+        hasher=hasher,
+        throttle=throttle,
+        mail=mail,
+    )
+    outbox = None if mail is None else mail.outbox
     # Asked over the game's own lanes, so that a first token waits for nothing but Redis.
     revoked = Revocations(LiveStore(storage.lanes), ACCESS_TTL_S)
     identity = Identity(lambda token: signer.verify_access(token, time.time()), revoked.is_revoked)
-    return AccountParts(service, guests, families, hasher, identity)
+    return AccountParts(service, guests, recovery, outbox, families, hasher, identity)
+
+
+def _build_mail(settings: Settings) -> GameMail | None:
+    """Build what sends mail; None where SMTP_URL is not set. Raises StartupError for a file of TLS."""
+    if not settings.smtp_url:
+        return None
+    server = parse_smtp_url(settings.smtp_url.reveal())
+    try:
+        sender = SmtpSender(server, settings.mail_from)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartupError(
+            "SMTP_URL: cafile names no file with certificates in PEM form: correct its path"
+        ) from error
+    return GameMail(Outbox(sender.send), settings.public_url, settings.catalog_language)

@@ -74,10 +74,10 @@ def build_operations(
     )
     probes = Probes(storage.lanes, storage.store.lanes, storage.pool)
     exporter = Exporter(parts, probes, settings.worker_index or 0, settings.workers, settings.worker_folder)
-    features = Features(settings.guests, settings.guest_ttl_days, mail=False)
+    features = Features(settings.guests, settings.guest_ttl_days, mail=accounts.outbox is not None)
     routes = (
         *account_routes(accounts.service),
-        *people_routes(accounts.guests, features),
+        *people_routes(accounts.guests, accounts.recovery, features),
         *service_routes(health.readiness, exporter.render),
     )
     website = Website(

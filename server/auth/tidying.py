@@ -12,6 +12,7 @@ from persistence.errors import StorageUnavailable, one_line
 
 if TYPE_CHECKING:
     from server.auth.guest_service import GuestService
+    from server.auth.recovery_service import RecoveryService
 
 _log = structlog.get_logger(__name__)
 
@@ -30,19 +31,20 @@ class Leaderboard(Protocol):
         """Compute the places again where a deleted player's name may stand in them."""
 
 
-async def tidy(guests: GuestService, leaderboard: Leaderboard) -> None:
+async def tidy(guests: GuestService, recovery: RecoveryService, leaderboard: Leaderboard) -> None:
     """Tidy about once a minute, until cancelled. What is away is waited for."""
     while True:
         await asyncio.sleep(_EVERY_S * uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
         try:
-            await tidy_once(guests, leaderboard)
+            await tidy_once(guests, recovery, leaderboard)
         except StorageUnavailable as error:
             _log.info("tidying_delayed", error=one_line(error))
 
 
-async def tidy_once(guests: GuestService, leaderboard: Leaderboard) -> None:
+async def tidy_once(guests: GuestService, recovery: RecoveryService, leaderboard: Leaderboard) -> None:
     """Make one round; raises StorageUnavailable. What it did not come to waits for the next."""
     await leaderboard.forget_deleted()
+    await recovery.prune()
     for _ in range(_MOST_STEPS):
         if not await guests.delete_away(_GUESTS_A_STEP):
             return

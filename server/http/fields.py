@@ -24,6 +24,10 @@ EMAIL: Final = FormField("email")
 PASSWORD: Final = FormField("password")
 PASSWORD_IF_ANY: Final = FormField("password", (("description", "A guest has none."),), required=False)
 
+LINK_TOKEN: Final = FormField(
+    "token", (("minLength", 1), ("description", "What the link has after #reset=."))
+)
+
 _ACCEPTABLE_PASSWORD: Final = (
     ("minLength", MIN_PASSWORD_CHARACTERS),
     ("maxLength", MAX_PASSWORD_BYTES),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.http.account_routes import account_route, with_tokens
-from server.http.fields import ACCEPTABLE_EMAIL, ACCEPTABLE_PASSWORD
+from server.http.fields import ACCEPTABLE_EMAIL, ACCEPTABLE_PASSWORD, LINK_TOKEN, PASSWORD
 from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Bearer, Route
 
 if TYPE_CHECKING:
     from server.auth.guest_service import GuestService
+    from server.auth.recovery_service import RecoveryService
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Features:
     mail: bool
 
 
-def people_routes(guests: GuestService, features: Features) -> tuple[Route, ...]:
+def people_routes(guests: GuestService, recovery: RecoveryService, features: Features) -> tuple[Route, ...]:
     """Return the routes of the table "HTTP" in protocol.md that concern guests and changes of accounts."""
 
     async def open_guest(request: HttpRequest) -> HttpResponse:
@@ -31,6 +32,16 @@ def people_routes(guests: GuestService, features: Features) -> tuple[Route, ...]
 
     async def claim(request: HttpRequest, token: str, email: str, password: str) -> HttpResponse:
         return with_tokens(await guests.claim(token, email, password, request.client))
+
+    async def change_email(request: HttpRequest, token: str, password: str, email: str) -> HttpResponse:
+        return with_tokens(await recovery.change_email(token, password, email, request.client))
+
+    async def forgot(request: HttpRequest, email: str) -> HttpResponse:
+        await recovery.forgot(email, request.client)
+        return json_response(200, {"status": 0})
+
+    async def reset(request: HttpRequest, token: str, password: str) -> HttpResponse:
+        return with_tokens(await recovery.reset(token, password, request.client))
 
     async def show_features(_request: HttpRequest) -> HttpResponse:
         offered = {
@@ -43,5 +54,8 @@ def people_routes(guests: GuestService, features: Features) -> tuple[Route, ...]
     return (
         *((account_route("POST", "/guest", open_guest),) if features.guests else ()),
         account_route("POST", "/claim", claim, ACCEPTABLE_EMAIL, ACCEPTABLE_PASSWORD, bearer=Bearer.ACCESS),
+        account_route("POST", "/email", change_email, PASSWORD, ACCEPTABLE_EMAIL, bearer=Bearer.ACCESS),
+        account_route("POST", "/forgot", forgot, ACCEPTABLE_EMAIL),
+        account_route("POST", "/reset", reset, LINK_TOKEN, ACCEPTABLE_PASSWORD),
         Route("GET", "/features", show_features),
     )

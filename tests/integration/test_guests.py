@@ -244,7 +244,7 @@ async def test_guests_who_stay_away_are_deleted(world: World) -> None:
     )
 
     community = Community(world.pool)
-    await tidy_once(world.guests, community)
+    await tidy_once(world.guests, world.recovery, community)
     await community.stop()
 
     left = await world.pool.fetch("SELECT id FROM accounts ORDER BY id")

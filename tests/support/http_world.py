@@ -16,6 +16,7 @@ from persistence.durable.account_table import AccountTable
 from persistence.durable.guest_table import GuestTable
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
+from persistence.durable.reset_links import ResetLinks
 from persistence.durable.token_families import TokenFamilies
 from persistence.live.emails import show_emails
 from persistence.live.revocations import Revocations
@@ -25,6 +26,7 @@ from persistence.live.throttle import AttemptLog
 from server.auth.account_service import AccountService
 from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
+from server.auth.recovery_service import RecoveryService
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
 from server.http.account_routes import account_routes
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.pool import Pool
     from persistence.live.store import LiveStore
+    from server.auth.recovery_service import Mail
     from server.http.connection import HttpLimits
     from server.http.routes import Route
 
@@ -141,6 +144,7 @@ async def listening(
 class World:
     """A running server with its client and its parts."""
 
+    dsn: str
     client: httpx.AsyncClient
     listener: Listener
     pool: Pool
@@ -148,6 +152,7 @@ class World:
     hasher: PasswordHasher
     accounts: AccountService
     guests: GuestService
+    recovery: RecoveryService
     forgotten: list[UserId]
 
     async def post(self, path: str, bearer: str | None = None, **fields: str) -> httpx.Response:
@@ -180,6 +185,7 @@ async def running(
     trusted_proxies: tuple[str, ...] = (),
     clock: Callable[[], float] | None = None,
     features: Features = FEATURES,
+    mail: Mail | None = None,
 ) -> AsyncIterator[World]:
     """Run accounts over HTTP on these databases."""
     async with AsyncExitStack() as stack:
@@ -221,15 +227,23 @@ async def running(
             forget=forget_all,
             ttl_days=features.guest_ttl_days,
         )
+        recovery = RecoveryService(
+            accounts,
+            emails=table,
+            links=ResetLinks(pool, REFRESH_TTL_S),
+            hasher=hasher,
+            throttle=throttle,
+            mail=mail,
+        )
         networks = tuple(ipaddress.ip_network(network) for network in trusted_proxies)
         listener, _ = await stack.enter_async_context(
             listening(
                 *account_routes(accounts),
-                *people_routes(guests, features),
+                *people_routes(guests, recovery, features),
                 limits=PortLimits(0, 0, networks),
             )
         )
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=LIMIT_S, trust_env=False)
         )
-        yield World(client, listener, pool, store, hasher, accounts, guests, forgotten)
+        yield World(dsn, client, listener, pool, store, hasher, accounts, guests, recovery, forgotten)

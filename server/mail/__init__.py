@@ -1,0 +1,1 @@
+"""Mail to players: what it says, how it waits, how it is sent."""
