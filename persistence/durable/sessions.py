@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from datetime import datetime
 
+    from asyncpg.pool import PoolConnectionProxy
+
     from persistence.durable.pool import Connection, Pool
 
 _log = structlog.get_logger(__name__)
@@ -206,7 +208,9 @@ async def load_rows(pool: Pool, user_ids: Iterable[UserId]) -> dict[UserId, Save
     return found
 
 
-async def load_records(source: Pool | Connection, user_ids: Iterable[UserId]) -> list[asyncpg.Record]:
+async def load_records(
+    source: Pool | Connection | PoolConnectionProxy[asyncpg.Record], user_ids: Iterable[UserId]
+) -> list[asyncpg.Record]:
     """Read what `load_rows` reads: records with `id`, `email` and a session's columns, None without one."""
     sql = f"{_SELECT}, id FROM accounts LEFT JOIN sessions ON user_id = id WHERE id = ANY($1::bigint[])"
     with translated():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from persistence.recovery.export import FORMAT
 from scripts.describe.wire_shapes import Schema, shape
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 from server.http.account_routes import account_routes
@@ -45,6 +46,7 @@ class _Operation:
     answers: dict[int, str]
 
 
+_LISTS_OF_EXPORT: Final = ("log_ins", "reset_links", "leaderboard")
 _ACCOUNT: Final = {403: "Malformed", 413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
 _WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
 
@@ -89,6 +91,10 @@ _OPERATIONS: Final = {
         "Set a new password with a link's token, end every family, and begin a new one",
         {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
     ),
+    ("GET", "/export"): _Operation(
+        "Give all that is kept of the player",
+        {200: "Export", 401: "Unauthorized", 500: "Internal", 503: "Unavailable"},
+    ),
     ("GET", "/features"): _Operation("Say what a page may offer", {200: "Features"}),
     ("POST", "/password"): _Operation(
         "Change the password, end every family, the caller's own too, and begin a new one",
@@ -117,7 +123,7 @@ def routes() -> tuple[Route, ...]:
     features = Features(guests=True, guest_ttl_days=90, mail=True)
     return (
         *account_routes(nobody),
-        *people_routes(nobody, nobody, features),
+        *people_routes(nobody, nobody, nobody, features),
         *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures),
     )
 
@@ -196,6 +202,8 @@ def _successes() -> dict[str, Schema]:
     return {
         "Tokens": _json("A pair of tokens.", "Tokens"),
         "Done": _json("Done.", "Done"),
+        "Export": _json("All that is kept of the player, as a file.", "Export")
+        | {"headers": {"Content-Disposition": _header({"type": "string"})}},
         "Features": _json("What a page may offer.", "Features"),
         "Alive": _json("The process lives.", "Alive"),
         "Ready": _json("Players may come.", "Ready"),
@@ -237,6 +245,18 @@ def _schemas() -> dict[str, Schema]:
             }
         ),
         "Done": shape({"status": {"const": 0}}),
+        "Export": shape(
+            {
+                "format": {"const": FORMAT},
+                "exported_at": {"type": "string", "format": "date-time"},
+                "account": {"type": "object"},
+                "live": {"type": ["object", "null"]},
+                "saved": {"type": ["object", "null"]},
+                **{name: {"type": "array", "items": {"type": "object"}} for name in _LISTS_OF_EXPORT},
+                "units": {"type": "object"},
+                "left_out": {"type": "object"},
+            }
+        ),
         "Features": shape(
             {
                 "guests": {"type": "boolean"},

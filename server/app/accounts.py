@@ -16,9 +16,11 @@ from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
 from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
+from persistence.recovery.export import export_player
 from runtime.mail_settings import parse_smtp_url
 from runtime.settings import StartupError
 from server.auth.account_service import AccountService
+from server.auth.export_service import ExportService
 from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
 from server.auth.recovery_service import RecoveryService
@@ -43,6 +45,7 @@ class AccountParts:
     service: AccountService
     guests: GuestService
     recovery: RecoveryService
+    exports: ExportService
     outbox: Outbox | None
     families: TokenFamilies
     hasher: PasswordHasher
@@ -92,11 +95,12 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
         throttle=throttle,
         mail=mail,
     )
+    exports = ExportService(service, partial(export_player, storage.pool, storage.store))
     outbox = None if mail is None else mail.outbox
     # Asked over the game's own lanes, so that a first token waits for nothing but Redis.
     revoked = Revocations(LiveStore(storage.lanes), ACCESS_TTL_S)
     identity = Identity(lambda token: signer.verify_access(token, time.time()), revoked.is_revoked)
-    return AccountParts(service, guests, recovery, outbox, families, hasher, identity)
+    return AccountParts(service, guests, recovery, exports, outbox, families, hasher, identity)
 
 
 def _build_mail(settings: Settings) -> GameMail | None:

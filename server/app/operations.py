@@ -77,7 +77,7 @@ def build_operations(
     features = Features(settings.guests, settings.guest_ttl_days, mail=accounts.outbox is not None)
     routes = (
         *account_routes(accounts.service),
-        *people_routes(accounts.guests, accounts.recovery, features),
+        *people_routes(accounts.guests, accounts.recovery, accounts.exports, features),
         *service_routes(health.readiness, exporter.render),
     )
     website = Website(

@@ -11,6 +11,7 @@ from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Bearer, Route
 
 if TYPE_CHECKING:
+    from server.auth.export_service import ExportService
     from server.auth.guest_service import GuestService
     from server.auth.recovery_service import RecoveryService
 
@@ -24,7 +25,9 @@ class Features:
     mail: bool
 
 
-def people_routes(guests: GuestService, recovery: RecoveryService, features: Features) -> tuple[Route, ...]:
+def people_routes(
+    guests: GuestService, recovery: RecoveryService, exports: ExportService, features: Features
+) -> tuple[Route, ...]:
     """Return the routes of the table "HTTP" in protocol.md that concern guests and changes of accounts."""
 
     async def open_guest(request: HttpRequest) -> HttpResponse:
@@ -43,6 +46,11 @@ def people_routes(guests: GuestService, recovery: RecoveryService, features: Fea
     async def reset(request: HttpRequest, token: str, password: str) -> HttpResponse:
         return with_tokens(await recovery.reset(token, password, request.client))
 
+    async def export(_request: HttpRequest, token: str) -> HttpResponse:
+        user_id, kept = await exports.export(token)
+        name = f'attachment; filename="click-and-cook-{user_id}.json"'
+        return json_response(200, kept, (("Content-Disposition", name),))
+
     async def show_features(_request: HttpRequest) -> HttpResponse:
         offered = {
             "guests": features.guests,
@@ -57,5 +65,6 @@ def people_routes(guests: GuestService, recovery: RecoveryService, features: Fea
         account_route("POST", "/email", change_email, PASSWORD, ACCEPTABLE_EMAIL, bearer=Bearer.ACCESS),
         account_route("POST", "/forgot", forgot, ACCEPTABLE_EMAIL),
         account_route("POST", "/reset", reset, LINK_TOKEN, ACCEPTABLE_PASSWORD),
+        account_route("GET", "/export", export, bearer=Bearer.ACCESS),
         Route("GET", "/features", show_features),
     )

@@ -19,11 +19,14 @@ from persistence.durable.pool import open_pool
 from persistence.durable.reset_links import ResetLinks
 from persistence.durable.token_families import TokenFamilies
 from persistence.live.emails import show_emails
+from persistence.live.forget import forget as forget_in_redis
 from persistence.live.revocations import Revocations
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
 from persistence.live.throttle import AttemptLog
+from persistence.recovery.export import export_player
 from server.auth.account_service import AccountService
+from server.auth.export_service import ExportService
 from server.auth.guest_service import GuestService
 from server.auth.passwords import PasswordHasher
 from server.auth.recovery_service import RecoveryService
@@ -154,6 +157,7 @@ class World:
     guests: GuestService
     recovery: RecoveryService
     forgotten: list[UserId]
+    mail: Mail | None
 
     async def post(self, path: str, bearer: str | None = None, **fields: str) -> httpx.Response:
         """Send fields as the existing browser client does: multipart."""
@@ -198,10 +202,11 @@ async def running(
         forgotten: list[UserId] = []
 
         async def forget(user_id: UserId) -> None:
-            forgotten.append(user_id)
+            await forget_all([user_id])
 
         async def forget_all(user_ids: Sequence[UserId]) -> None:
             forgotten.extend(user_ids)
+            await forget_in_redis(store, *user_ids)
 
         table, signer = AccountTable(pool, REFRESH_TTL_S), TokenSigner([ACCESS], [REFRESH])
         # A key of its own, so that tests that share a Redis don't share counts.
@@ -235,15 +240,16 @@ async def running(
             throttle=throttle,
             mail=mail,
         )
+        exports = ExportService(accounts, partial(export_player, pool, store))
         networks = tuple(ipaddress.ip_network(network) for network in trusted_proxies)
         listener, _ = await stack.enter_async_context(
             listening(
                 *account_routes(accounts),
-                *people_routes(guests, recovery, features),
+                *people_routes(guests, recovery, exports, features),
                 limits=PortLimits(0, 0, networks),
             )
         )
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=LIMIT_S, trust_env=False)
         )
-        yield World(dsn, client, listener, pool, store, hasher, accounts, guests, recovery, forgotten)
+        yield World(dsn, client, listener, pool, store, hasher, accounts, guests, recovery, forgotten, mail)

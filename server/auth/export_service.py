@@ -1,0 +1,30 @@
+"""A player's own data: everything that is kept, for the player alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from server.auth.tokens import TokenInvalid
+
+if TYPE_CHECKING:
+    from game.session import UserId
+    from server.auth.account_service import AccountService
+
+ReadPlayer = Callable[["UserId"], Awaitable[dict[str, Any] | None]]
+
+
+class ExportService:
+    """The service behind `/export`. `read` returns all that is kept of a player, None where there is none."""
+
+    def __init__(self, accounts: AccountService, read: ReadPlayer) -> None:
+        self._accounts = accounts
+        self._read = read
+
+    async def export(self, access_token: str) -> tuple[UserId, dict[str, Any]]:
+        """Return whose token it is, and all that is kept of that player; raises TokenInvalid."""
+        claims = await self._accounts.authenticate(access_token)
+        kept = await self._read(claims.user_id)
+        if kept is None:
+            raise TokenInvalid
+        return claims.user_id, kept
