@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from importlib import resources
 from typing import Final
 
 from server.auth.errors import NotAcceptable
@@ -21,6 +22,16 @@ MAX_EMAIL_CHARACTERS: Final = 254
 _LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _EMAIL: Final = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})+")
 """The pattern of HTML's `type=email` (https://html.spec.whatwg.org/#valid-e-mail-address), with a dot."""
+
+
+def _read_common() -> frozenset[str]:
+    """Read the list of common passwords; the file says where it comes from."""
+    text = resources.files("server.auth").joinpath("common_passwords.txt").read_text(encoding="ascii")
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+
+
+COMMON_PASSWORDS: Final = _read_common()
+"""In small letters. Guessing begins with these."""
 
 
 def is_acceptable_email(email: str) -> bool:
@@ -55,3 +66,5 @@ def require_acceptable_password(password: str, field: str = "password") -> None:
         raise NotAcceptable(f"{field} is shorter than {MIN_PASSWORD_CHARACTERS} characters")
     if len(password.encode()) > MAX_PASSWORD_BYTES:
         raise NotAcceptable(f"{field} is longer than {MAX_PASSWORD_BYTES} bytes")
+    if password.lower() in COMMON_PASSWORDS:
+        raise NotAcceptable(f"{field} is one of the {len(COMMON_PASSWORDS):,} most common ones")

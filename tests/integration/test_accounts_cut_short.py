@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.servers import PostgresServer, ValkeyServer
 
-CHANGE = {"password": "password", "new_password": "new password"}
+CHANGE = {"password": "pass word", "new_password": "new password"}
 
 
 @contextlib.asynccontextmanager
@@ -108,5 +108,5 @@ async def test_postgresql_goes_while_a_password_changes(
             assert said(await world.post("/password", tokens["access_token"], **CHANGE)) == (503, AWAY)
         await asyncio.to_thread(own_postgres.start)
         await until(lambda: world.post("/logout", tokens["refresh_token"]), (200, {"status": 0}))
-        tokens = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+        tokens = (await world.post("/auth", email=email, password="pass word")).json()["tokens"]
         assert (await world.post("/password", tokens["access_token"], **CHANGE)).status_code == 200

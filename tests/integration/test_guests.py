@@ -203,13 +203,13 @@ async def test_deleted_while_it_is_claimed(world: World) -> None:
 async def test_a_log_out_everywhere(world: World) -> None:
     """Every log-in of the player ends, the one that asks too; a token that has ended can't ask."""
     email, first = await world.registered()
-    second = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+    second = (await world.post("/auth", email=email, password="pass word")).json()["tokens"]
     assert said(await world.post("/logout/everywhere", first["access_token"])) == (401, INVALID)
     assert said(await world.post("/logout/everywhere", first["refresh_token"])) == (200, DONE)
     for tokens in (first, second):
         assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
         assert said(await world.post("/logout/everywhere", tokens["refresh_token"])) == (401, INVALID)
-    assert (await world.post("/auth", email=email, password="password")).status_code == 200
+    assert (await world.post("/auth", email=email, password="pass word")).status_code == 200
 
 
 async def age(world: World, user_id: UserId, days: int) -> None:

@@ -70,15 +70,19 @@ async def test_registering_refusals(world: World) -> None:
     email, _ = await world.registered()
     for expected, fields in (
         ((400, NOT_ENOUGH), {"email": "a@b.c"}),
-        ((400, NOT_ENOUGH), {"email": "", "password": "password"}),
+        ((400, NOT_ENOUGH), {"email": "", "password": "pass word"}),
         ((400, NOT_ENOUGH), {}),
         (
             (400, {"status": 5, "message": "email is not an e-mail address"}),
-            {"email": "a@b", "password": "password"},
+            {"email": "a@b", "password": "pass word"},
         ),
         (
             (400, {"status": 5, "message": "password is shorter than 8 characters"}),
             {"email": "a@b.c", "password": "1234567"},
+        ),
+        (
+            (400, {"status": 5, "message": "password is one of the 1,000 most common ones"}),
+            {"email": "a@b.c", "password": "Password"},
         ),
         (
             (400, {"status": 5, "message": "password is longer than 72 bytes"}),
@@ -86,11 +90,11 @@ async def test_registering_refusals(world: World) -> None:
         ),
         (
             (409, {"status": 3, "message": "this user already exist"}),
-            {"email": email, "password": "password"},
+            {"email": email, "password": "pass word"},
         ),
         (
             (409, {"status": 3, "message": "this user already exist"}),
-            {"email": email.upper(), "password": "password"},
+            {"email": email.upper(), "password": "pass word"},
         ),
     ):
         assert expected == said(await world.post("/reg", **fields))
@@ -100,13 +104,13 @@ async def test_registering_refusals(world: World) -> None:
 async def test_logging_in_refusals(world: World) -> None:
     """Whatever is wrong with an e-mail or a password, the answer is the same."""
     email, _ = await world.registered()
-    assert (await world.post("/auth", email=email.upper(), password="password")).status_code == 200
+    assert (await world.post("/auth", email=email.upper(), password="pass word")).status_code == 200
     for fields in (
         {"email": email, "password": "Password"},
         {"email": email, "password": "x" * 100},
-        {"email": "nobody@example.com", "password": "password"},
-        {"email": "no address", "password": "password"},
-        {"email": "a\0@b.c", "password": "password"},
+        {"email": "nobody@example.com", "password": "pass word"},
+        {"email": "no address", "password": "pass word"},
+        {"email": "a\0@b.c", "password": "pass word"},
         {"email": "a" * 5000 + "@b.c", "password": "p"},
     ):
         assert said(await world.post("/auth", **fields)) == (401, UNKNOWN)
@@ -142,7 +146,7 @@ async def test_bearer_refusals(world: World) -> None:
             ("token invalid", {"Authorization": "Bearer nonsense"}),
             ("token invalid", {"Authorization": f"Bearer {tokens[wrong_kind]}"}),
         ):
-            fields = {"password": "password", "new_password": "new password"}
+            fields = {"password": "pass word", "new_password": "new password"}
             response = await world.client.request(method, path, json=fields, headers=headers)
             assert (401, {"status": 1, "message": message}) == said(response)
             assert response.headers["www-authenticate"] == "Bearer"
@@ -167,7 +171,7 @@ async def test_refresh_is_single_use(world: World) -> None:
     # The thief's token and the owner's are both dead, their access tokens too.
     newest = second.json()["tokens"]
     assert said(await world.post("/refresh", newest["refresh_token"])) == (401, INVALID)
-    change = {"password": "password", "new_password": "new password"}
+    change = {"password": "pass word", "new_password": "new password"}
     assert said(await world.post("/password", newest["access_token"], **change)) == (401, INVALID)
 
 
@@ -182,37 +186,37 @@ async def test_tabs_refresh_at_the_same_moment(world: World) -> None:
 async def test_log_out(world: World) -> None:
     """Logging out ends the family of the token, on each kind of token, and no other."""
     email, tokens = await world.registered()
-    other = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+    other = (await world.post("/auth", email=email, password="pass word")).json()["tokens"]
     assert said(await world.post("/logout", tokens["refresh_token"])) == (200, {"status": 0})
     assert said(await world.post("/logout", tokens["refresh_token"])) == (401, INVALID)
     assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
-    assert said(await world.delete(tokens["access_token"], "password")) == (401, INVALID)
+    assert said(await world.delete(tokens["access_token"], "pass word")) == (401, INVALID)
     assert (await world.post("/refresh", other["refresh_token"])).status_code == 200
 
 
 async def test_change_password(world: World) -> None:
     """A new password ends every family, without grace, begins another, and replaces the old password."""
     email, tokens = await world.registered()
-    other = (await world.post("/auth", email=email, password="password")).json()["tokens"]
+    other = (await world.post("/auth", email=email, password="pass word")).json()["tokens"]
     for expected, fields in (
-        ((400, NOT_ENOUGH), {"password": "password"}),
+        ((400, NOT_ENOUGH), {"password": "pass word"}),
         (
             (400, {"status": 5, "message": "new_password is shorter than 8 characters"}),
-            {"password": "password", "new_password": "short"},
+            {"password": "pass word", "new_password": "short"},
         ),
         ((401, UNKNOWN), {"password": "wrong password", "new_password": "new password"}),
     ):
         assert expected == said(await world.post("/password", tokens["access_token"], **fields))
     successor = (await world.post("/refresh", tokens["refresh_token"])).json()["tokens"]
     changed = await world.post(
-        "/password", tokens["access_token"], password="password", new_password="new password"
+        "/password", tokens["access_token"], password="pass word", new_password="new password"
     )
     assert changed.status_code == 200
     for before in (other, tokens, successor):
         assert said(await world.post("/refresh", before["refresh_token"])) == (401, INVALID)
         assert said(await world.delete(before["access_token"], "new password")) == (401, INVALID)
     assert (await world.post("/refresh", changed.json()["tokens"]["refresh_token"])).status_code == 200
-    assert said(await world.post("/auth", email=email, password="password")) == (401, UNKNOWN)
+    assert said(await world.post("/auth", email=email, password="pass word")) == (401, UNKNOWN)
     assert (await world.post("/auth", email=email, password="new password")).status_code == 200
 
 
@@ -221,12 +225,12 @@ async def test_delete_account(world: World) -> None:
     email, tokens = await world.registered()
     user = await world.pool.fetchval("SELECT id FROM accounts")
     assert said(await world.delete(tokens["access_token"], "wrong password")) == (401, UNKNOWN)
-    assert said(await world.delete(tokens["access_token"], "password")) == (200, {"status": 0})
+    assert said(await world.delete(tokens["access_token"], "pass word")) == (200, {"status": 0})
     assert world.forgotten == [user]
-    assert said(await world.delete(tokens["access_token"], "password")) == (401, INVALID)
+    assert said(await world.delete(tokens["access_token"], "pass word")) == (401, INVALID)
     assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
-    assert said(await world.post("/auth", email=email, password="password")) == (401, UNKNOWN)
-    assert (await world.post("/reg", email=email, password="password")).status_code == 200
+    assert said(await world.post("/auth", email=email, password="pass word")) == (401, UNKNOWN)
+    assert (await world.post("/reg", email=email, password="pass word")).status_code == 200
 
 
 async def test_expired_tokens(postgres_dsn: str, valkey_url: str) -> None:
@@ -252,15 +256,15 @@ async def test_throttle(postgres_dsn: str, valkey_url: str) -> None:
         email, tokens = await world.registered()
         for _ in range(3):
             assert said(await world.post("/auth", email=email, password="wrong")) == (401, UNKNOWN)
-        refused = await world.post("/auth", email=email, password="password")
+        refused = await world.post("/auth", email=email, password="pass word")
         assert said(refused) == (429, {"status": 4, "message": "too many requests"})
         assert 0 < int(refused.headers["retry-after"]) <= 900
-        fields = {"password": "password", "new_password": "new password"}
+        fields = {"password": "pass word", "new_password": "new password"}
         assert (await world.post("/password", tokens["access_token"], **fields)).status_code == 429
-        assert (await world.delete(tokens["access_token"], "password")).status_code == 429
+        assert (await world.delete(tokens["access_token"], "pass word")).status_code == 429
         assert (await world.post("/auth", email="other@example.com", password="x")).status_code == 401
         world.client.headers["X-Forwarded-For"] = "192.0.2.1, 192.0.2.2"
-        assert (await world.post("/auth", email=email, password="password")).status_code == 200
+        assert (await world.post("/auth", email=email, password="pass word")).status_code == 200
 
 
 async def test_throttle_counts_registrations(postgres_dsn: str, valkey_url: str) -> None:
@@ -268,18 +272,18 @@ async def test_throttle_counts_registrations(postgres_dsn: str, valkey_url: str)
     async with running(postgres_dsn, valkey_url, rate=1) as world:
         email, _ = await world.registered()
         for _ in range(5):
-            assert (await world.post("/reg", email=email, password="password")).status_code == 409
-            assert (await world.post("/reg", email="no address", password="password")).status_code == 400
+            assert (await world.post("/reg", email=email, password="pass word")).status_code == 409
+            assert (await world.post("/reg", email="no address", password="pass word")).status_code == 400
         for number in range(4):
-            answer = await world.post("/reg", email=f"{number}@b.c", password="password")
+            answer = await world.post("/reg", email=f"{number}@b.c", password="pass word")
             assert answer.status_code == 200
-        assert (await world.post("/reg", email="last@b.c", password="password")).status_code == 429
+        assert (await world.post("/reg", email="last@b.c", password="pass word")).status_code == 429
 
 
 async def test_busy(postgres_dsn: str, valkey_url: str) -> None:
     """Past the bound of waiting passwords a log-in is asked to come back; everything else goes on."""
     async with running(postgres_dsn, valkey_url, cost=9, max_waiting=1) as world:
-        asked = [world.post("/auth", email="a@b.c", password="password") for _ in range(8)]
+        asked = [world.post("/auth", email="a@b.c", password="pass word") for _ in range(8)]
         answers = await asyncio.gather(*asked, world.client.get("/healthz"))
         statuses = [answer.status_code for answer in answers]
         assert set(statuses[:-1]) == {401, 503}
@@ -295,10 +299,10 @@ async def test_cost_rises(postgres_dsn: str, valkey_url: str) -> None:
         email, _ = await world.registered()
     async with running(postgres_dsn, valkey_url, cost=5) as world:
         for _ in range(2):
-            assert (await world.post("/auth", email=email, password="password")).status_code == 200
+            assert (await world.post("/auth", email=email, password="pass word")).status_code == 200
             stored: str = await world.pool.fetchval("SELECT password_hash FROM accounts")
             assert stored.startswith("$2b$05$")
-            assert bcrypt.checkpw(b"password", stored.encode())
+            assert bcrypt.checkpw(b"pass word", stored.encode())
 
 
 async def test_databases_away(
@@ -308,16 +312,16 @@ async def test_databases_away(
     async with running(postgres_dsn, own_valkey.url, rate=5) as world:
         email, tokens = await world.registered()
         await asyncio.to_thread(own_valkey.kill)
-        away = await world.post("/auth", email=email, password="password")
+        away = await world.post("/auth", email=email, password="pass word")
         assert said(away) == (503, AWAY)
         assert int(away.headers["retry-after"]) > 0
         assert (await world.post("/refresh", tokens["refresh_token"])).status_code == 200
     async with running(own_postgres.dsn(), valkey_url, rate=5) as world:
         email, tokens = await world.registered()
         await asyncio.to_thread(own_postgres.kill)
-        assert said(await world.post("/auth", email=email, password="password")) == (503, AWAY)
+        assert said(await world.post("/auth", email=email, password="pass word")) == (503, AWAY)
         assert said(await world.post("/refresh", tokens["refresh_token"])) == (503, AWAY)
-        assert said(await world.post("/reg", email="a@b.c", password="password")) == (503, AWAY)
+        assert said(await world.post("/reg", email="a@b.c", password="pass word")) == (503, AWAY)
 
 
 async def test_revocations_come_back(postgres_dsn: str, own_valkey: ValkeyServer) -> None:
@@ -327,10 +331,10 @@ async def test_revocations_come_back(postgres_dsn: str, own_valkey: ValkeyServer
         _, deleted = await world.registered()
         _, playing = await world.registered()
         await world.post("/logout", logged_out["refresh_token"])
-        await world.delete(deleted["access_token"], "password")
+        await world.delete(deleted["access_token"], "pass word")
         own_valkey.ask("FLUSHALL")
         assert await world.accounts.restore_revocations() == 2
-        change = {"password": "password", "new_password": "new password"}
+        change = {"password": "pass word", "new_password": "new password"}
         assert said(await world.post("/password", logged_out["access_token"], **change)) == (401, INVALID)
         assert said(await world.post("/password", deleted["access_token"], **change)) == (401, INVALID)
         assert (await world.post("/password", playing["access_token"], **change)).status_code == 200

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from game.session import UserId
 
 NAME = "Anna of the kitchen"
-PASSWORD = "password"
+PASSWORD = "pass word"
 
 # What Redis holds of a player for a moment, and the export does not: it says nothing but that there is one.
 MOMENTARY = {"load": "the claim of a load, 5 s", "revoked": "the id of an ended family, 15 min"}

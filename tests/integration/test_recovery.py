@@ -20,7 +20,7 @@ from tests.support.limits import LIMIT_S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-OLD, NEW = "password", "a new kitchen door"
+OLD, NEW = "pass word", "a new kitchen door"
 DONE = {"status": 0}
 EXISTS = {"status": 3, "message": "this user already exist"}
 
@@ -348,3 +348,26 @@ async def test_old_links_are_forgotten(world: World, post: Postbox) -> None:
     await world.recovery.prune()
     assert await world.pool.fetchval("SELECT count(*) FROM reset_links") == 1
     assert (await world.post("/reset", token=good, password=NEW)).status_code == 200
+
+
+COMMON = "Sunshine"
+COMMON_WHY = "is one of the 1,000 most common ones"
+
+
+async def test_common_passwords_are_refused_wherever_one_is_set(world: World, post: Postbox) -> None:
+    """By every route, and nothing is changed; a log-in with one that was set before goes on as before."""
+    email, tokens = await world.registered()
+    link = await token_for(world, post, email)
+    access, access_of_guest = tokens["access_token"], (await guest(world))["access_token"]
+    for path, bearer, field_name, fields in (
+        ("/reg", None, "password", {"email": "a@b.cd", "password": COMMON}),
+        ("/claim", access_of_guest, "password", {"email": "a@b.cd", "password": COMMON}),
+        ("/password", access, "new_password", {"password": OLD, "new_password": COMMON}),
+        ("/reset", None, "password", {"token": link, "password": COMMON}),
+    ):
+        refused = (400, {"status": 5, "message": f"{field_name} {COMMON_WHY}"})
+        assert refused == said(await world.post(path, bearer, **fields))
+    assert (await world.post("/reset", token=link, password=NEW)).status_code == 200
+    kept = await world.hasher.hash(COMMON)
+    await world.pool.execute("UPDATE accounts SET password_hash = $2 WHERE email = $1", email, kept)
+    assert (await world.post("/auth", email=email, password=COMMON)).status_code == 200

@@ -171,9 +171,9 @@ class World:
         return await self.client.request("DELETE", "/account", json={"password": password}, headers=headers)
 
     async def registered(self) -> tuple[str, dict[str, str]]:
-        """Register somebody new with the password "password"; returns the e-mail and the tokens."""
+        """Register somebody new with the password "pass word"; returns the e-mail and the tokens."""
         email = f"{secrets.token_hex(6)}@example.com"
-        response = await self.post("/reg", email=email, password="password")
+        response = await self.post("/reg", email=email, password="pass word")
         tokens: dict[str, str] = response.json()["tokens"]
         return email, tokens
 

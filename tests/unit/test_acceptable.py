@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.auth.acceptable import (
+    COMMON_PASSWORDS,
+    MAX_PASSWORD_BYTES,
+    MIN_PASSWORD_CHARACTERS,
     is_acceptable_email,
     require_acceptable_email,
     require_acceptable_password,
@@ -54,9 +59,9 @@ def test_unacceptable_email(email: str) -> None:
         require_acceptable_email(email)
 
 
-@pytest.mark.parametrize("password", ["12345678", "x" * 72, "ж" * 36, "        ", "a\0bcdefgh"])
+@pytest.mark.parametrize("password", ["1234567 ", "x" * 72, "ж" * 36, "        ", "a\0bcdefgh"])
 def test_acceptable_password(password: str) -> None:
-    """From 8 characters to 72 bytes everything goes."""
+    """From 8 characters to 72 bytes everything goes that is not common."""
     require_acceptable_password(password)
 
 
@@ -68,6 +73,25 @@ def test_unacceptable_password(password: str, why: str) -> None:
     with pytest.raises(NotAcceptable, match=f"new_password is {why}") as refused:
         require_acceptable_password(password, "new_password")
     assert refused.value.message == str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["password", "12345678", "PassWord", "1q2w3e4r", "qwertyuiop"])
+def test_a_common_password(password: str) -> None:
+    """What everybody tries first is refused, in small letters or capitals."""
+    with pytest.raises(NotAcceptable, match="new_password is one of the 1,000 most common ones"):
+        require_acceptable_password(password, "new_password")
+
+
+def test_the_list_of_common_passwords() -> None:
+    """It names its source, and holds only what would be acceptable otherwise, each once."""
+    path = resources.files("server.auth").joinpath("common_passwords.txt")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [line for line in lines if not line.startswith("#")]
+    assert "Source: " in "".join(lines[: len(lines) - len(entries)])
+    assert len(entries) == len(COMMON_PASSWORDS) == 1000
+    for entry in entries:
+        assert entry == entry.lower().strip()
+        assert MIN_PASSWORD_CHARACTERS <= len(entry) <= MAX_PASSWORD_BYTES
 
 
 @given(st.text(max_size=300))
