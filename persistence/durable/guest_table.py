@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ACQUIRE_TIMEOUT_S: Final = 5.0
 
+_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::double precision"
 _NEXT: Final = "SELECT id FROM accounts WHERE email IS NULL AND id > $1 ORDER BY id LIMIT $2"
 # What shows that a guest came: the first visit, a saved change, a renewed family. Rows that a claim or
 # another process holds are left for the next time.
@@ -51,6 +52,12 @@ class GuestTable:
     def __init__(self, pool: Pool, refresh_ttl_s: int) -> None:
         self._pool = pool
         self._refresh_ttl_s = refresh_ttl_s
+
+    async def now_s(self) -> float:
+        """Return PostgreSQL's time, Unix time: that by which guests stayed away."""
+        with translated():
+            now_s: float = await self._pool.fetchval(_CLOCK)
+        return now_s
 
     async def delete_away(self, days: int, after: UserId, at_most: int) -> GuestStep:
         """Look at the next `at_most` guests after an id; delete who has not come for `days`, all in one step.

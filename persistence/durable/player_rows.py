@@ -24,12 +24,15 @@ SELECT id AS user_id, email, display_name, created_at, email_changed_at,
 FROM accounts WHERE id = $1
 """
 _UPDATED_AT: Final = "SELECT updated_at FROM sessions WHERE user_id = $1"
+# More log-ins within a week are no person's; what is asked for is bounded.
 _FAMILIES: Final = """
-SELECT id, created_at, expires_at, revoked_at FROM families WHERE user_id = $1 ORDER BY created_at, id
+SELECT id, created_at, expires_at, revoked_at FROM families
+WHERE user_id = $1 ORDER BY created_at DESC, id LIMIT 1000
 """
 _TOKENS: Final = """
 SELECT jti, family, issued_at, used_at, successor FROM refresh_tokens
-WHERE family IN (SELECT id FROM families WHERE user_id = $1) ORDER BY issued_at, jti
+WHERE family IN (SELECT id FROM families WHERE user_id = $1 ORDER BY created_at DESC, id LIMIT 1000)
+ORDER BY issued_at, jti
 """
 _LINKS: Final = "SELECT created_at, expires_at FROM reset_links WHERE user_id = $1 ORDER BY created_at"
 _PLACES: Final = """

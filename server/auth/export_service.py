@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from server.auth.errors import Busy
 from server.auth.tokens import TokenInvalid
 
 if TYPE_CHECKING:
     from game.session import UserId
     from server.auth.account_service import AccountService
+
+MOST_AT_ONCE: Final = 4
+"""In a process: each reads six tables, and clicks come first."""
+_RETRY_AFTER_S: Final = 5
 
 ReadPlayer = Callable[["UserId"], Awaitable[dict[str, Any] | None]]
 
@@ -20,11 +25,18 @@ class ExportService:
     def __init__(self, accounts: AccountService, read: ReadPlayer) -> None:
         self._accounts = accounts
         self._read = read
+        self._running = 0
 
     async def export(self, access_token: str) -> tuple[UserId, dict[str, Any]]:
-        """Return whose token it is, and all that is kept of that player; raises TokenInvalid."""
+        """Return whose token it is, and all that is kept of that player; raises TokenInvalid or Busy."""
         claims = await self._accounts.authenticate(access_token)
-        kept = await self._read(claims.user_id)
+        if self._running >= MOST_AT_ONCE:
+            raise Busy(_RETRY_AFTER_S)
+        self._running += 1
+        try:
+            kept = await self._read(claims.user_id)
+        finally:
+            self._running -= 1
         if kept is None:
             raise TokenInvalid
         return claims.user_id, kept

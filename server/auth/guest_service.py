@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import time
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from server.auth.stores import Account, BegunAnew, Registered
     from server.auth.throttle import Throttle
     from server.auth.tokens import TokenPair, TokenSigner
+
+_CLOCKS_AGREE_WITHIN_S: Final = 3600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +51,9 @@ class ClaimedAccounts(Protocol):
 class AwayGuests(Protocol):
     """Finds guests who stay away; see persistence.durable.guest_table."""
 
+    async def now_s(self) -> float:
+        """Return the time by which guests stayed away."""
+
     async def delete_away(self, days: int, after: UserId, at_most: int) -> GuestStep:
         """Look at the next guests after an id and delete those who have not come for so many days."""
 
@@ -66,6 +72,7 @@ class GuestService:
         signer: TokenSigner,
         forget: Callable[[Sequence[UserId]], Awaitable[None]],
         ttl_days: int,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = accounts
         self._table = table
@@ -75,6 +82,7 @@ class GuestService:
         self._signer = signer
         self._forget = forget
         self._ttl_days = ttl_days
+        self._clock = clock
         self._looked_up_to = UserId(0)
 
     async def open(self, address: str) -> TokenPair:
@@ -124,9 +132,14 @@ class GuestService:
     async def delete_away(self, at_most: int) -> bool:
         """Look at the next `at_most` guests, and delete those who stayed away, with all that is kept of them.
 
-        False at the end of the list: the next step begins it again. Raises DurableUnavailable: nothing was
-        deleted in this step.
+        False at the end of the list: the next step begins it again. Nobody is deleted by a clock that is
+        wrong: PostgreSQL's and this process' must agree within an hour. Raises DurableUnavailable: nothing
+        was deleted in this step.
         """
+        apart_s = abs(await self._away.now_s() - self._clock())
+        if apart_s > _CLOCKS_AGREE_WITHIN_S:
+            _log.warning("clocks_disagree", seconds=round(apart_s))
+            return False
         step = await self._away.delete_away(self._ttl_days, self._looked_up_to, at_most)
         self._looked_up_to = step.after or UserId(0)
         for guest in step.deleted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -88,6 +89,10 @@ class Outbox:
                 self._failed(mail, str(error), permanent=error.permanent)
             except StorageUnavailable as error:
                 self._failed(mail, one_line(error), permanent=False)
+            except Exception as error:  # noqa: BLE001 - the top of a task: a mail must not end the game
+                self.waiting -= 1
+                self.totals.failed += 1
+                _log.error("mail_broken", error=type(error).__name__, trace=_places(error))
 
     def _failed(self, mail: _Mail, why: str, *, permanent: bool) -> None:
         """Try again later, a few times."""
@@ -100,3 +105,8 @@ class Outbox:
         mail.tries += 1
         _log.info("mail_delayed", error=why, again_in_s=after_s)
         asyncio.get_running_loop().call_later(after_s, self._queue.put_nowait, mail)
+
+
+def _places(error: Exception) -> str:
+    """Say where an error came about, without its text, which may quote an address."""
+    return "".join(traceback.format_tb(error.__traceback__))

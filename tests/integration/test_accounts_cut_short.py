@@ -10,12 +10,17 @@ import pytest
 
 from persistence.durable.token_families import TokenFamilies
 from persistence.errors import LiveUnavailable
+from persistence.live.hashes import fields_of
+from persistence.live.keys import bucket_of
 from persistence.live.revocations import Revocations
+from persistence.live.store import call
 from server.auth.housekeeping import keep_log_ins
 from server.auth.tokens import REFRESH_TTL_S
+from tests.integration.test_guests import user_of
 from tests.integration.test_http_accounts import AWAY, INVALID, said
 from tests.support.http_world import World, running
 from tests.support.limits import LIMIT_S
+from tests.support.saving_world import player
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -110,3 +115,43 @@ async def test_postgresql_goes_while_a_password_changes(
         await until(lambda: world.post("/logout", tokens["refresh_token"]), (200, {"status": 0}))
         tokens = (await world.post("/auth", email=email, password="pass word")).json()["tokens"]
         assert (await world.post("/password", tokens["access_token"], **CHANGE)).status_code == 200
+
+
+async def test_redis_goes_while_a_guest_is_claimed(postgres_dsn: str, own_valkey: ValkeyServer) -> None:
+    """PostgreSQL has the claim; the end of the older log-in and the e-mail follow when Redis is back."""
+    async with running(postgres_dsn, own_valkey.url) as world:
+        tokens = (await world.post("/guest")).json()["tokens"]
+        access, user = tokens["access_token"], user_of(tokens)
+        await world.store.run(
+            [call(bucket_of(user), "HSET", world.store.keys.session(user), *fields_of(player(user), ""))]
+        )
+        fields = {"email": "anna@example.com", "password": "new password"}
+        with killed_while_hashing(world, own_valkey.kill):
+            claimed = await world.post("/claim", access, **fields)
+        assert claimed.status_code == 200
+        assert said(await world.post("/refresh", tokens["refresh_token"])) == (401, INVALID)
+        async with housekeeping(world):
+            await asyncio.to_thread(own_valkey.start)
+            await until(lambda: world.post("/claim", access, **fields), (401, INVALID))
+        after = claimed.json()["tokens"]["access_token"]
+        kept = (await world.client.get("/export", headers={"Authorization": f"Bearer {after}"})).json()
+        assert kept["live"]["email"] == kept["account"]["email"] == "anna@example.com"
+
+
+async def test_postgresql_goes_while_a_guest_is_claimed(
+    own_postgres: PostgresServer, valkey_url: str
+) -> None:
+    """Nothing changed: the guest's tokens are good when it is back, and the claim can be made again."""
+    async with running(own_postgres.dsn(), valkey_url) as world:
+        tokens = (await world.post("/guest")).json()["tokens"]
+        fields = {"email": "anna@example.com", "password": "new password"}
+        with killed_while_hashing(world, own_postgres.kill):
+            assert said(await world.post("/claim", tokens["access_token"], **fields)) == (503, AWAY)
+        await asyncio.to_thread(own_postgres.start)
+        async with asyncio.timeout(LIMIT_S):
+            answer = await world.post("/claim", tokens["access_token"], **fields)
+            while answer.status_code == 503:
+                await asyncio.sleep(0.05)
+                answer = await world.post("/claim", tokens["access_token"], **fields)
+        assert answer.status_code == 200
+        assert user_of(answer.json()["tokens"]) == user_of(tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import jwt
@@ -13,7 +14,8 @@ from persistence.durable.community import Community
 from persistence.live.emails import show_emails
 from persistence.live.hashes import fields_of, texts_of
 from persistence.live.keys import bucket_of
-from persistence.live.store import call
+from persistence.live.scripts import load_scripts
+from persistence.live.store import call, open_store
 from server.auth.tidying import tidy_once
 from server.http.people_routes import Features
 from tests.integration.test_http_accounts import INVALID, NOT_ENOUGH, UNKNOWN, said
@@ -325,3 +327,29 @@ async def test_a_load_under_way_reads_the_e_mail_again(world: World) -> None:
     await world.store.run([call(bucket_of(user), "SET", key, "a load")])
     assert await show_emails(world.store, [(user, "anna@example.com")]) == 1
     assert await world.store.run([call(bucket_of(user), "EXISTS", key)]) == [0]
+
+
+async def test_a_wrong_clock_deletes_nobody(postgres_dsn: str, valkey_url: str) -> None:
+    """Where PostgreSQL's time and the server's differ by over an hour, nobody knows who stayed away."""
+    wrong = time.time() - 3700
+    async with running(postgres_dsn, valkey_url, clock=lambda: wrong) as world:
+        user = user_of(await guest(world))
+        await age(world, user, 91)
+        assert not await world.guests.delete_away(10)
+        assert world.forgotten == []
+        wrong += 200
+        assert not await world.guests.delete_away(10)
+        assert world.forgotten == [user]
+
+
+async def test_an_e_mail_on_a_cluster(cluster_url: str) -> None:
+    """The session and the claim of its load share a slot, and the e-mail is written where they lie."""
+    users = [UserId(number) for number in (1, 500, 1023)]
+    async with open_store(cluster_url, "me", load_scripts()) as store:
+        for user in users:
+            words = fields_of(player(user), "")
+            await store.run([call(bucket_of(user), "HSET", store.keys.session(user), *words)])
+        await show_emails(store, [(user, f"{user}@example.com") for user in users])
+        for user, fields in zip(users, await store.hashes(users), strict=True):
+            assert isinstance(fields, dict)
+            assert texts_of(fields)[2] == f"{user}@example.com".encode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from persistence.errors import DurableUnavailable
 from runtime.mail_settings import parse_smtp_url
@@ -213,3 +214,31 @@ async def test_only_so_much_waits() -> None:
     outbox.post(write)
     with pytest.raises(Busy):
         outbox.post(write)
+
+
+async def test_a_fault_ends_one_mail_and_no_more() -> None:
+    """What nobody foresaw is counted and logged without its text; the next mail is sent."""
+    sent: list[Letter] = []
+
+    async def send(letter: Letter) -> None:
+        if letter.recipient.startswith("odd"):
+            raise RuntimeError(letter.recipient)
+        sent.append(letter)
+
+    outbox = Outbox(send, AGAIN_S)
+
+    def write_to(recipient: str) -> None:
+        async def write() -> Letter:
+            return letter_for(recipient)
+
+        outbox.post(write)
+
+    with capture_logs() as lines:
+        async with delivering(outbox):
+            write_to("odd@example.com")
+            write_to("anna@example.com")
+            await settled(outbox)
+    assert [letter.recipient for letter in sent] == ["anna@example.com"]
+    assert (outbox.totals.sent, outbox.totals.failed) == (1, 1)
+    assert [line["event"] for line in lines] == ["mail_broken"]
+    assert "odd@example.com" not in str(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,14 +10,18 @@ import orjson
 import pytest
 import redis.asyncio
 
+from game.session import UserId
 from persistence.durable.community import Community
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.durable.token_families import TokenFamilies
+from persistence.errors import StorageUnavailable
 from persistence.live.hashes import fields_of
 from persistence.live.record import PACKED_RATES, RECORD, Rates
 from persistence.writeback.batch import Saver
+from server.auth.errors import Busy
+from server.auth.export_service import MOST_AT_ONCE, ExportService
 from server.auth.tidying import tidy_once
-from server.auth.tokens import REFRESH_TTL_S
+from server.auth.tokens import REFRESH_TTL_S, AccessClaims
 from tests.integration.test_guests import user_of
 from tests.integration.test_http_accounts import INVALID, said
 from tests.integration.test_recovery import Postbox
@@ -26,7 +31,7 @@ from tests.support.saving_world import player
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from game.session import UserId
+    from server.auth.account_service import AccountService
 
 NAME = "Anna of the kitchen"
 PASSWORD = "pass word"
@@ -331,3 +336,27 @@ async def test_a_session_that_cannot_be_read_is_shown_as_it_is(world: World, own
         await client.delete(world.store.keys.session(traces.user_id))
         await client.set(world.store.keys.session(traces.user_id), "no hash")
         assert "WRONGTYPE" in (await export(world, traces.tokens))["live"]["unreadable"]
+
+
+async def test_only_a_few_exports_are_made_at_once() -> None:
+    """The next one is refused, and the place is free again afterwards, whatever became of it."""
+    going_on = asyncio.Event()
+
+    async def read(_user_id: UserId) -> dict[str, Any]:
+        await going_on.wait()
+        raise StorageUnavailable("away")
+
+    class Anybody:
+        async def authenticate(self, _token: str) -> AccessClaims:
+            return AccessClaims(UserId(1), "family", 0)
+
+    exports = ExportService(cast("AccountService", Anybody()), read)
+    making = [asyncio.create_task(exports.export("")) for _ in range(MOST_AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await exports.export("")
+    going_on.set()
+    for made in await asyncio.gather(*making, return_exceptions=True):
+        assert isinstance(made, StorageUnavailable)
+    with pytest.raises(StorageUnavailable):
+        await exports.export("")

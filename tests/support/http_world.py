@@ -231,6 +231,7 @@ async def running(
             signer=signer,
             forget=forget_all,
             ttl_days=features.guest_ttl_days,
+            clock=clock or time.time,
         )
         recovery = RecoveryService(
             accounts,
