@@ -66,6 +66,7 @@ def build_operations(
         dispatch=game.dispatch,
         hub=game.hub,
         hasher=accounts.hasher,
+        outbox=accounts.outbox,
         ticker=game.ticker,
         sessions=storage.sessions,
         pool=storage.pool,

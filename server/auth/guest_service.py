@@ -138,7 +138,7 @@ class GuestService:
         """
         apart_s = abs(await self._away.now_s() - self._clock())
         if apart_s > _CLOCKS_AGREE_WITHIN_S:
-            _log.warning("clocks_disagree", seconds=round(apart_s))
+            _log.warning("clocks_disagreed", seconds=round(apart_s))
             return False
         step = await self._away.delete_away(self._ttl_days, self._looked_up_to, at_most)
         self._looked_up_to = step.after or UserId(0)

@@ -172,7 +172,7 @@ class RecoveryService:
             if reset is None:
                 attempt.counts = True
                 raise TokenInvalid
-        _log.info("password_reset", user=reset.user_id)
+        _log.info("password_recovered", user=reset.user_id)
         return await self._accounts.log_in_anew(reset.user_id, family, jti, reset.begun)
 
     async def prune(self) -> None:

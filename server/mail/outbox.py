@@ -70,6 +70,11 @@ class Outbox:
         self.waiting += 1
         self._queue.put_nowait(_Mail(write))
 
+    @property
+    def figures(self) -> tuple[int, int, int]:
+        """How many mails were sent, were given up, and wait."""
+        return self.totals.sent, self.totals.failed, self.waiting
+
     async def run(self) -> None:
         """Send until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -92,7 +97,7 @@ class Outbox:
             except Exception as error:  # noqa: BLE001 - the top of a task: a mail must not end the game
                 self.waiting -= 1
                 self.totals.failed += 1
-                _log.error("mail_broken", error=type(error).__name__, trace=_places(error))
+                _log.error("mail_crashed", error=type(error).__name__, trace=_places(error))
 
     def _failed(self, mail: _Mail, why: str, *, permanent: bool) -> None:
         """Try again later, a few times."""

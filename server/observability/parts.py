@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from persistence.recovery.cold_load import Loader
     from server.auth.passwords import PasswordHasher
     from server.listener import ConnectionCounts
+    from server.mail.outbox import Outbox
     from server.observability.health import Health
     from server.observability.metrics import RequestMetrics
     from server.ws.dispatch import Dispatch
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the exporter reads and never changes. `health` knows the lanes and the flusher."""
+    """What the exporter reads and never changes.
+
+    `health` knows the lanes and the flusher; `outbox` is None where no mail can be sent.
+    """
 
     metrics: RequestMetrics
     counts: ConnectionCounts
     dispatch: Dispatch
     hub: Hub
     hasher: PasswordHasher
+    outbox: Outbox | None
     ticker: Ticker
     sessions: Sessions
     pool: Pool

@@ -11,6 +11,7 @@ from server.protocol.fields import REQUEST_TYPES
 
 if TYPE_CHECKING:
     from server.auth.passwords import PasswordHasher
+    from server.mail.outbox import Outbox
     from server.observability.metric_families import MetricFamilies
     from server.observability.metrics import RequestMetrics
     from server.observability.parts import Parts
@@ -29,8 +30,16 @@ ROUTES: Final = (
     "/auth",
     "/refresh",
     "/logout",
+    "/logout/everywhere",
+    "/guest",
+    "/claim",
+    "/email",
+    "/forgot",
+    "/reset",
     "/password",
     "/account",
+    "/export",
+    "/features",
     "/readyz",
     "/metrics",
     "file",
@@ -94,6 +103,7 @@ def add_traffic(families: MetricFamilies, parts: Parts, crowd: Crowd) -> None:
     _add_requests(families, parts.metrics)
     _add_connections(families, parts, crowd)
     _add_http(families, parts.metrics, parts.hasher)
+    _add_mail(families, parts.outbox)
     _add_ticks(families, parts.ticker, parts.hub)
     families.counters("limits_hit", "What a limit refused or ended.", ("limit",), _limits_hit(parts))
 
@@ -160,6 +170,14 @@ def _add_http(families: MetricFamilies, metrics: RequestMetrics, hasher: Passwor
         "log_ins", "Log-ins, registrations and refreshes, by result.", ("kind", "result"), entrances
     )
     families.gauge("passwords_waiting", "Passwords being hashed or checked, or waiting.", hasher.occupied)
+
+
+def _add_mail(families: MetricFamilies, outbox: Outbox | None) -> None:
+    sent, failed, waiting = (0, 0, 0) if outbox is None else outbox.figures
+    families.counters(
+        "mails", "Mails, by what became of them.", ("result",), {("sent",): sent, ("failed",): failed}
+    )
+    families.gauge("mails_waiting", "Mails to be sent, or to be tried again.", waiting)
 
 
 def _add_ticks(families: MetricFamilies, ticker: Ticker, hub: Hub) -> None:

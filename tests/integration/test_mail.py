@@ -240,5 +240,5 @@ async def test_a_fault_ends_one_mail_and_no_more() -> None:
             await settled(outbox)
     assert [letter.recipient for letter in sent] == ["anna@example.com"]
     assert (outbox.totals.sent, outbox.totals.failed) == (1, 1)
-    assert [line["event"] for line in lines] == ["mail_broken"]
+    assert [line["event"] for line in lines] == ["mail_crashed"]
     assert "odd@example.com" not in str(lines)

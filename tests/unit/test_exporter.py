@@ -6,12 +6,13 @@ import asyncio
 import os
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.http.account_routes import account_routes
+from server.http.people_routes import Features, people_routes
 from server.observability.build import add_build
 from server.observability.exposition import merged
 from server.observability.folder import workers_folder
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     import pytest
     from prometheus_client.metrics_core import Metric
-
-    from server.auth.account_service import AccountService
 
 
 class _Made:
@@ -87,9 +86,11 @@ def test_durations_are_cumulative_buckets() -> None:
 
 def test_faults_are_looked_for_on_every_route() -> None:
     """A route's first fault is an increase: each route of an account has a figure before it is used."""
-    nobody = cast("AccountService", None)
+    nobody = cast("Any", None)
+    features = Features(guests=True, guest_ttl_days=90, mail=True)
 
-    assert {route.path for route in account_routes(nobody)} <= set(ROUTES)
+    routes = (*account_routes(nobody), *people_routes(nobody, nobody, nobody, features))
+    assert {route.path for route in routes} <= set(ROUTES)
 
 
 def test_close_codes_that_a_peer_makes_up_are_one() -> None:
