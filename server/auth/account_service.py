@@ -206,17 +206,15 @@ class AccountService:
         revoked = await self._families.revoked_lately(within_s)
         return await self._revocations.put_back((entry.user_id, entry.family) for entry in revoked)
 
-    async def show_email(self, user_id: UserId, email: str) -> None:
-        """Have the session show another e-mail, which PostgreSQL has. Where Redis is away, it is owed."""
-        try:
-            await self._show_emails([(user_id, email)])
-        except LiveUnavailable as error:
-            _log.warning("email_owed", user=user_id, error=one_line(error))
-            self.marks_owed.set()
+    async def log_in_anew(
+        self, user_id: UserId, family: str, jti: str, begun: BegunAnew, *, email: str | None = None
+    ) -> TokenPair:
+        """Issue the pair of a family that began as all others ended: each way to set a password ends here.
 
-    async def log_in_anew(self, user_id: UserId, family: str, jti: str, begun: BegunAnew) -> TokenPair:
-        """Issue the pair of a family that began as all others ended: each way to set a password ends here."""
-        await self.mark_ended(user_id, begun.revoked)
+        `email`: what the session is to show from now on, written before connections are closed.
+        """
+        shown = () if email is None else (self._show_email(user_id, email),)
+        await asyncio.gather(*shown, self.mark_ended(user_id, begun.revoked))
         return self._signer.issue_pair(user_id, family, jti, begun.issued_at_s)
 
     async def mark_ended(self, user_id: UserId, families: Sequence[str], *, everything: bool = False) -> None:
@@ -228,6 +226,14 @@ class AccountService:
             await self._revocations.revoke(user_id, families, everything=everything)
         except LiveUnavailable as error:
             _log.warning("revocations_owed", user=user_id, families=len(families), error=one_line(error))
+            self.marks_owed.set()
+
+    async def _show_email(self, user_id: UserId, email: str) -> None:
+        """Have the session show another e-mail, which PostgreSQL has. Where Redis is away, it is owed."""
+        try:
+            await self._show_emails([(user_id, email)])
+        except LiveUnavailable as error:
+            _log.warning("email_owed", user=user_id, error=one_line(error))
             self.marks_owed.set()
 
     async def authenticate(self, access_token: str) -> AccessClaims:

@@ -125,9 +125,8 @@ class GuestService:
             )
         if isinstance(begun, NotChanged):
             raise refused(begun)
-        await self._accounts.show_email(claims.user_id, email)
         _log.info("guest_claimed", user=claims.user_id)
-        return await self._accounts.log_in_anew(claims.user_id, family, jti, begun)
+        return await self._accounts.log_in_anew(claims.user_id, family, jti, begun, email=email)
 
     async def delete_away(self, at_most: int) -> bool:
         """Look at the next `at_most` guests, and delete those who stayed away, with all that is kept of them.

@@ -133,10 +133,9 @@ class RecoveryService:
             if isinstance(begun, NotChanged):
                 attempt.counts = begun is NotChanged.TAKEN
                 raise refused(begun)
-        await self._accounts.show_email(account.user_id, email)
         if email != account.email:
             self._tell_former(account.email)
-        return await self._accounts.log_in_anew(account.user_id, family, jti, begun)
+        return await self._accounts.log_in_anew(account.user_id, family, jti, begun, email=email)
 
     async def forgot(self, email: str, address: str) -> None:
         """Have a link sent to an address, if an account has it.

@@ -169,3 +169,25 @@ async def test_a_client_that_knows_no_guests_plays_as_one(servers: tuple[GameSer
     renewed = await post(servers[0], "/refresh", tokens["refresh_token"])
     assert renewed.status_code == 200
     assert (await post(servers[1], "/logout", renewed.json()["tokens"]["refresh_token"])).status_code == 200
+
+
+async def test_a_guest_takes_everything_along_and_goes(servers: tuple[GameServer, GameServer]) -> None:
+    """The export of one server has what was played on the other; after the deletion there is nothing."""
+    tokens = await guest(servers[0])
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    async with (
+        player(servers[0], tokens["access_token"]) as each,
+        httpx.AsyncClient(base_url=servers[1].url, headers=headers, timeout=LIMIT_S) as client,
+    ):
+        assert (await each.ask("cook", count=3))["dishes"] == 3
+        kept = (await client.get("/export")).json()
+        assert kept["account"]["guest"] is True
+        assert kept["live"]["dishes"] == 3
+        assert kept["live"]["bought"] == {str(SANDWICH): 1}
+        assert len(kept["log_ins"]) == 1
+        assert (await client.delete("/account")).json() == {"status": 0}
+        async with asyncio.timeout(LIMIT_S):
+            await each.socket.wait_closed()
+        assert each.socket.close_code == REVOKED
+        assert (await client.get("/export")).status_code == 401
+        assert (await client.delete("/account")).status_code == 401

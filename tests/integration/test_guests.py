@@ -89,6 +89,7 @@ async def test_guests_count_for_their_address(postgres_dsn: str, valkey_url: str
         assert [answer.status_code for answer in answers] == [200] * 10 + [429]
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 900
         assert (await world.post("/reg", email="a@b.cd", password=PASSWORD)).status_code == 429
+        assert (await claim(world, answers[0].json()["tokens"], "a@b.cd")).status_code == 429
 
 
 async def test_claiming(world: World) -> None:
