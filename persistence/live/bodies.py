@@ -30,7 +30,9 @@ def differences(name: str, text: str, libraries: Mapping[str, str]) -> list[str]
     ]
     if not (head.replies or head.lists):
         found.append(f"{name}: the head says nothing of its replies")
-    own = _COMMENT.sub("", text)
+    # The steps that a script shares with another are its own; functions of lua/lib name their own arguments.
+    steps = {name: text for name, text in libraries.items() if "/" in name}
+    own = _COMMENT.sub("", joined(text, dict.fromkeys(libraries, "") | steps))
     return [
         *found,
         *_argument_differences(name, "KEYS", head.keys, own),
@@ -82,11 +84,12 @@ def library_differences(libraries: Mapping[str, str]) -> list[str]:
     found = []
     for name, text in sorted(libraries.items()):
         code = _COMMENT.sub("", text)
+        where = name if "/" in name else f"lib/{name}"
         if re.search(r"\b(KEYS|ARGV)\b", code):
-            found.append(f"lib/{name}: reads KEYS or ARGV, which a script names")
+            found.append(f"{where}: reads KEYS or ARGV, which a script names")
         functions = re.findall(r"^local function (\w+)", code, re.MULTILINE)
         if functions and functions.pop() != name:
-            found.append(f"lib/{name}: the function that it ends with is not {name}")
+            found.append(f"{where}: the function that it ends with is not {name}")
     return found
 
 

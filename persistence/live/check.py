@@ -19,7 +19,7 @@ from persistence.live.heads import head_of
 from persistence.live.replies.play import PLAY_SHAPES
 from persistence.live.replies.publications import PUBLICATION_SHAPES
 from persistence.live.replies.upkeep import UPKEEP_LISTS, UPKEEP_SHAPES
-from persistence.live.scripts import LUA
+from persistence.live.scripts import LUA, read_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,11 +70,11 @@ def _field_differences(
 
 def check() -> list[str]:
     """Hold every script's head against its body and its types, and all of Lua against the record."""
-    libraries = {path.stem: path.read_text() for path in (LUA / "lib").glob("*.lua")}
+    libraries = read_libraries()
     shapes: dict[str, Mapping[bytes, type[Any]]] = {**PLAY_SHAPES, **UPKEEP_SHAPES}
     found = [*formats_differences(libraries["formats"]), *library_differences(libraries)]
     for name, text in sorted(libraries.items()):
-        found += record_differences(f"lib/{name}", text)
+        found += record_differences(name if "/" in name else f"lib/{name}", text)
     for path in sorted(LUA.glob("*.lua")):
         name, text = path.stem, path.read_text()
         found += differences(name, text, libraries)

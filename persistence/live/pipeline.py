@@ -46,6 +46,7 @@ class Pipeline(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_barrier",
+        "_before_writing",
         "_buffer",
         "_flush_scheduled",
         "_heard",
@@ -80,6 +81,7 @@ class Pipeline(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._pending: deque[OnReply] = deque()
         self._outgoing: list[bytes] = []
+        self._before_writing: list[Callable[[], None]] = []
         self._flush_scheduled = False
         self._opening = False
         self._lost = asyncio.Event()
@@ -131,6 +133,19 @@ class Pipeline(asyncio.BufferedProtocol):
         if len(self._pending) >= self._max_pending:
             raise self._full()
         self._push(command, on_reply)
+
+    def before_writing(self, send: Callable[[], None]) -> None:
+        """Call `send` once, before the commands of this pass are written: it sends the last of them.
+
+        Raises LaneDown or LaneFull as `send` does, and then it is never called. It is called also where the
+        connection is lost by then.
+        """
+        if not self.up:
+            raise LaneDown(self.name)
+        if len(self._pending) >= self._max_pending:
+            raise self._full()
+        self._before_writing.append(send)
+        self._schedule_flush()
 
     def send_asking(self, command: bytes, on_reply: OnReply) -> None:
         """Send a command for a slot that is on its way here, as `send` does; its old master said ASK."""
@@ -205,10 +220,21 @@ class Pipeline(asyncio.BufferedProtocol):
         self._pending.append(on_reply)
         self._outgoing.append(command)
         if not self._flush_scheduled:
+            self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        if self._before_writing:
+            before, self._before_writing = self._before_writing, []
+            for send in before:
+                try:
+                    send()
+                except Exception:  # noqa: BLE001 - the others' commands are written all the same
+                    _log.exception("commands_not_sent", lane=self.name)
         self._flush_scheduled = False
         if self._transport is None or not self._outgoing:
             return

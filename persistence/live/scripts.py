@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LUA: Final = Path(__file__).parent / "lua"
 
-_INCLUDE: Final = re.compile(r"^ *--@include (?P<name>\w+)\n", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^ *--@include (?P<name>[\w/]+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,20 @@ def load_scripts(overrides: Mapping[str, str] | None = None) -> Mapping[str, Scr
     `overrides` replaces libraries by name: a test feeds its own `clock`. Raises ValueError when a script
     includes a library that does not exist: correct the script.
     """
-    libraries = {path.stem: path.read_text() for path in sorted((LUA / "lib").glob("*.lua"))}
-    libraries |= overrides or {}
+    libraries = read_libraries() | dict(overrides or {})
     return {path.stem: _script(path.stem, path.read_text(), libraries) for path in sorted(LUA.glob("*.lua"))}
+
+
+def read_libraries() -> dict[str, str]:
+    """Read what scripts include, by the name in their `--@include` lines.
+
+    `lib` holds functions, `steps` what a script and the one that serves several players at once both do.
+    """
+    return {
+        f"{folder}{path.stem}": path.read_text()
+        for folder in ("", "steps/")
+        for path in sorted((LUA / (folder or "lib")).glob("*.lua"))
+    }
 
 
 def _script(name: str, text: str, libraries: Mapping[str, str]) -> Script:

@@ -58,23 +58,24 @@ class SessionAddresses:
         lane = self._lanes.lane_of(ref.user_id)
         if lane is not ref.lane:
             ref.lane = lane
-        ref.head = self._head(ref, self._lanes.keys.dirty(bucket_of(ref.user_id)))
+        keys = self._lanes.keys
+        ref.keys = bulk(keys.session(ref.user_id), keys.dirty(bucket_of(ref.user_id)))
+        ref.player = _player(ref)
+        ref.head = self._head(ref, ref.keys)
         ref.epoch = self.epoch
 
     def head_apart(self, ref: SessionRef) -> bytes:
         """Pack them with the session's key in the place of the marks, which may be on another node."""
-        return self._head(ref, self._lanes.keys.session(ref.user_id))
+        key = self._lanes.keys.session(ref.user_id)
+        return self._head(ref, bulk(key, key))
 
-    def _head(self, ref: SessionRef, marks: str) -> bytes:
-        return bulk(
-            self._lanes.keys.session(ref.user_id),
-            marks,
-            self.stamp(ref.lane),
-            ref.user_id,
-            ref.channel,
-            "1" if ref.subscribed else "0",
-            self._lanes.origin,
-        )
+    def _head(self, ref: SessionRef, keys: bytes) -> bytes:
+        stamp, origin = self.shared(ref.lane)
+        return b"".join((keys, bulk(stamp), _player(ref), bulk(origin)))
+
+    def shared(self, lane: Lane) -> tuple[str, bytes]:
+        """Return what the commands of all players on a lane share: stamp and origin."""
+        return self.stamp(lane), self._lanes.origin
 
     def move(self, ref: SessionRef) -> None:
         """Turn to the lane that serves a session by now, its subscription with it."""
@@ -83,3 +84,8 @@ class SessionAddresses:
             lane.subscribe(ref.channel)
         ref.lane = lane
         ref.epoch = -1
+
+
+def _player(ref: SessionRef) -> bytes:
+    """Pack the arguments that are a player's own: user id, channel, and whether it is subscribed to."""
+    return bulk(ref.user_id, ref.channel, "1" if ref.subscribed else "0")

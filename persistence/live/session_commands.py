@@ -36,6 +36,8 @@ _BULK_HEADS: Final = tuple(f"${size}\r\n" for size in range(64 * 4 + 1))
 less time than formatting it."""
 
 _SHARED_ARGS: Final = 5
+_CLICKS_SHARED_ARGS: Final = 4
+_CLICK_ARGS: Final = 6
 _REFRESH_ARGS: Final = 8
 
 
@@ -77,6 +79,8 @@ class SessionCommands:
         self.plain_clicks = {kind: self.click(kind, 1, "", 0) for kind in ("cook", "sell")}
         """One click without a tag, by kind."""
         self._one_click = bulk("1", *self._rate).decode()
+        self._one_click_words = bulk("1", "", "")
+        self._clicks_prefixes: dict[tuple[str, int], bytes] = {}
         self.accrue = self._command("passive", self._cap, "0")
         """Income up to now, marked dirty at once."""
         self.tick_alone = self._command("passive", self._cap, str(MARK_AFTER_MS))
@@ -95,6 +99,32 @@ class SessionCommands:
             prefix, _ = self.plain_clicks[kind]
             return prefix, tail.encode()
         return self._command(kind, str(count), *self._rate, *_tag(client, seq))
+
+    def clicks_prefix(self, kind: str, players: int) -> bytes:
+        """Pack the beginning of a call in which several players click: KEYS follow, two for each."""
+        script = self._scripts[f"{kind}s"]
+        prefix = self._clicks_prefixes.get((kind, players))
+        if prefix is None:
+            keys = script.keys * players
+            words = 3 + keys + _CLICKS_SHARED_ARGS + _CLICK_ARGS * players
+            prefix = b"*%d\r\n%b" % (words, bulk("EVALSHA", script.sha, keys))
+            self._clicks_prefixes[kind, players] = prefix
+        return prefix
+
+    def clicks_shared(self, stamp: str, origin: bytes) -> bytes:
+        """Pack what the players of such a call share; it stands behind the KEYS."""
+        return bulk(stamp, origin, *self._rate)
+
+    def click_words(self, count: int, client: str, seq: int) -> bytes:
+        """Pack what one player of such a call asks for; it stands behind the player's own arguments."""
+        if count == 1 and not seq:
+            return self._one_click_words
+        number = str(seq)
+        heads = _BULK_HEADS
+        if count == 1:
+            words = f"$1\r\n1\r\n{heads[len(client.encode())]}{client}\r\n{heads[len(number)]}{number}\r\n"
+            return words.encode()
+        return bulk(count, *_tag(client, seq))
 
     def buy(self, upgrade: Upgrade, client: str, seq: int) -> Command:
         """Pack the purchase of an upgrade at the figures of its catalogue."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from persistence.errors import NotSent
+from persistence.live.click_groups import ClickGroups
 from persistence.live.decisions import Caller, Step
 from persistence.live.lane_contract import LaneError
 from persistence.live.retries import judge
@@ -47,6 +48,7 @@ class Sessions:
         self._plain_clicks = commands.plain_clicks
         self._catalogues = catalogues
         self._addresses = SessionAddresses(lanes, catalogues)
+        self._click_groups = None if lanes.cluster else ClickGroups(self._addresses, commands)
         self._subscriptions = Subscriptions(self._addresses, commands)
         self._reads = SessionReads(self._addresses, commands)
         self._recovery = SessionRecovery(lanes, self._addresses, commands, catalogues, cold)
@@ -57,7 +59,10 @@ class Sessions:
     def click(  # noqa: PLR0917 - by position, which is cheaper for the hottest call
         self, ref: SessionRef, kind: str, count: int, client: str, seq: int, on_reply: OnReply
     ) -> None:
-        """Cook or sell (`kind`) `count` times."""
+        """Cook or sell (`kind`) `count` times; with one Redis in one call with others of this pass."""
+        if self._click_groups is not None:
+            self._click_groups.add(ref, kind, count, client, seq, on_reply)
+            return
         if ref.epoch != self._addresses.epoch:
             self._addresses.pack(ref)
         if count == 1 and not seq:

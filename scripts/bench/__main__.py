@@ -1,6 +1,6 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
-    python -m scripts.bench [--short | --profile | --idle | --sessions | --scale | --tick | --away] …
+    python -m scripts.bench [--short | --single] [--profile | --idle | --sessions | --scale | --tick | --away]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -15,6 +15,7 @@ import argparse
 import gc
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--short", action="store_true", help="ten seconds, for CI: ratios are rough")
+    parser.add_argument("--single", action="store_true", help="also with a call of its own for each click")
     parser.add_argument("--profile", action="store_true", help="name where the server's time goes")
     parser.add_argument("--idle", action="store_true", help="memory of connections that do nothing or leave")
     parser.add_argument("--sessions", action="store_true", help="with 1,000 to 200,000 sessions in Redis")
@@ -74,9 +76,9 @@ def _options() -> argparse.Namespace:
 
 
 def _clicks(options: argparse.Namespace) -> None:
-    plan = Plan(connections=options.connections, rounds=options.rounds)
+    plan = Plan(connections=options.connections, rounds=options.rounds, with_single=options.single)
     if options.short:
-        plan = Plan(connections=options.connections, rounds=3, seconds=0.7, half_seconds=0, with_naive=False)
+        plan = replace(plan, rounds=3, seconds=0.7, half_seconds=0, with_naive=False)
     found = uvloop.run(measure(plan))
     print(report.table(found))
     _keep(options, "clicks", found)

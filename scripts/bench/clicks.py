@@ -22,6 +22,8 @@ FLOOR: Final = "echo (floor)"
 NAIVE: Final = "plain stack"
 SERVER: Final = "server"
 SERVER_TAGGED: Final = "server, client/seq"
+SINGLE: Final = "single calls"
+SINGLE_TAGGED: Final = "single calls, client/seq"
 
 SHARES: Final = (0.5, 0.99, 0.999)
 _WARM_UP_S: Final = 0.5
@@ -36,6 +38,7 @@ class Plan:
     seconds: float = 1.5
     half_seconds: float = 1.0
     with_naive: bool = True
+    with_single: bool = False
 
 
 @dataclass(slots=True)
@@ -134,11 +137,15 @@ async def _contestants(built: Stage, plan: Plan, stopping: contextlib.ExitStack)
         load = Load()
         await load.connect(naive.url, tokens)
         yield Contestant(NAIVE, naive, load)
-    for name, tagged in ((SERVER, False), (SERVER_TAGGED, True)):
+    rows = [(SERVER, server, False), (SERVER_TAGGED, server, True)]
+    if plan.with_single:
+        single = stopping.enter_context(stacks.game(built, module="scripts.bench.single_calls"))
+        rows += [(SINGLE, single, False), (SINGLE_TAGGED, single, True)]
+    for name, stack, tagged in rows:
         load = Load()
         tokens = built.tokens(await built.players(plan.connections))
-        await load.connect(server.url, tokens, tagged=tagged, join=True)
-        yield Contestant(name, server, load)
+        await load.connect(stack.url, tokens, tagged=tagged, join=True)
+        yield Contestant(name, stack, load)
 
 
 async def _bring_into_redis(server: Stack, tokens: list[str]) -> None:

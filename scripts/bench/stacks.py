@@ -135,9 +135,13 @@ def naive(stage: Stage) -> Iterator[Stack]:
 
 @contextlib.contextmanager
 def game(
-    stage: Stage, settings: Mapping[str, str] | None = None, *, cores: tuple[int, ...] = (SERVER_CORE,)
+    stage: Stage,
+    settings: Mapping[str, str] | None = None,
+    *,
+    cores: tuple[int, ...] = (SERVER_CORE,),
+    module: str = "server",
 ) -> Iterator[Stack]:
     """Run the server as an operator would, with the limits of addresses off."""
     chosen = {**RATE_LIMIT_THAT_STOPS_NOBODY, "MAX_CONNECTIONS_PER_IP": "0", "LOG_LEVEL": "warning"}
-    with running(stage, "server", ["-m", "server"], {**chosen, **(settings or {})}, cores=cores) as stack:
+    with running(stage, "server", ["-m", module], {**chosen, **(settings or {})}, cores=cores) as stack:
         yield stack

@@ -199,6 +199,10 @@ def _share(twins: Twins, details: _Details) -> None:
     twins.own = details.pick((0, 1))
 
 
+def _group(twins: Twins, _details: _Details) -> None:
+    twins.grouped = not twins.grouped
+
+
 def _windfall(twins: Twins, details: _Details) -> None:
     twins.grant(details.pick(("money", "dishes", "xp", "accumulated", "stars")), details.pick(AMOUNTS))
 
@@ -225,6 +229,7 @@ STEPS_BY_KIND: Final[dict[str, Callable[[Twins, _Details], None]]] = {
     "stale": lambda t, d: t.stale(d.pick(("cook", "sell")), 1, "0", 1, "", ""),
     "windfall": _windfall,
     "own": _share,
+    "grouped": _group,
     "save": lambda t, _: t.save(),
 }
 CHANGED_AGO_MS: Final = (None, -500, 0, 999, 3_500, 60_000, 10**9)
@@ -232,7 +237,7 @@ KINDS: Final = (
     *("cook", "sell") * 6,
     *("upgrade_buy",) * 7,
     *("level_up", "session_reset", "passive", "session", "windfall") * 2,
-    *("save", "own", "achieve", "refresh", "forget_stamp", "stale", "passive", "session"),
+    *("save", "own", "grouped", "achieve", "refresh", "forget_stamp", "stale", "passive", "session"),
 )
 
 

@@ -45,6 +45,7 @@ class _Expected:
     """What must hold after a step."""
 
     request: str
+    grouped: bool
     reply: list[Any]
     fields: dict[str, str]
     marked_ms: int | None
@@ -52,7 +53,10 @@ class _Expected:
 
 
 class Twins:
-    """A player whose requests go to both. Requests are gathered; `hold` sends them and compares."""
+    """A player whose requests go to both. Requests are gathered; `hold` sends them and compares.
+
+    While `grouped` holds, cooks and sells share their call with a player whose session is broken.
+    """
 
     def __init__(
         self, scripts: Mapping[str, Script], session: Session, catalogue: Catalogue, now_us: int
@@ -61,6 +65,7 @@ class Twins:
         self.now_us = now_us
         self.stamp = ""
         self.own = 0
+        self.grouped = False
         self.published: list[str] = []
         self._scripts = scripts
         self._key = session_key(session.user_id)
@@ -71,6 +76,8 @@ class Twins:
         self._expires = False
         self._expected: list[_Expected | None] = []
         self._commands: list[tuple[Any, ...]] = []
+        self._broken_key = f"{self._key}:broken"
+        self._plain("SET", self._broken_key, "not a hash")
         self._plain("DEL", self._key, self._dirty_key)
         self._plain("HSET", self._key, *fields_of(session, EMAIL, saved=0))
         self.refresh(catalogue)
@@ -243,6 +250,9 @@ class Twins:
                 continue
             wire.read()
             reply, fields, score, expiry = wire.read(), wire.read(), wire.read(), wire.read()
+            if expected.grouped:
+                fault, reply = reply
+                assert "WRONGTYPE" in str(fault), expected.request
             assert expected.reply == reply, expected.request
             held = by_name(dict(zip(fields[::2], fields[1::2], strict=True)))
             assert expected.fields == held, expected.request
@@ -285,14 +295,42 @@ class Twins:
             self._marked_ms, self._expires = self.now_us // 1000, False
 
     def _step(self, request: str, script: str, args: tuple[Any, ...], reply: list[Any]) -> None:
+        grouped = self.grouped and script in {"cook", "sell"}
+        if grouped:
+            called = self._grouped(script, *args)
+        else:
+            called = (self._scripts[script].sha, 2, self._key, self._dirty_key, *map(str, args))
         self._commands += (
             ("SET", CLOCK_KEY, self.now_us),
-            ("EVALSHA", self._scripts[script].sha, 2, self._key, self._dirty_key, *map(str, args)),
+            ("EVALSHA", *called),
             ("HGETALL", self._key),
             ("ZSCORE", self._dirty_key, self.live.session.user_id),
             ("PTTL", self._key),
         )
-        self._expected.append(_Expected(request, reply, self._fields(), self._marked_ms, self._expires))
+        self._expected.append(
+            _Expected(request, grouped, reply, self._fields(), self._marked_ms, self._expires)
+        )
+
+    def _grouped(  # noqa: PLR0917 - the arguments of `cook` and `sell`, in their order
+        self,
+        script: str,
+        stamp: str,
+        user_id: int,
+        channel: str,
+        own: int,
+        origin: str,
+        count: int,
+        interval_us: str,
+        burst: int,
+        client: str,
+        seq: int | str,
+    ) -> tuple[Any, ...]:
+        """Arrange the words of a click for a call that a player with a broken session shares."""
+        keys = (self._broken_key, self._dirty_key, self._key, self._dirty_key)
+        broken = (user_id, channel, own, 1, "", "")
+        shared = (stamp, origin, interval_us, burst)
+        words = (*shared, *broken, user_id, channel, own, count, client, seq)
+        return (self._scripts[f"{script}s"].sha, len(keys), *keys, *map(str, words))
 
     def _fields(self) -> dict[str, str]:
         words = fields_of(self.live.session)

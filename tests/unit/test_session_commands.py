@@ -17,6 +17,8 @@ from persistence.live.sessions import Sessions
 from tests.support.plain_keys import PLAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from persistence.live.lanes import Lanes
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import CatalogueSource
@@ -36,6 +38,17 @@ class Line:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self._before: list[Callable[[], None]] = []
+
+    def before_writing(self, send: Callable[[], None]) -> None:
+        """Keep what sends the last commands of a pass."""
+        self._before.append(send)
+
+    def write(self) -> None:
+        """End a pass."""
+        before, self._before = self._before, []
+        for send in before:
+            send()
 
     def send(self, command: bytes, _on_reply: object) -> None:
         """Keep a command."""
@@ -135,6 +148,7 @@ def test_clicks(
     sessions.subscribe(ref)
 
     sessions.click(ref, kind, *clicks, ignore)
+    line.write()
 
     assert called(kind) + SHARED + tail == words(line.sent[-1])
 
@@ -201,11 +215,11 @@ def test_a_new_epoch_addresses_players_anew(
     sessions: Sessions, ref: SessionRef, line: Line, catalogue: Catalogue
 ) -> None:
     """The shared arguments are packed again once an epoch ended: with the catalogue of then."""
-    sessions.click(ref, "cook", 1, "", 0, ignore)
+    sessions.level_up(ref, "", 0, ignore)
     catalogue.generation = 4  # type: ignore[misc]  # a stand-in, not the frozen class
-    sessions.click(ref, "cook", 1, "", 0, ignore)
+    sessions.level_up(ref, "", 0, ignore)
     sessions.epoch_ended()
-    sessions.click(ref, "cook", 1, "", 0, ignore)
+    sessions.level_up(ref, "", 0, ignore)
 
     newer = f"4.{RUN}".encode()
     assert [STAMP, STAMP, newer] == [words(packed)[5] for packed in line.sent]

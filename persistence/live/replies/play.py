@@ -266,23 +266,28 @@ Shapes: TypeAlias = "Mapping[bytes, type[PlayReply]]"
 
 _MISSING_OR_STALE: Final[Mapping[bytes, type[PlayReply]]] = {Status.MISSING: Missing, Status.STALE: Stale}
 
+_COOK: Final[Mapping[bytes, type[PlayReply]]] = {
+    Status.OK: Cooked,
+    Status.DUPLICATE: Cooked,
+    Status.SEQ_TOO_OLD: SeqTooOld,
+    Status.NO_DISH: Refused,
+    Status.RATE_LIMITED: RateLimited,
+    **_MISSING_OR_STALE,
+}
+_SELL: Final[Mapping[bytes, type[PlayReply]]] = {
+    Status.OK: Sold,
+    Status.DUPLICATE: Sold,
+    Status.SEQ_TOO_OLD: SeqTooOld,
+    Status.NO_DISHES: Refused,
+    Status.RATE_LIMITED: RateLimited,
+    **_MISSING_OR_STALE,
+}
+
 PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
-    "cook": {
-        Status.OK: Cooked,
-        Status.DUPLICATE: Cooked,
-        Status.SEQ_TOO_OLD: SeqTooOld,
-        Status.NO_DISH: Refused,
-        Status.RATE_LIMITED: RateLimited,
-        **_MISSING_OR_STALE,
-    },
-    "sell": {
-        Status.OK: Sold,
-        Status.DUPLICATE: Sold,
-        Status.SEQ_TOO_OLD: SeqTooOld,
-        Status.NO_DISHES: Refused,
-        Status.RATE_LIMITED: RateLimited,
-        **_MISSING_OR_STALE,
-    },
+    "cook": _COOK,
+    "cooks": _COOK,
+    "sell": _SELL,
+    "sells": _SELL,
     "upgrade_buy": {
         Status.OK: Bought,
         Status.DUPLICATE: Bought,

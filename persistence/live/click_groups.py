@@ -1,0 +1,126 @@
+"""Clicks by the handful: those of one event-loop pass share calls of a script.
+
+A call of a script costs Redis as much as what a click does in it. Clicks that are sent in one pass reach
+Redis in one write and are executed between the same two syncs of the append-only file, so a shared call makes
+nobody wait. Each player keeps a reply, a refusal, an error and a publication of their own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import hiredis
+import structlog
+
+from persistence.errors import NotSent
+from persistence.live.lane_contract import LaneError
+from persistence.live.replica_barrier import hand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persistence.live.lane import Lane
+    from persistence.live.lane_contract import OnReply
+    from persistence.live.session_addresses import SessionAddresses
+    from persistence.live.session_commands import SessionCommands
+    from persistence.live.session_ref import SessionRef
+
+_log = structlog.get_logger(__name__)
+
+MOST_IN_A_CALL: Final = 8
+"""Players of one call: it holds up the calls of others for so long. Of the CPU of single calls a call for 2
+takes 0.92, for 3 0.84, for 8 0.68; more bring little (docs/performance.md)."""
+
+_Click = tuple["SessionRef", int, str, int, "OnReply"]
+
+
+class ClickGroups:
+    """The clicks of this pass on their way to one Redis. Not for a cluster, whose slots share no call."""
+
+    def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
+        self._addresses = addresses
+        self._commands = commands
+        self._waiting: dict[str, list[_Click]] = {"cook": [], "sell": []}
+        self._lane: Lane | None = None
+        self._shared = b""
+        self._shared_epoch = -1
+
+    def add(  # noqa: PLR0917 - by position, which is cheaper for the hottest call
+        self, ref: SessionRef, kind: str, count: int, client: str, seq: int, on_reply: OnReply
+    ) -> None:
+        """Send a click with the others of this pass.
+
+        Raises NotSent where the lane is down or full; `on_reply` is never called then. Where that happens
+        later in the pass, `on_reply` is given the lane's error.
+        """
+        lane = self._lane
+        if lane is None:
+            lane = ref.lane
+            try:
+                lane.before_writing(self._send)
+            except LaneError as error:
+                raise NotSent(error) from error
+            self._lane = lane
+        self._waiting[kind].append((ref, count, client, seq, on_reply))
+
+    def _send(self) -> None:
+        """Send what waits; called once, before the lane writes what was sent in this pass."""
+        lane, self._lane = self._lane, None
+        if lane is None:
+            return
+        for kind, waiting in self._waiting.items():
+            if not waiting:
+                continue
+            self._waiting[kind] = []
+            size = -(-len(waiting) // -(-len(waiting) // MOST_IN_A_CALL))
+            for start in range(0, len(waiting), size):
+                clicks = waiting[start : start + size]
+                on_replies = [on_reply for _, _, _, _, on_reply in clicks]
+                try:
+                    if len(clicks) == 1:
+                        self._send_alone(lane, kind, *clicks)
+                    else:
+                        lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, on_replies))
+                except LaneError as error:
+                    _hand_out(lane, on_replies, error)
+                except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
+                    _log.exception("clicks_not_sent", kind=kind, players=len(clicks))
+                    _hand_out(lane, on_replies, LaneError(str(fault)))
+
+    def _send_alone(self, lane: Lane, kind: str, click: _Click) -> None:
+        ref, count, client, seq, on_reply = click
+        self._address(ref)
+        prefix, tail = self._commands.click(kind, count, client, seq)
+        lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+
+    def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
+        """Pack the call of several players."""
+        commands = self._commands
+        parts = [commands.clicks_prefix(kind, len(clicks))]
+        arguments: list[bytes] = []
+        for ref, count, client, seq, _ in clicks:
+            self._address(ref)
+            parts.append(ref.keys)
+            arguments += (ref.player, commands.click_words(count, client, seq))
+        if self._shared_epoch != self._addresses.epoch:
+            self._shared = commands.clicks_shared(*self._addresses.shared(lane))
+            self._shared_epoch = self._addresses.epoch
+        return b"".join((*parts, self._shared, *arguments))
+
+    def _address(self, ref: SessionRef) -> None:
+        # Again: a subscription may have begun or ended in this pass, and stands before this call.
+        if ref.epoch != self._addresses.epoch:
+            self._addresses.pack(ref)
+
+
+def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
+    """Give each player of a call the reply of their own, or all of them what became of the call."""
+    if not isinstance(reply, list):
+        for on_reply in on_replies:
+            hand(on_reply, reply)
+        return
+    for on_reply, own in zip(on_replies, reply, strict=True):
+        if isinstance(own, hiredis.ReplyError):
+            lane.error_replied(own)
+        hand(on_reply, own)

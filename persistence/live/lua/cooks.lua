@@ -1,0 +1,60 @@
+-- Cooks for some players, each as `cook` does: nobody's fault touches the others.
+--
+-- KEYS     1 session, 2 marks (dirty:{b}); the same for each player…
+-- ARGV     1 stamp (text)
+--          2 origin (text, no spaces)
+--          3 interval_us (number, of the rate limit; 0: none)
+--          4 burst (integer, at least 1)
+--          5 user_id (integer)
+--          6 channel (text)
+--          7 own (0 or 1: the caller's subscriptions to the channel)
+--          8 count (integer, at least 1)
+--          9 client (text; empty: none)
+--          10 seq (integer; any text without a client); 5 to 10 for each player…
+-- REPLY    ok, version, dishes, xp, applied
+--          duplicate, version, dishes, xp, applied (0)
+--          missing
+--          stale, stamp
+--          seq_too_old, highest
+--          no_dish
+--          rate_limited, retry_after_ms
+-- SENDS    cook, version, dishes, xp, applied
+-- EFFECTS  those of `cook`; replies a list for each player, or the error that its own cook raised
+-- COST     TIME, PUBSUB SHARDNUMSUB; a player: as `cook` without these
+
+--@include formats
+--@include math
+--@include now_us
+--@include saturated
+--@include wire
+--@include next_version
+--@include place
+--@include draw
+--@include mark
+--@include log_life
+--@include store_click
+--@include tell
+--@include raised
+
+local stamp, origin, interval_us, burst = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local time_us = now_us()
+local now_ms = floor(time_us / 1e3)
+
+local function cook(session, marks, user_id, channel, heard, own, count, client, seq)
+  --@include steps/cook
+end
+
+local players, channels = #KEYS / 2, {}
+for i = 1, players do
+  channels[i] = ARGV[6 * i]
+end
+local subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', unpack(channels))
+local replies = {}
+for i = 1, players do
+  local user_id, channel, own, count, client, seq = unpack(ARGV, 6 * i - 1, 6 * i + 4)
+  local session, marks, heard = KEYS[2 * i - 1], KEYS[2 * i], subscribers[2 * i]
+  local well, reply = pcall(cook, session, marks, user_id, channel, heard, own, count, client, seq)
+  replies[i] = well and reply or raised(reply)
+end
+return replies

@@ -1,0 +1,263 @@
+"""Clicks of one pass share calls; each player gets a reply of their own, whatever becomes of the call."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import hiredis
+import pytest
+
+from game.session import UserId
+from persistence.errors import NotSent
+from persistence.live.click_groups import MOST_IN_A_CALL, ClickGroups
+from persistence.live.lane_contract import LaneDown, LaneError, ReplyLost
+from persistence.live.scripts import load_scripts
+from persistence.live.session_addresses import SessionAddresses
+from persistence.live.session_commands import PlayLimits, SessionCommands
+from tests.support.plain_keys import PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from persistence.live.lane_contract import OnReply
+    from persistence.live.lanes import Lanes
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sources import CatalogueSource
+
+SCRIPTS = load_scripts()
+
+
+class Line:
+    """A lane that keeps what it is given; `refusal` is what it raises instead."""
+
+    run_id = "r"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[list[bytes], OnReply]] = []
+        self.errors: list[object] = []
+        self.refusal: LaneError | None = None
+        self._before: list[Callable[[], None]] = []
+
+    def before_writing(self, send: Callable[[], None]) -> None:
+        """Keep what sends the last commands of a pass."""
+        if self.refusal is not None:
+            raise self.refusal
+        self._before.append(send)
+
+    def write(self) -> None:
+        """End a pass."""
+        before, self._before = self._before, []
+        for send in before:
+            send()
+
+    def send(self, command: bytes, on_reply: OnReply) -> None:
+        """Keep a command."""
+        if self.refusal is not None:
+            raise self.refusal
+        reader = hiredis.Reader()
+        reader.feed(command)
+        self.sent.append((cast("list[bytes]", reader.gets()), on_reply))
+        assert reader.gets() is False
+
+    def error_replied(self, error: object) -> None:
+        """Keep an error."""
+        self.errors.append(error)
+
+    @property
+    def calls(self) -> list[tuple[str, int]]:
+        """The scripts that were called, and for how many players."""
+        names = {script.sha.encode(): name for name, script in SCRIPTS.items()}
+        return [(names[sha], int(keys) // 2) for (_, sha, keys, *_), _ in self.sent]
+
+
+@pytest.fixture
+def line() -> Line:
+    """The lane of every player."""
+    return Line()
+
+
+@pytest.fixture
+def addresses(line: Line) -> SessionAddresses:
+    """The addresses of players on that lane."""
+    lanes = SimpleNamespace(cluster=False, keys=PLAIN, origin=b"1-abc", lane_of=lambda _: line)
+    catalogues = SimpleNamespace(current=SimpleNamespace(generation=3))
+    return SessionAddresses(cast("Lanes", lanes), cast("CatalogueSource", catalogues))
+
+
+@pytest.fixture
+def groups(addresses: SessionAddresses) -> ClickGroups:
+    """What groups clicks, at 50 a second."""
+    return ClickGroups(addresses, SessionCommands(SCRIPTS, PLAIN, PlayLimits(50.0, 1000, 28_800), ""))
+
+
+class Player:
+    """A player who clicks, and the replies that they were given."""
+
+    def __init__(self, groups: ClickGroups, addresses: SessionAddresses, number: int) -> None:
+        self._groups = groups
+        self.ref: SessionRef = addresses.ref(UserId(number))
+        self.replies: list[object] = []
+
+    def click(self, kind: str = "cook", count: int = 1, client: str = "", seq: int = 0) -> None:
+        """Click once."""
+        self._groups.add(self.ref, kind, count, client, seq, self.replies.append)
+
+
+@pytest.fixture
+def players(groups: ClickGroups, addresses: SessionAddresses) -> list[Player]:
+    """Two dozen players."""
+    return [Player(groups, addresses, number) for number in range(1, 25)]
+
+
+def test_a_lone_click_is_a_call_of_its_own(players: list[Player], line: Line) -> None:
+    """Where only one player clicks in a pass, the plain script is called: it costs less for one."""
+    first, *_ = players
+    first.click()
+    line.write()
+    first.click("sell")
+    line.write()
+
+    assert line.calls == [("cook", 1), ("sell", 1)]
+
+
+@pytest.mark.parametrize(
+    ("clicks", "calls"),
+    [
+        (2, [2]),
+        (MOST_IN_A_CALL, [MOST_IN_A_CALL]),
+        (MOST_IN_A_CALL + 1, [5, 4]),
+        (2 * MOST_IN_A_CALL, [MOST_IN_A_CALL, MOST_IN_A_CALL]),
+        (2 * MOST_IN_A_CALL + 1, [6, 6, 5]),
+    ],
+)
+def test_clicks_of_a_pass_share_calls(
+    players: list[Player], line: Line, clicks: int, calls: list[int]
+) -> None:
+    """At most eight players share a call, and calls are of about one size: none is left with one player."""
+    for player in players[:clicks]:
+        player.click()
+    line.write()
+
+    assert [("cooks", size) for size in calls] == line.calls
+
+
+def test_cooks_and_sells_are_calls_of_their_own(players: list[Player], line: Line) -> None:
+    """A call does one thing: a cook beside a sell shares none with it."""
+    for player in players[:3]:
+        player.click("cook")
+        player.click("sell")
+    line.write()
+
+    assert line.calls == [("cooks", 3), ("sells", 3)]
+
+
+def test_a_shared_call_says_who_does_what(
+    players: list[Player], line: Line, addresses: SessionAddresses
+) -> None:
+    """All keys, what is shared, then each player's own arguments: id, channel, own, count, client, seq."""
+    one, two, three, *_ = players
+    two.ref.subscribed = True
+    one.click(count=25)
+    two.click(client="вкладка", seq=8)
+    three.click(count=3, client="tab", seq=77)
+    addresses.end_epoch()
+    line.write()
+
+    ((_, _, _, *words), _) = line.sent.pop()
+    keys, shared, own = words[:6], words[6:10], words[10:]
+    assert keys[:4] == [b"session:{1}:1", b"dirty:{1}", b"session:{2}:2", b"dirty:{2}"]
+    assert shared == [b"3.r", b"1-abc", b"20000.0", b"1000"]
+    assert own[:6] == [b"1", b"user:{1}:1", b"0", b"25", b"", b""]
+    assert [b"2", b"user:{2}:2", b"1", b"1", "вкладка".encode(), b"8"] == own[6:12]
+    assert own[12:] == [b"3", b"user:{3}:3", b"0", b"3", b"tab", b"77"]
+
+
+def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Player], line: Line) -> None:
+    """The call stands behind the end of the subscription, so it says that the process hears nothing."""
+    one, two, *_ = players
+    one.ref.subscribed = True
+    one.click()
+    two.click()
+    one.ref.subscribed = False
+    one.ref.epoch = -1
+    line.write()
+
+    ((_, _, _, *words), _) = line.sent.pop()
+    assert words[4 + 4 + 2] == b"0"
+
+
+def test_each_player_gets_a_reply_of_their_own(players: list[Player], line: Line) -> None:
+    """A refusal, and an error, are one player's; an error is noted as what Redis says of itself."""
+    trio = players[:3]
+    for player in trio:
+        player.click()
+    line.write()
+
+    (_, on_reply) = line.sent.pop()
+    fault = hiredis.ReplyError("READONLY You can't write against a read only replica.")
+    on_reply([[b"ok", 7, 1, 100, 1], [b"no_dish"], fault])
+
+    assert [[[b"ok", 7, 1, 100, 1]], [[b"no_dish"]], [fault]] == [player.replies for player in trio]
+    assert [fault] == line.errors
+
+
+@pytest.mark.parametrize("reply", [ReplyLost("redis"), LaneDown("redis"), hiredis.ReplyError("NOSCRIPT")])
+def test_what_becomes_of_a_call_concerns_all_of_its_players(
+    players: list[Player], line: Line, reply: Exception
+) -> None:
+    """A lost call, and one that Redis refused whole, is lost and refused for each of its players."""
+    pair = players[:2]
+    for player in pair:
+        player.click()
+    line.write()
+
+    (_, on_reply) = line.sent.pop()
+    on_reply(reply)
+
+    assert [[reply], [reply]] == [player.replies for player in pair]
+
+
+def test_a_handler_that_fails_leaves_the_others_their_replies(
+    groups: ClickGroups, players: list[Player], line: Line
+) -> None:
+    """One player's handler raises; the next one is called all the same."""
+    one, two, *_ = players
+
+    def fail(_reply: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    groups.add(one.ref, "cook", 1, "", 0, fail)
+    two.click()
+    line.write()
+    (_, on_reply) = line.sent.pop()
+    on_reply([[b"ok", 7, 1, 100, 1], [b"no_dish"]])
+
+    assert two.replies == [[b"no_dish"]]
+
+
+def test_a_lane_that_is_down_takes_no_click(players: list[Player], line: Line) -> None:
+    """Nothing was sent, the caller hears so at once, and the next pass begins again."""
+    one, two, *_ = players
+    line.refusal = LaneDown("redis")
+    with pytest.raises(NotSent):
+        one.click()
+    line.refusal = None
+    two.click()
+    line.write()
+
+    assert (one.replies, line.calls) == ([], [("cook", 1)])
+
+
+@pytest.mark.parametrize("clicks", [1, 2])
+def test_a_lane_that_is_lost_in_the_pass_answers_each_click(
+    players: list[Player], line: Line, clicks: int
+) -> None:
+    """The clicks were not sent, and each of them is given the lane's error."""
+    line_down = LaneDown("redis")
+    for player in players[:clicks]:
+        player.click()
+    line.refusal = line_down
+    line.write()
+
+    assert [[line_down]] * clicks == [player.replies for player in players[:clicks]]
