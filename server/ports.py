@@ -141,7 +141,9 @@ def _bind_all(host: str, port: int, shared: bool, held: contextlib.ExitStack) ->
     for family, address in dict.fromkeys(wanted):
         number = port_of(next(iter(sockets))) if sockets else port
         try:
-            each = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            # With the protocol named asyncio sets TCP_NODELAY on what it accepts: else the second of two
+            # small answers waits for the first to be acknowledged, which takes some 40 ms.
+            each = held.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             _set_options(each, family, shared)
             host_name, _, *scope = address
             each.bind((host_name, number, *scope))

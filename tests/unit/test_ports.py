@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from runtime.settings import Settings, StartupError
 from server.ports import bind_port, held_port
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +84,10 @@ def test_a_family_that_the_machine_lacks_is_left_out(monkeypatch: pytest.MonkeyP
     """Where there is no IPv6, `::` serves IPv4, and the log names what is served."""
     real = socket.socket
 
-    def without_ipv6(family: int, kind: int) -> socket.socket:
+    def without_ipv6(family: int, kind: int, protocol: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(97, "Address family not supported by protocol")
-        return real(family, kind)
+        return real(family, kind, protocol)
 
     monkeypatch.setattr(socket, "socket", without_ipv6)
     bound = bind_port("::", 0)
@@ -115,3 +117,24 @@ def test_a_held_port_is_nobodys_until_somebody_listens(workers: int) -> None:
         assert not reaches("127.0.0.1", number)
     with listening("127.0.0.1", number):
         assert reaches("127.0.0.1", number)
+
+
+async def test_nothing_waits_for_an_acknowledgement() -> None:
+    """Small answers leave at once, one behind the other: TCP_NODELAY is set on what is accepted."""
+    loop = asyncio.get_running_loop()
+    accepted: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
+
+    class Accepted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.set_result(transport)
+
+    bound = bind_port("127.0.0.1", 0)
+    (listening,) = bound.sockets
+    async with await loop.create_server(Accepted, sock=listening):
+        _, writer = await asyncio.open_connection("127.0.0.1", bound.number)
+        async with asyncio.timeout(LIMIT_S):
+            transport = await accepted
+        peer = transport.get_extra_info("socket")
+        assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport.close()
+        writer.close()
