@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request
 
+    from runtime.turns import Turns
     from server.http.addresses import Network
     from server.http.routes import Website
 
@@ -96,11 +97,14 @@ class Listener:
         websockets: WebSockets,
         limits: PortLimits | None = None,
         http_limits: HttpLimits | None = None,
+        *,
+        turns: Turns,
         counts: ConnectionCounts | None = None,
     ) -> None:
         self._site = site
         self._full_house = FullHouse(site)
         self._websockets = websockets
+        self._turns = turns
         self._limits = limits or PortLimits()
         self._http_limits = http_limits or HttpLimits()
         self._servers: list[asyncio.Server] = []
@@ -174,7 +178,7 @@ class Listener:
         """Make the HTTP connection of an accepted socket."""
         owner = _Owner(self, admission)
         site = self._full_house if admission.refused else self._site
-        connection = HttpConnection(site, owner, self._http_limits)
+        connection = HttpConnection(site, owner, self._http_limits, self._turns)
         if self._site.draining:
             connection.drain()
         self._http.add(connection)

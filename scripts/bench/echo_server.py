@@ -23,6 +23,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
+from runtime.turns import Turns
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
@@ -56,7 +57,8 @@ class Echo:
 class Upgrade(asyncio.Protocol):
     """The least HTTP that an upgrade needs: one request, then the transport belongs to a connection."""
 
-    def __init__(self, limits: ConnectionLimits, sweeper: Sweeper) -> None:
+    def __init__(self, limits: ConnectionLimits, sweeper: Sweeper, turns: Turns) -> None:
+        self._turns = turns
         self._limits = limits
         self._sweeper = sweeper
         self._reader = StreamReader()
@@ -83,6 +85,7 @@ class Upgrade(asyncio.Protocol):
                 receiver=Echo(),
                 limits=self._limits,
                 sweeper=self._sweeper,
+                turns=self._turns,
             )
         except (ValueError, EOFError):
             self._transport.abort()
@@ -136,10 +139,10 @@ def resident_bytes() -> int:
 async def serve(variant: str, port: int, limits: ConnectionLimits) -> None:
     """Serve until the standard input ends."""
     loop = asyncio.get_running_loop()
-    sweeper = Sweeper()
+    sweeper, turns = Sweeper(), Turns(loop)
     sweeper.start()
     factories = {
-        "connection": lambda: Upgrade(limits, sweeper),
+        "connection": lambda: Upgrade(limits, sweeper, turns),
         "floor": Floor,
         "floor-shared-buffer": SharedBufferFloor,
     }

@@ -13,6 +13,7 @@ import structlog
 
 from runtime.loop_errors import report_loop_errors
 from runtime.stopping import StoppedWhileStartingError, interruptible_start
+from runtime.turns import Turns
 from server.app.accounts import AccountParts, build_accounts
 from server.app.background import Background
 from server.app.game import Game, build_game
@@ -69,9 +70,10 @@ async def _build(settings: Settings, stack: AsyncExitStack, stopping: asyncio.Ev
     tracing = open_tracing(settings, stack)
     storage = await build_storage(settings, tracing, stack)
     accounts = build_accounts(settings, storage, stack)
-    game = await build_game(settings, storage, accounts.identity, tracing, stack)
+    turns = Turns(asyncio.get_running_loop())
+    game = await build_game(settings, storage, accounts.identity, turns, tracing=tracing, stack=stack)
     operations = build_operations(
-        settings, storage, accounts, game, tracing=tracing, is_draining=stopping.is_set
+        settings, storage, accounts, game, turns, tracing=tracing, is_draining=stopping.is_set
     )
     background = Background(stopping.set)
     stack.push_async_callback(background.stop)

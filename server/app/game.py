@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from runtime.settings import Settings
+    from runtime.turns import Turns
     from server.app.storage import Storage
     from server.observability.tracing import Tracing
     from server.ws.identity import Identity
@@ -42,7 +43,13 @@ class Game:
 
 
 async def build_game(
-    settings: Settings, storage: Storage, identity: Identity, tracing: Tracing, stack: AsyncExitStack
+    settings: Settings,
+    storage: Storage,
+    identity: Identity,
+    turns: Turns,
+    *,
+    tracing: Tracing,
+    stack: AsyncExitStack,
 ) -> Game:
     """Build what serves players and begin to hear Redis; `stack` closes it.
 
@@ -64,7 +71,9 @@ async def build_game(
     handlers = Handlers(storage.sessions, hub, storage.catalogues, community)
     metrics = RequestMetrics()
     max_count = min(MAX_COUNT, settings.click_burst) if settings.click_rate else MAX_COUNT
-    dispatch = Dispatch(hub, tracing.requests(handlers.start), identity, metrics, max_count)
+    dispatch = Dispatch(
+        hub, tracing.requests(handlers.start), identity, metrics, turns=turns, max_count=max_count
+    )
     stack.push_async_callback(dispatch.stop)
     sweeper = Sweeper()
     ticker = Ticker(
@@ -73,6 +82,5 @@ async def build_game(
         interval_ms=settings.passive_interval_ms,
         session_ttl_s=settings.session_ttl_s,
     )
-    return Game(
-        metrics, hub, dispatch, Gateway(dispatch, ConnectionLimits(), sweeper), sweeper, ticker, community
-    )
+    gateway = Gateway(dispatch, ConnectionLimits(), sweeper, turns)
+    return Game(metrics, hub, dispatch, gateway, sweeper, ticker, community)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.settings import Settings
+    from runtime.turns import Turns
     from server.app.accounts import AccountParts
     from server.app.game import Game
     from server.app.storage import Storage
@@ -45,6 +46,7 @@ def build_operations(
     storage: Storage,
     accounts: AccountParts,
     game: Game,
+    turns: Turns,
     *,
     tracing: Tracing,
     is_draining: Callable[[], bool],
@@ -85,4 +87,4 @@ def build_operations(
         tracing.routes(routes), read_files(_WEB), Origins(settings.allowed_origins), game.metrics.count_http
     )
     limits = PortLimits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
-    return Operations(Listener(website, game.gateway, limits, counts=counts), exporter)
+    return Operations(Listener(website, game.gateway, limits, turns=turns, counts=counts), exporter)

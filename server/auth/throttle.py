@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 import math
 import secrets
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,6 +24,10 @@ WINDOW_S: Final = 15 * 60
 ADDRESS_FACTOR: Final = 10
 _DIGEST_CHARACTERS: Final = 32
 _IPV6_NETWORK_BITS: Final = 64
+_MOST_UNDER_WAY: Final = 8
+"""Attempts of one address at once in a process: a fourth of the passwords that may wait. Right ones count
+too, or four players at one address could keep everybody else from logging in."""
+_UNDER_WAY_RETRY_S: Final = 2
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -54,6 +59,7 @@ class Throttle:
     def __init__(self, log: AttemptLog, rate: int, key: bytes) -> None:
         self._log = log
         self._rate = rate
+        self._under_way: Counter[str] = Counter()
         # A secret that signs tokens may be passed: what it makes here tells nothing about those.
         self._key = hmac.new(key, b"throttle", hashlib.sha256).digest()
 
@@ -68,8 +74,22 @@ class Throttle:
         if self._rate == 0:
             yield attempt
             return
+        group = address_group(address)
+        if self._under_way[group] >= _MOST_UNDER_WAY:
+            raise TooManyAttempts(_UNDER_WAY_RETRY_S)
+        self._under_way[group] += 1
+        try:
+            async with self._counted(attempt, group, email):
+                yield attempt
+        finally:
+            self._under_way[group] -= 1
+            if not self._under_way[group]:
+                del self._under_way[group]
+
+    @asynccontextmanager
+    async def _counted(self, attempt: Attempt, group: str, email: str | None) -> AsyncIterator[None]:
         name = secrets.token_hex(8)
-        ids = self._digest(address_group(address)), self._digest(email or "")
+        ids = self._digest(group), self._digest(email or "")
         wait_s = await self._log.count(
             name,
             *ids,
@@ -79,7 +99,7 @@ class Throttle:
         if wait_s > 0:
             raise TooManyAttempts(math.ceil(wait_s))
         try:
-            yield attempt
+            yield
         finally:
             if not attempt.counts:
                 await self._log.give_back(name, *ids)
@@ -104,6 +124,9 @@ def address_group(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     inside = ipv4_inside(parsed)
+    if inside is None:
+        # One IPv4 address of 6to4 has 65,536 networks of its own; all of Teredo's clients may share one.
+        inside = parsed.sixtofour or (parsed.teredo or (None, None))[1]
     if inside is not None:
         return str(inside)
     return str(ipaddress.IPv6Network((parsed, _IPV6_NETWORK_BITS), strict=False))

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import h11
 import structlog
-from websockets.datastructures import Headers as WebSocketHeaders
-from websockets.http11 import Request as WebSocketRequest
 
 from server.http.heads import (
     asks_for_websocket,
+    handshake_of,
     path_of,
     refuse_handshake,
     refuse_head,
@@ -29,6 +28,10 @@ from server.http.reader import RequestReader, RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from websockets.http11 import Request as WebSocketRequest
+
+    from runtime.turns import Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -90,8 +93,9 @@ class Owner(Protocol):
 class HttpConnection(asyncio.Protocol):
     """The protocol of an accepted socket until it is closed or upgraded."""
 
-    def __init__(self, site: Site, owner: Owner, limits: HttpLimits) -> None:
+    def __init__(self, site: Site, owner: Owner, limits: HttpLimits, turns: Turns) -> None:
         self._site = site
+        self._turns = turns
         self._owner = owner
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -99,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         self._h11 = h11.Connection(h11.SERVER, limits.max_header_bytes)
         self._reader = RequestReader(self._h11, limits.max_header_bytes)
         self._head: HttpRequest | None = None
-        self._upgrading: h11.Request | None = None
+        self._upgrades = False
         self._body = bytearray()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -109,6 +113,7 @@ class HttpConnection(asyncio.Protocol):
         self._lingering = False
         self._discarded_bytes = 0
         self._draining = False
+        self._awaits_turn = False
 
     @property
     def busy(self) -> bool:
@@ -155,14 +160,14 @@ class HttpConnection(asyncio.Protocol):
             self._begun = True
             self._start_timer(self._limits.request_s)
         self._reader.receive(data)
-        self._advance()
+        self._wait_for_turn()
 
     def eof_received(self) -> bool:
         """Answer requests that came before the peer stopped sending; True keeps the transport open for it."""
         if self._lingering:
             return False
         self._reader.end()
-        self._advance()
+        self._wait_for_turn()
         return True
 
     def pause_writing(self) -> None:
@@ -177,6 +182,24 @@ class HttpConnection(asyncio.Protocol):
             self._next_request()
 
     # Reading.
+
+    def _wait_for_turn(self) -> None:
+        """Read on in a turn, and nothing more from the kernel until then."""
+        if self._transport is not None and self._task is None and not self._awaits_turn:
+            self._awaits_turn = True
+            self._transport.pause_reading()
+            self._turns.add(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._awaits_turn = False
+        self._advance()
+        if self._task is None:
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        """Hear of what arrives; the end is heard of once."""
+        if self._transport is not None and not self._reader.ended:
+            self._transport.resume_reading()
 
     def _advance(self) -> None:
         """Read events until a request is complete, bytes are missing or the connection ends."""
@@ -223,7 +246,7 @@ class HttpConnection(asyncio.Protocol):
             request, event.target, event.http_version, self._limits.max_body_bytes
         ) or self._site.refuse_origin(request)
         if refused is None and asks_for_websocket(request):
-            self._upgrading = event
+            self._upgrades = True
             refused = self._site.may_upgrade(request) or refuse_handshake(request, event.http_version)
         if refused is not None:
             self._refuse(refused)
@@ -233,8 +256,8 @@ class HttpConnection(asyncio.Protocol):
         if self._head is None or self._transport is None:
             return
         self._stop_timer()
-        if self._upgrading is not None:
-            self._hand_over(self._upgrading, self._transport)
+        if self._upgrades:
+            self._hand_over(self._head, self._transport)
             return
         head = self._head
         request = HttpRequest(head.method, head.path, head.headers, bytes(self._body), head.client)
@@ -243,18 +266,10 @@ class HttpConnection(asyncio.Protocol):
         self._transport.pause_reading()
         self._task = self._loop.create_task(self._answer(request), name=f"http {request.method}")
 
-    def _hand_over(self, event: h11.Request, transport: asyncio.Transport) -> None:
-        headers = WebSocketHeaders()
-        for name, value in event.headers.raw_items():
-            headers[name.decode("ascii")] = value.decode("latin-1")
-        version = f"HTTP/{event.http_version.decode('ascii')}"
+    def _hand_over(self, request: HttpRequest, transport: asyncio.Transport) -> None:
         self._transport = None
-        self._owner.upgrade(
-            self,
-            transport,
-            WebSocketRequest(event.target.decode("ascii"), headers, "GET", version),
-            self._reader.rest(),
-        )
+        transport.resume_reading()
+        self._owner.upgrade(self, transport, handshake_of(request), self._reader.rest())
 
     # Answering.
 
@@ -264,16 +279,15 @@ class HttpConnection(asyncio.Protocol):
             self._task = None
             if self._transport is not None:
                 self._send(request.method, response)
-                self._after_answer(self._transport)
+                self._after_answer()
         except Exception:  # noqa: BLE001 - the top of a task: the connection ends, the server goes on
             _log.exception("http_answer_failed")
             self.abort()
         finally:
             self._task = None
 
-    def _after_answer(self, transport: asyncio.Transport) -> None:
+    def _after_answer(self) -> None:
         """Wait until the peer has read, then take the next request."""
-        transport.resume_reading()
         if self._congested:
             self._drained_next = True
             self._start_timer(self._limits.write_s)
@@ -284,12 +298,15 @@ class HttpConnection(asyncio.Protocol):
         self._head = None
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
             self._linger()
+            self._resume_reading()
             return
         self._h11.start_next_cycle()
         self._begun = self._reader.has_more
         self._start_timer(self._limits.request_s if self._begun else self._limits.idle_s)
-        # In a later pass: a peer that pipelines does not keep the loop from others.
-        self._loop.call_soon(self._advance)
+        if self._begun or self._reader.ended:
+            self._wait_for_turn()
+        else:
+            self._resume_reading()
 
     def _refuse(self, response: HttpResponse) -> None:
         """Answer bytes that were never a proper request, and end the connection."""
@@ -306,19 +323,17 @@ class HttpConnection(asyncio.Protocol):
             headers.append(("Content-Length", str(len(response.body))))
         if self._draining:
             headers.append(("Connection", "close"))
-        self._write(
-            h11.Response(
-                status_code=response.status,
-                reason=_reason(response.status),
-                headers=[(n.encode(), v.encode("latin-1")) for n, v in headers],
-            )
+        head = h11.Response(
+            status_code=response.status,
+            reason=_reason(response.status),
+            headers=[(n.encode(), v.encode("latin-1")) for n, v in headers],
         )
-        if method != "HEAD" and response.status not in _NO_BODY_STATUSES and response.body:
-            self._write(h11.Data(data=response.body))
-        self._write(h11.EndOfMessage())
+        has_body = method != "HEAD" and response.status not in _NO_BODY_STATUSES and response.body
+        body = (h11.Data(data=response.body),) if has_body else ()
+        self._write(head, *body, h11.EndOfMessage())
 
-    def _write(self, event: h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        data = self._h11.send(event)
+    def _write(self, *events: h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage) -> None:
+        data = b"".join(filter(None, map(self._h11.send, events)))
         if data and self._transport is not None:
             self._transport.write(data)
 

@@ -13,6 +13,7 @@ from server.http.service_routes import Condition
 from server.observability.build import add_build
 from server.observability.exposition import merged
 from server.observability.metric_families import MetricFamilies
+from server.observability.shared import SharedRendering
 from server.observability.siblings import Siblings
 from server.observability.storage import add_storage
 from server.observability.traffic import add_traffic, count_crowd
@@ -44,6 +45,8 @@ class Exporter:
         self._probes = probes
         self._worker = worker
         self._siblings = Siblings(folder, worker, workers, self.own) if folder is not None else None
+        self.render = SharedRendering(self._render)
+        """Return the text for Prometheus: each sample of each worker, and which of the workers answered."""
 
     async def run(self) -> None:
         """Show the parts to the other workers too, and probe the databases, until cancelled."""
@@ -57,8 +60,7 @@ class Exporter:
                 stack.push_async_callback(self._siblings.stop)
             await self._probes.run()
 
-    async def render(self) -> bytes:
-        """Return the text for Prometheus: each sample of each worker, and which of the workers answered."""
+    async def _render(self) -> bytes:
         texts = {self._worker: await self.own()}
         others = await self._siblings.ask() if self._siblings is not None else {}
         texts |= {index: text for index, text in others.items() if text is not None}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,6 +29,7 @@ from server.ws.responder import Answering, Responder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.turns import Turns
     from server.auth.tokens import AccessClaims
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
@@ -56,6 +58,8 @@ class Dispatch:
         start: Start,
         identity: Identity,
         metrics: RequestMetrics,
+        *,
+        turns: Turns,
         max_count: int,
     ) -> None:
         self._hub = hub
@@ -64,7 +68,8 @@ class Dispatch:
         self._metrics = metrics
         self._shapes = request_shapes(max_count)
         self._loop = asyncio.get_running_loop()
-        self._answering = Answering(metrics, self._finish)
+        self._turns = turns
+        self._answering = Answering(metrics, turns, self._finish)
         self._unauthenticated: dict[Exchange, float] = {}
         self._numbers = 0
         self._draining = False
@@ -148,6 +153,7 @@ class Dispatch:
             request = parse(payload, self._shapes)
         except Refused as fault:
             self._refuse_message(exchange, fault)
+            self._answering.go_on_in_turn(responder)
             return
         exchange.invalid_in_a_row = 0
         exchange.request = request
@@ -162,11 +168,15 @@ class Dispatch:
         elif verdict is Verdict.UNKNOWN:
             exchange.started_s = time.monotonic()
             exchange.busy = True
-            responder.spawn(self._identify(responder, exchange, request))
+            self._turns.add(partial(self._begin_to_identify, responder, exchange, request))
         elif verdict is Verdict.MISSING:
             responder.refuse(errors.MissingToken())
         else:
             responder.refuse(errors.TokenInvalid())
+
+    def _begin_to_identify(self, responder: Responder, exchange: Exchange, request: Request) -> None:
+        if exchange in self.exchanges:
+            responder.spawn(self._identify(responder, exchange, request))
 
     def _refuse_message(self, exchange: Exchange, fault: Refused) -> None:
         """Answer a message that is no request; a peer that sends nothing else is closed."""

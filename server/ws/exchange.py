@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from server.ws.connection import Connection
 
 INBOX_MESSAGES: Final = 64
-"""Past this many waiting messages the connection is not read any more until they are answered."""
+INBOX_BYTES: Final = 64 * 1024
+"""Past so many waiting messages, or bytes of them, the connection is not read any more until they are
+answered."""
 
 
 class Player:
@@ -56,6 +58,7 @@ class Exchange(Conversation):
         "doubt",
         "doubt_version",
         "inbox",
+        "inbox_bytes",
         "leaving",
         "number",
         "on_lost",
@@ -81,6 +84,7 @@ class Exchange(Conversation):
         self.busy = False
         self.leaving = False
         self.inbox: deque[bytes] | None = None
+        self.inbox_bytes = 0
         self.request: Request | None = None
         self.started_s = 0.0
 
@@ -88,8 +92,10 @@ class Exchange(Conversation):
         """Keep a message until those before it are answered; reading pauses at the bound."""
         if self.inbox is None:
             self.inbox = deque()
+            self.inbox_bytes = 0
         self.inbox.append(payload)
-        if len(self.inbox) >= INBOX_MESSAGES:
+        self.inbox_bytes += len(payload)
+        if len(self.inbox) >= INBOX_MESSAGES or self.inbox_bytes >= INBOX_BYTES:
             self.connection.pause_reading()
 
     def next_payload(self) -> bytes | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request
 
+    from runtime.turns import Turns
     from server.ws.dispatch import Dispatch
     from server.ws.limits import ConnectionLimits
     from server.ws.sweeper import Sweeper
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Gateway:
     """Takes over transports whose request asks for /ws; the origin was judged before."""
 
-    def __init__(self, dispatch: Dispatch, limits: ConnectionLimits, sweeper: Sweeper) -> None:
+    def __init__(self, dispatch: Dispatch, limits: ConnectionLimits, sweeper: Sweeper, turns: Turns) -> None:
         self._dispatch = dispatch
+        self._turns = turns
         self._limits = limits
         self._sweeper = sweeper
 
@@ -43,6 +45,7 @@ class Gateway:
             receiver=self._dispatch,
             limits=self._limits,
             sweeper=self._sweeper,
+            turns=self._turns,
         )
         if connection is None:
             on_lost()
@@ -61,6 +64,7 @@ class Gateway:
             receiver=_IgnoringReceiver(on_lost),
             limits=self._limits,
             sweeper=self._sweeper,
+            turns=self._turns,
         )
         if connection is None:
             on_lost()

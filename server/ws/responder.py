@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,6 +15,7 @@ from runtime.log_limits import LogLimiter
 from runtime.stopping import end_tasks
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
+from server.protocol.fields import STATE_CHANGING
 from server.protocol.messages import error
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from game.errors import Refusal
     from persistence.live.lane_contract import OnReply
+    from runtime.turns import Turns
     from server.observability.metrics import RequestMetrics
     from server.protocol.messages import Request
     from server.ws.exchange import Exchange
@@ -37,18 +40,25 @@ RETRY_AFTER_MS: Final = 500
 class Answering:
     """What the responders of a process share.
 
-    `go_on` is called after each answer: it takes the connection's next message. Requests that need several
-    steps run in tasks that `stop` ends.
+    `go_on` is called after each answer: it takes the connection's next message. After all but a change of the
+    state it is called in a turn, since nothing else limits how often a player asks. Requests that need
+    several steps run in tasks that `stop` ends.
     """
 
-    __slots__ = ("go_on", "loop", "metrics", "tasks", "unavailable_lines")
+    __slots__ = ("_turns", "go_on", "loop", "metrics", "tasks", "unavailable_lines")
 
-    def __init__(self, metrics: RequestMetrics, go_on: Callable[[Responder], None]) -> None:
+    def __init__(self, metrics: RequestMetrics, turns: Turns, go_on: Callable[[Responder], None]) -> None:
+        self._turns = turns
         self.metrics = metrics
         self.go_on = go_on
         self.loop = asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = set()
         self.unavailable_lines = LogLimiter()
+
+    def go_on_in_turn(self, responder: Responder) -> None:
+        """Keep what arrives until the connection's turn comes."""
+        responder.exchange.busy = True
+        self._turns.add(partial(self.go_on, responder))
 
     async def stop(self) -> None:
         """End the tasks that still run; their connections are gone."""
@@ -81,7 +91,10 @@ class Responder:
         answering = self._answering
         answering.metrics.observe(request.request_type, result, time.monotonic() - exchange.started_s)
         exchange.connection.send(payload)
-        answering.go_on(self)
+        if result == "ok" and request.request_type in STATE_CHANGING:
+            answering.go_on(self)
+        else:
+            answering.go_on_in_turn(self)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer the request with an error; after those that clients should slow down for, pause."""
@@ -98,8 +111,8 @@ class Responder:
         if refusal.retryable:
             exchange.busy = True
             answering.loop.call_later(PAUSE_S, answering.go_on, self)
-        elif exchange.busy:
-            answering.go_on(self)
+        else:
+            answering.go_on_in_turn(self)
 
     def fail(self) -> None:
         """Answer a request that our own fault broke; called while its exception is handled."""

@@ -45,6 +45,11 @@ def address(listener: Listener) -> str:
     return f"ws://127.0.0.1:{listener.port}/ws"
 
 
+def unstarted(listener: Listener) -> Listener:
+    """Another listener that serves the same."""
+    return Listener(listener._site, listener._websockets, turns=listener._turns)
+
+
 async def test_http_then_websocket_on_one_connection() -> None:
     """A connection that served HTTP becomes a WebSocket, and the frame that came with it is not lost."""
     async with listening() as (listener, _):
@@ -60,6 +65,19 @@ async def test_http_then_websocket_on_one_connection() -> None:
         writer.close()
         await until(lambda: listener.counts.total == 0)
         assert listener.counts.by_address == {}
+
+
+async def test_a_handshake_may_offer_any_subprotocols() -> None:
+    """None is chosen and none is read, whatever stands there: a list of thousands would take its time."""
+    for offered in (b"chat, superchat", b"@(,", b"a," * 7000):
+        async with listening() as (listener, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(UPGRADE[:-2] + b"Sec-WebSocket-Protocol: " + offered + b"\r\n\r\n")
+            async with asyncio.timeout(LIMIT_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101 ")
+            assert b"protocol:" not in head.lower()
+            writer.close()
 
 
 async def test_library_client() -> None:
@@ -263,9 +281,9 @@ async def test_shared_port() -> None:
     """Two processes may listen on one port; one alone refuses to share."""
     async with listening() as (listener, _):
         with pytest.raises(OSError, match="in use"):
-            await Listener(listener._site, listener._websockets).start("127.0.0.1", listener.port)
-    first = Listener(listener._site, listener._websockets)
-    second = Listener(listener._site, listener._websockets)
+            await unstarted(listener).start("127.0.0.1", listener.port)
+    first = unstarted(listener)
+    second = unstarted(listener)
     await first.start("127.0.0.1", 0, shared=True)
     await second.start("127.0.0.1", first.port, shared=True)
     await first.close(1)

@@ -11,6 +11,7 @@ import pytest
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
+from runtime.turns import Turns
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
@@ -41,6 +42,7 @@ async def answer_to(request: Request, origins: Sequence[str] | None = (PAGE,)) -
         receiver=Recorder(),
         limits=ConnectionLimits(),
         sweeper=Sweeper(),
+        turns=Turns(asyncio.get_running_loop()),
     )
     async with asyncio.timeout(LIMIT_S):
         head = await reader.readuntil(b"\r\n\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
 import time
@@ -25,6 +26,7 @@ from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
 from persistence.live.throttle import AttemptLog
 from persistence.recovery.export import export_player
+from runtime.turns import Turns
 from server.auth.account_service import AccountService
 from server.auth.export_service import ExportService
 from server.auth.guest_service import GuestService
@@ -65,6 +67,7 @@ FEATURES = Features(guests=True, guest_ttl_days=90, mail=True)
 class EchoSockets:
     """WebSockets that send back what they receive; those turned away are closed with 1013."""
 
+    turns: Turns
     open_now: int = 0
     sweeper: Sweeper = field(default_factory=Sweeper)
 
@@ -98,6 +101,7 @@ class EchoSockets:
             receiver=_Echo(on_lost),
             limits=ConnectionLimits(),
             sweeper=self.sweeper,
+            turns=self.turns,
         )
         if connection is None:
             on_lost()
@@ -127,14 +131,15 @@ async def listening(
     allowed_origins: tuple[str, ...] = (),
 ) -> AsyncIterator[tuple[Listener, EchoSockets]]:
     """Listen on a free port with these routes; closed after the block."""
-    sockets = EchoSockets()
+    turns = Turns(asyncio.get_running_loop())
+    sockets = EchoSockets(turns)
     sockets.sweeper.start()
     site = Website(
         (*routes, *service_routes(lambda: Readiness(Condition.OK, {}), _no_figures)),
         {},
         Origins(allowed_origins),
     )
-    listener = Listener(site, sockets, limits, http_limits)
+    listener = Listener(site, sockets, limits, http_limits, turns=turns)
     await listener.start("127.0.0.1", 0)
     try:
         yield listener, sockets

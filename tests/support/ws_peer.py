@@ -13,6 +13,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
 from websockets.speedups import apply_mask
 
+from runtime.turns import Turns
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
 from server.ws.sweeper import Sweeper
@@ -177,6 +178,7 @@ async def connected(
         receiver=recorder,
         limits=limits or ConnectionLimits(),
         sweeper=sweeper,
+        turns=Turns(loop),
     )
     assert connection is not None
     head = await reader.readuntil(b"\r\n\r\n")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.turns import Turns
 from server.http.connection import HttpConnection, HttpLimits
 from server.http.messages import HttpRequest, HttpResponse, json_response, malformed
 from tests.support.limits import LIMIT_S
@@ -115,7 +116,7 @@ async def connected(**limits: float) -> AsyncIterator[Peer]:
     loop = asyncio.get_running_loop()
     near, far = socket.socketpair()
     site, owner = EchoSite(), Owner(loop.create_future())
-    connection = HttpConnection(site, owner, HttpLimits(**limits))  # type: ignore[arg-type]  # times and sizes mixed
+    connection = HttpConnection(site, owner, HttpLimits(**limits), Turns(loop))  # type: ignore[arg-type]  # times and sizes mixed
     transport, _ = await loop.connect_accepted_socket(lambda: connection, near)
     reader, writer = await asyncio.open_connection(sock=far)
     try:
@@ -379,7 +380,7 @@ async def test_upgrade_after_requests() -> None:
         async with asyncio.timeout(LIMIT_S):
             transport, request, trailing = await peer.owner.upgraded
         assert trailing == b"\x81\x80abcd"
-        assert (request.method, request.path, request.protocol) == ("GET", "/ws?v=1", "HTTP/1.1")
+        assert (request.method, request.path, request.protocol) == ("GET", "/ws", "HTTP/1.1")
         assert request.headers["sec-websocket-key"] == "dGhlIHNhbXBsZSBub25jZQ=="
         assert not peer.owner.closed.is_set()
         assert transport.is_reading()

@@ -17,14 +17,17 @@ from server.http.addresses import client_address
 from server.http.cors import Origins
 from server.http.error_answers import BodyRefused, NotEnoughData
 from server.http.forms import read_fields
-from server.http.heads import asks_for_websocket, path_of, refuse_handshake
+from server.http.heads import asks_for_websocket, handshake_of, path_of, refuse_handshake
 from server.http.messages import HttpRequest, HttpResponse
 from server.http.reader import RequestReader, RequestRefused
 from server.http.routes import Website
 from server.http.static import StaticFile
+from server.ws.handshake import answer_upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from server.http.messages import Headers
 
     Work = Callable[[], object]
     Costly = Callable[[int], Work]
@@ -56,6 +59,17 @@ CHUNKED: Final = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 def header(name: str, value: str) -> HttpRequest:
     """A request with one header."""
     return HttpRequest("GET", "/ws", ((name, value),))
+
+
+def handshake(size: int) -> Headers:
+    """The headers of a WebSocket's handshake with a long list of subprotocols."""
+    return (
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-protocol", "a," * (size // 2)),
+    )
 
 
 def fields(kind: str, body: bytes) -> Work:
@@ -125,6 +139,9 @@ COSTLY: Final[dict[str, Costly]] = {
     "a list of protocols": lambda size: lambda: asks_for_websocket(header("upgrade", "a," * (size // 2))),
     "a list of connections": lambda size: (
         lambda: refuse_handshake(header("connection", "a," * (size // 2)), b"1.1")
+    ),
+    "a list of subprotocols": lambda size: (
+        lambda: answer_upgrade(handshake_of(HttpRequest("GET", "/ws", handshake(size))), None)
     ),
     "forwarded addresses": lambda size: (
         lambda: client_address("10.0.0.1", ["10.0.0.1" + ",10.0.0.1" * (size // 9)], PROXIES)
