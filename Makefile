@@ -46,6 +46,10 @@ soak: setup ## play for MINUTES (30) with storms and dribblers, and see that not
 chaos: setup ## break a running game for ten minutes and check that nothing is lost; ARGS="--for 60 --faults 30"
 	$(BIN)/python -m scripts.chaos $(ARGS)
 
+.PHONY: hostile
+hostile: setup ## let fifty clients who know where to push loose beside fifty players; ARGS="--rounds 3" and others choose
+	$(BIN)/python -m scripts.hostile $(ARGS)
+
 .PHONY: containers
 containers: setup ## as root on Debian: build the image, run the composition with Docker of its own; ARGS="--cache DIR"
 	$(BIN)/python -m scripts.containers $(ARGS)

@@ -15,7 +15,7 @@ class SharedRendering:
     """Renders when it is asked, at most once in `every_s`; all who ask meanwhile wait for the next.
 
     Nobody gets what was rendered before they asked. All figures take some milliseconds of the event loop:
-    without this, players would notice whoever asks for them in a loop.
+    without this, players would notice a client that asks for them in a loop.
     """
 
     def __init__(self, render: Callable[[], Awaitable[bytes]], every_s: float = EVERY_S) -> None:

@@ -1,4 +1,4 @@
-"""Work that strangers cause takes turns, a few in each pass of the event loop."""
+"""Work that can wait takes turns, a few in each pass of the event loop."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Clients who know where to push, beside honest players: what it costs those."""
