@@ -26,6 +26,10 @@ _IGNORABLE: Final = re.compile(
 _BLANK: Final = re.compile("[\u2800\ufffc\U00013441\U00013442\U00016fe4\U0001d159]")
 """Characters whose picture is empty though no property says so."""
 
+_STACKERS: Final = frozenset("\u1039\u17d2\u1a60\u1bab\u2d7f")
+_HALF_BLOCK: Final = 0x80
+"""Marks that are seen only in what they do to the letters of their own script, which lie this near."""
+
 _DIRECTION: Final = "\u200e"
 """The table wraps what is written from right to left in it."""
 
@@ -68,13 +72,15 @@ def _skeleton(name: str) -> str:
 
 
 def _marks_are_few(name: str) -> bool:
-    """Say whether every mark stands over a letter, none twice in a row and few over each."""
+    """Say whether every mark stands over a letter, none twice in a row, few over each, and none unseen."""
     decomposed = unicodedata.normalize("NFD", name)
     in_a_row = 0
     for before, sign in pairwise(" " + decomposed):
         if unicodedata.category(sign) not in {"Mn", "Me"}:
             in_a_row = 0
             continue
+        if sign in _STACKERS and ord(before) // _HALF_BLOCK != ord(sign) // _HALF_BLOCK:
+            return False
         in_a_row += 1
         if in_a_row > _MAX_MARKS_IN_A_ROW or before in {" ", sign}:
             return False

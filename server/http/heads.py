@@ -21,7 +21,9 @@ _HANDSHAKE_HEADERS: Final = frozenset(
     {"connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "origin", "x-forwarded-for"}
 )
 _UPGRADE_HEADERS: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
-_TARGET: Final = re.compile(rb"(?i:https?://[^/?#]+)?(?:[/?][^#]*)?")
+_TARGET: Final = re.compile(
+    rb"(?i:https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::[0-9]{0,5})?)?(?:[/?][^#]*)?"
+)
 _MAX_HEADERS: Final = 100
 _MAX_LIST_BYTES: Final = 256
 _LISTS: Final = frozenset({b"connection", b"expect", b"transfer-encoding"})

@@ -1,8 +1,8 @@
 /**
  * Who is playing: the HTTP side of the account, and the pair of tokens that all tabs share through localStorage.
  *
- * A refresh token works once. Tabs take turns with a Web Lock and look first whether another was quicker; where the page
- * is no secure context there are no locks, and the server's 30 s of grace cover the race.
+ * A refresh token works once: tabs take turns with a Web Lock and look first whether another was quicker. Without locks
+ * (no secure context) the server's 30 s of grace cover the race.
  */
 
 const KEY = "click-and-cook.tokens";
@@ -24,7 +24,7 @@ export class Account {
 		});
 	}
 
-	/** The id of the user who is logged in, or undefined. */
+	/** The user's id, or undefined. */
 	get userId() {
 		return claims(this.#pair?.access).id;
 	}
@@ -57,7 +57,7 @@ export class Account {
 		if (refresh) await post("/logout", refresh).catch(() => {});
 	}
 
-	/** Ends the log-in in this browser alone: the server has ended it already. */
+	/** Ends the log-in here alone: the server has ended it. */
 	forget() {
 		this.#pair = null;
 		localStorage.removeItem(KEY);
@@ -83,7 +83,15 @@ export class Account {
 	}
 }
 
-const read = () => JSON.parse(localStorage.getItem(KEY));
+/** The pair that is kept; none where that was damaged. */
+function read() {
+	try {
+		const pair = JSON.parse(localStorage.getItem(KEY));
+		return claims(pair.access).id && pair;
+	} catch {
+		return null;
+	}
+}
 
 function claims(token) {
 	const payload = token?.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");

@@ -138,7 +138,7 @@ function heard({ kind, type, data, request }) {
 	show();
 }
 
-/** Asks from time to time whether the player's last change is safe for good. */
+/** Asks whether the player's last change is safe for good. */
 function askSaved() {
 	if (!connection?.conversation.joined || game.savedVersion >= changedVersion) return;
 	const nowMs = Date.now();
@@ -157,9 +157,10 @@ function atPlay(plays) {
 function enter() {
 	game = new Game();
 	changedVersion = 0;
-	const kept = JSON.parse(sessionStorage.getItem(KEPT));
+	const text = sessionStorage.getItem(KEPT);
 	// Taken, not copied: a duplicated tab must not go on with the same client.
 	sessionStorage.removeItem(KEPT);
+	const kept = JSON.parse(text);
 	const own = kept?.userId === account.userId ? kept : { client: newClient() };
 	const url = `${location.origin.replace("http", "ws")}/ws`;
 	connection = new Connection(url, new Conversation(own), account, { message: heard, state: show, loggedOut: leave });

@@ -2,7 +2,7 @@
 
 import { LoggedOut } from "./account.js";
 
-/** An answer this late means that the line is dead, whatever the socket says. */
+/** An answer this late means that the line is dead. */
 const ANSWER_TIMEOUT_MS = 10_000;
 /** After this much silence the line is tried with a read. */
 const QUIET_MS = 25_000;
@@ -12,7 +12,7 @@ const MAX_REFUSED_TOKENS = 3;
 /** The pause after a renewal that told nothing. */
 const RENEW_AGAIN_MS = 2_000;
 
-/** Close codes that mean something here; see the wire contract. */
+/** Close codes of the wire contract. */
 const GOING_AWAY = 1001;
 const NO_CLOSE_FRAME = 1006;
 const TOO_BUSY = 1013;

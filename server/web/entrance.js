@@ -26,7 +26,7 @@ export class Entrance {
 		};
 	}
 
-	/** Shows the form; `why` is the key of a text that says why the player is here again. */
+	/** Shows the form; `why` is the key of a text that says why. */
 	show({ registers = this.#registers, why } = {}) {
 		this.#registers = registers;
 		const [submit, other] = this.#form.querySelectorAll("button");

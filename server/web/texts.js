@@ -119,7 +119,7 @@ if (!LANGUAGES.includes(language)) language = navigator.language.startsWith("ru"
 /** The language of the page: `en` or `ru`. */
 export const spoken = () => language;
 
-/** What the server calls something, in the language of the page where it knows it. */
+/** The server's name of something, in the page's language where it knows it. */
 export const named = (names, name) => names?.[language] ?? name;
 
 /** The text of a key, or undefined. @param {...(string | number)} values for `{0}`, `{1}` */

@@ -134,6 +134,8 @@ REFUSED = {
     ),
     "a scheme without a host": (400, b"GET https:/metrics HTTP/1.1\r\nHost: https:\r\n\r\n"),
     "a scheme and a path": (400, b"GET http:///metrics HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a scheme and a port": (400, b"GET http://:80/metrics HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "a scheme and a user": (400, b"GET http://h@/metrics HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a target without a slash": (400, b"GET metrics HTTP/1.0\r\n\r\n"),
     "a target with a fragment": (400, b"GET /metrics# HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a log-in from a foreign page": (
