@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-_MOST_IN_A_PASS: Final = 8
+_MOST_IN_A_PASS: Final = 4
+"""A request over HTTP is answered in a task behind its turn: reading a form may take half a millisecond."""
 _BEGIN_WITHIN_S: Final = 0.001
 """In one pass no turn begins later than this: a request over HTTP takes a third of it."""
 

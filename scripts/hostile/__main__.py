@@ -12,8 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
+import signal
 import statistics
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,15 +48,23 @@ _MOST: Final = 2.0
 
 @dataclass(slots=True)
 class Round:
-    """One stretch of clicks, what the server did meanwhile, and how long it waited for a core."""
+    """One stretch of clicks, what the server did meanwhile, and how long it waited for a core.
+
+    `passes_s` is the CPU of each pass of its event loop, the longest last.
+    """
 
     burst: Burst
     server_share: float
     waited_ms_per_s: float
+    passes_s: list[float]
 
     def p(self, share: float) -> float:
         """Return a percentile of the clicks in ms."""
         return self.burst.percentile_ms(share)
+
+    def pass_ms(self, share: float) -> float:
+        """Return a percentile of the passes in ms of CPU."""
+        return self.passes_s[min(int(share * len(self.passes_s)), len(self.passes_s) - 1)] * 1000
 
 
 @dataclass(slots=True)
@@ -74,15 +85,19 @@ class Found:
 
     def described(self) -> str:
         """Say what was found."""
-        lines = ["            clicks   p50 ms   p99 ms   max ms   server's core   wait for the core"]
+        lines = [
+            "              clicks: p50, p99, max in ms   CPU of a pass: p99, max in ms   core   waited for it"
+        ]
         for name, rounds in (("quiet", self.quiet), ("attacked", self.attacked)):
             clicks = sum(one.burst.clicks for one in rounds)
-            p50, p99, most = (statistics.median(one.p(share) for one in rounds) for share in (0.5, 0.99, 1))
+            figures = [statistics.median(one.p(share) for one in rounds) for share in (0.5, 0.99, 1)]
+            figures += [statistics.median(one.pass_ms(share) for one in rounds) for share in (0.99, 1)]
+            p50, p99, most, pass_p99, pass_most = figures
             busy = statistics.median(one.server_share for one in rounds)
             waited = statistics.median(one.waited_ms_per_s for one in rounds)
             lines.append(
-                f"{name:10} {clicks:7} {p50:8.2f} {p99:8.2f} {most:8.2f} {busy:14.0%}"
-                f" {waited:10.1f} ms a second"
+                f"{name:9}{clicks:7} {p50:9.2f} {p99:7.2f} {most:7.2f} {pass_p99:22.2f} {pass_most:7.2f}"
+                f" {busy:13.0%} {waited:8.0f} ms/s"
             )
         ratios = self.ratios()
         lines.append(
@@ -99,7 +114,9 @@ async def measure(rounds: int, seconds: float) -> Found:
     found = Found()
     with stage() as built, contextlib.ExitStack() as stopping:
         await prepared(built)
-        server = stopping.enter_context(stacks.running(built, "server", ["-m", "server"]))
+        passes = built.settings.data_dir / "passes.json"
+        command, told = ["-m", "scripts.hostile.watched"], {"PASSES_FILE": str(passes)}
+        server = stopping.enter_context(stacks.running(built, "server", command, told))
         load = Load()
         tokens = built.tokens(await built.players(HONEST))
         await load.connect(server.url, tokens, tagged=True, join=True)
@@ -113,10 +130,10 @@ async def measure(rounds: int, seconds: float) -> Found:
             for _ in range(rounds):
                 attackers.halt()
                 await _until_idle(server)
-                found.quiet.append(await _round(server, load, seconds))
+                found.quiet.append(await _round(server, load, seconds, passes))
                 attackers.go_on()
                 await asyncio.sleep(_SETTLE_S)
-                found.attacked.append(await _round(server, load, seconds))
+                found.attacked.append(await _round(server, load, seconds, passes))
         except WrongAnswerError as error:
             found.failure = str(error)
         finally:
@@ -136,12 +153,26 @@ async def _until_idle(server: Stack) -> None:
     raise WrongAnswerError("the server is busy long after the attackers were halted")
 
 
-async def _round(server: Stack, load: Load, seconds: float) -> Round:
+async def _round(server: Stack, load: Load, seconds: float, passes: Path) -> Round:
+    await asyncio.to_thread(_passes, server, passes)
     before_s, waited_s = server.cpu_s(), _waited_s(server.process.pid)
     burst = await load.pace(RATE, seconds)
     used_s = server.cpu_s() - before_s
     waited_s = _waited_s(server.process.pid) - waited_s
-    return Round(burst, used_s / burst.seconds, waited_s / burst.seconds * 1000)
+    share, waited_ms_per_s = used_s / burst.seconds, waited_s / burst.seconds * 1000
+    return Round(burst, share, waited_ms_per_s, await asyncio.to_thread(_passes, server, passes))
+
+
+def _passes(server: Stack, passes: Path) -> list[float]:
+    """Have the server tell of its passes since it was asked last; raises WrongAnswerError."""
+    passes.unlink(missing_ok=True)
+    server.process.send_signal(signal.SIGUSR1)
+    for _ in range(_LOOKS):
+        if passes.exists():
+            found: list[float] = json.loads(passes.read_text(encoding="ascii"))
+            return found
+        time.sleep(_SETTLE_S)
+    raise WrongAnswerError("the server does not tell of its passes")
 
 
 def _waited_s(pid: int) -> float:

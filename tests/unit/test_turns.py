@@ -19,7 +19,7 @@ async def passes(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_pass_takes_eight_and_the_next_goes_on() -> None:
+async def test_a_pass_takes_four_and_the_next_goes_on() -> None:
     """In their order, none at once, and those that come meanwhile behind the others."""
     turns = Turns(asyncio.get_running_loop(), clock=lambda: 0.0)
     taken: list[int] = []
@@ -27,15 +27,15 @@ async def test_a_pass_takes_eight_and_the_next_goes_on() -> None:
     def work(number: int) -> Callable[[], None]:
         return lambda: taken.append(number)
 
-    for number in range(20):
+    for number in range(10):
         turns.add(work(number))
-    assert (taken, len(turns)) == ([], 20)
+    assert (taken, len(turns)) == ([], 10)
     counts = []
     for _ in range(4):
         await passes(1)
         counts.append(len(taken))
-    assert counts == [8, 16, 20, 20]
-    assert taken == list(range(20))
+    assert counts == [4, 8, 10, 10]
+    assert taken == list(range(10))
 
 
 async def test_no_turn_begins_when_the_pass_has_had_its_millisecond() -> None:
@@ -92,4 +92,4 @@ async def test_turns_that_are_added_by_turns_wait_for_the_next_pass(added: int) 
     for _ in range(added):
         turns.add(again)
     await passes(1)
-    assert taken == min(added, 8)
+    assert taken == min(added, 4)
