@@ -115,6 +115,17 @@ def ipv4_inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(address.packed[-4:]) if address in _NAT64 else None
 
 
+def _tunnelled(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address at the end of a tunnel; else None.
+
+    One address of 6to4 has 65,536 networks of its own; all clients of a server of Teredo share one.
+    """
+    if address.teredo is None:
+        return address.sixtofour
+    _server, client = address.teredo
+    return client
+
+
 def address_group(address: str) -> str:
     """Return what counts as one address: an IPv4 one, or the /64 that an IPv6 client picks from at will."""
     try:
@@ -123,10 +134,7 @@ def address_group(address: str) -> str:
         return address
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
-    inside = ipv4_inside(parsed)
-    if inside is None:
-        # One IPv4 address of 6to4 has 65,536 networks of its own; all of Teredo's clients may share one.
-        inside = parsed.sixtofour or (parsed.teredo or (None, None))[1]
+    inside = ipv4_inside(parsed) or _tunnelled(parsed)
     if inside is not None:
         return str(inside)
     return str(ipaddress.IPv6Network((parsed, _IPV6_NETWORK_BITS), strict=False))
