@@ -20,6 +20,7 @@ from persistence.live.retries import request
 from persistence.live.scripts import load_scripts
 from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
+from runtime.turns import Turns
 from server.auth.tokens import AccessClaims
 from server.observability.metrics import RequestMetrics
 from server.ws.dispatch import Dispatch
@@ -147,7 +148,9 @@ class World:
         self.hub = Hub(self.sessions, cast("Catalogues", catalogues), loop.time, 20, 60)
         handlers = Handlers(self.sessions, self.hub, cast("Catalogues", catalogues), cast("Community", None))
         identity = Identity(lambda _: AccessClaims(USER, "family", 2**40), self._is_revoked)
-        self.dispatch = Dispatch(self.hub, handlers.start, identity, RequestMetrics(), 1000)
+        self.dispatch = Dispatch(
+            self.hub, handlers.start, identity, RequestMetrics(), turns=Turns(loop), max_count=1000
+        )
 
     async def _is_revoked(self, user_id: UserId, family: str) -> bool:
         key = self.lanes.keys.revoked(user_id, family)
