@@ -46,7 +46,6 @@ from server.ws.sweeper import Sweeper
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from websockets.http11 import Request
