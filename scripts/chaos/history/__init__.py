@@ -1,0 +1,1 @@
+"""What every player sent and heard, moment by moment, and judges of what must not have happened."""

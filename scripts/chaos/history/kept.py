@@ -1,0 +1,124 @@
+"""Saved and served: PostgreSQL follows and never falls back; after a fault all works again by itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from scripts.chaos.history.events import Ended, Health, Logged, LoggedIn, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from scripts.chaos.history.events import Heard, History
+    from scripts.chaos.history.replay import Change
+    from scripts.chaos.history.timeline import Timeline
+
+SAVED_WITHIN_S: Final = 8.0
+"""A lease of 5 s that a killed flusher leaves behind, and some intervals of 1 s."""
+
+SERVED_WITHIN_S: Final = 10.0
+HONEST_WITHIN_S: Final = 3.0
+MOST_LINES_A_SECOND: Final = 50.0
+MOST_TRACEBACKS: Final = 0
+_ACCEPTED: Final = (200, 409)
+"""What a log-in is answered with, or a registration of somebody who is registered."""
+
+
+def fell_back(history: History) -> Iterator[str]:
+    """Say whose version went down in PostgreSQL."""
+    highest: dict[str, int] = defaultdict(int)
+    for event in history.events:
+        if isinstance(event, Saved):
+            if event.version < highest[event.player]:
+                yield f"{event.player}: PostgreSQL had {highest[event.player]}, then {event.version}"
+            highest[event.player] = max(highest[event.player], event.version)
+
+
+def unsaved(
+    timeline: Timeline,
+    history: History,
+    changes: Mapping[str, Sequence[Change]],
+    patience: float,
+) -> Iterator[str]:
+    """Say whose change PostgreSQL did not have in time, one for each player, and who differs at the end."""
+    samples: dict[str, list[Saved]] = defaultdict(list)
+    for event in history.events:
+        if isinstance(event, Saved):
+            samples[event.player].append(event)
+    for player in history.start:
+        for change in changes[player]:
+            due_s = timeline.faults.deadline_s(change.heard_s, patience * SAVED_WITHIN_S)
+            seen = next((each for each in samples[player] if each.at_s > due_s), None)
+            if seen is not None and seen.version < change.version:
+                yield f"{player}: {change.version} not saved {seen.at_s - change.heard_s:.1f} s later"
+                break
+        live, saved = history.live.get(player), history.saved.get(player)
+        if live is not None and live != saved:
+            yield f"{player}: Redis and PostgreSQL differ at the end: {live} {saved}"
+        if live is None and saved is None and changes[player]:
+            yield f"{player}: neither Redis nor PostgreSQL has a session at the end"
+
+
+def refused_in_calm(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
+    """Say which request or log-in was refused as unavailable though no fault was near, one for each tab."""
+    within_s = patience * SERVED_WITHIN_S
+    for line in timeline.lines.values():
+        for attempt in line.attempts.values():
+            codes = {answer.data.get("code") for answer in attempt.answers}
+            if "unavailable" in codes and _is_calm(timeline, attempt.sent.at_s, within_s):
+                yield f"{line.opened.tab} on {line.opened.server}: {attempt.sent.request_type} unavailable"
+                break
+    for event in history.events:
+        if not isinstance(event, LoggedIn) or event.status in _ACCEPTED:
+            continue
+        if _is_calm(timeline, event.asked_s, within_s):
+            yield f"{event.player}: log-in at {event.server} answered {event.status}"
+
+
+def _is_calm(timeline: Timeline, at_s: float, within_s: float) -> bool:
+    return not any(
+        fault.at_s <= at_s <= timeline.faults.deadline_s(fault.ended_s, within_s)
+        for fault in timeline.faults.faults
+    )
+
+
+def dishonest(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
+    """Say which server called itself `ok` while for some time it had refused whatever it was asked."""
+    answers: dict[str, list[Heard]] = defaultdict(list)
+    for line in timeline.lines.values():
+        for attempt in line.attempts.values():
+            answers[line.opened.server] += attempt.answers
+    within_s = patience * HONEST_WITHIN_S
+    for event in history.events:
+        if not isinstance(event, Health) or event.status != "ok":
+            continue
+        near = [heard for heard in answers[event.server] if abs(heard.at_s - event.at_s) < within_s]
+        before = [heard for heard in near if heard.at_s < event.at_s]
+        spans = before and event.at_s - min(heard.at_s for heard in before) > within_s / 2
+        if spans and len(near) > len(before) and _all_refused(near):
+            yield f"{event.server} said ok at {event.at_s:.1f} s and refused {len(near)} requests around it"
+            return
+
+
+def _all_refused(answers: Iterable[Heard]) -> bool:
+    return all(heard.data.get("code") == "unavailable" for heard in answers)
+
+
+def noisy(history: History) -> Iterator[str]:
+    """Say which program wrote more lines a second than somebody could read, or a traceback."""
+    for event in history.events:
+        if isinstance(event, Logged):
+            rate = event.lines / max(event.at_s - event.since_s, 1.0)
+            if rate > MOST_LINES_A_SECOND:
+                yield f"{event.program} wrote {rate:.0f} lines a second"
+            if event.tracebacks > MOST_TRACEBACKS:
+                yield f"{event.program} wrote {event.tracebacks} tracebacks"
+
+
+def endless(history: History) -> Iterator[str]:
+    """Say which program did not end in order when it was asked to."""
+    for event in history.events:
+        if isinstance(event, Ended) and event.code != 0:
+            took = f"ended with {event.code}" if event.code is not None else "did not end"
+            yield f"{event.program} {took} {event.at_s - event.asked_s:.1f} s after it was asked to"

@@ -1,0 +1,134 @@
+"""Histories made up for the chaos run's judges: one player, a tab on each of two servers, the rules' answers.
+
+`Story` writes what a server without faults would have said; a test then takes something out or changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from game import rules
+from game.rules import LiveSession
+from game.session import Session, UserId
+from scripts.chaos.history.events import Closed, Event, Heard, History, Opened, Saved, Sent
+from seeds.files import read_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CATALOGUE = read_catalogue("en")
+ANNA, BERT = 1, 2
+"""The connections of the player's tabs, each to the server of that name."""
+
+SETTLED_S = 100.0
+"""How long a history goes on after its last change: longer than every limit."""
+
+Kind = TypeVar("Kind", bound=Event)
+
+
+class Story:
+    """Writes a history step by step, a second each."""
+
+    def __init__(self) -> None:
+        start = Session(UserId(7), version=1, accrued_at_ms=0, money=1000.0, bought={1: 1})
+        self.live = LiveSession.of(replace(start, bought=dict(start.bought)), CATALOGUE)
+        self.history = History({"anna": start})
+        self.now_s = 0.0
+        self.requests = 0
+        self.joined: list[int] = []
+        for connection, server in ((ANNA, "anna"), (BERT, "bert")):
+            self.opens(connection, server)
+
+    def add(self, *events: Event) -> None:
+        """Write events as they are."""
+        self.history.events += events
+
+    def opens(self, connection: int, server: str) -> None:
+        """Open a connection and join it."""
+        self.add(Opened(self.now_s, connection, "anna", f"tab-{connection}", server, f"family-{connection}"))
+        self.reads(connection)
+        self.joined.append(connection)
+
+    def closes(self, connection: int, code: int) -> None:
+        """End a connection."""
+        self.add(Closed(self.now_s, connection, code))
+        self.joined.remove(connection)
+
+    def sends(self, connection: int, kind: str, **asked: Any) -> int:
+        """Send a request; return its number."""
+        self.now_s += 1
+        self.requests += 1
+        self.add(Sent(self.now_s, connection, self.requests, kind, asked))
+        return self.requests
+
+    def hears(self, connection: int, request: int, kind: str, data: dict[str, Any]) -> None:
+        """Let a connection hear something."""
+        self.add(Heard(self.now_s + 0.1, connection, request, kind, data))
+
+    def reads(self, connection: int, client: str = "") -> None:
+        """Ask for the session."""
+        request = self.sends(connection, "session", **({"client": client} if client else {}))
+        self.hears(connection, request, "session", self.shown())
+
+    def shown(self) -> dict[str, Any]:
+        """Return what a `session` says now."""
+        state = self.live.session
+        current = [{"id": key, "times_bought": times} for key, times in state.bought.items()]
+        said = {
+            "money": state.money,
+            "dishes": state.dishes,
+            "level": {"rank": state.rank, "xp": state.xp / 100},
+            "prestige": {"current_value": 0, "current_boost_value": 0, "accumulated_value": 0},
+            "upgrades": {"available": [], "current": current},
+        }
+        return {"session": said, "version": state.version}
+
+    def applies(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Change the session and say what the answer says."""
+        state, now_us = self.live.session, int(self.now_s * 1e6)
+        before = state.clicks
+        if kind == "cook":
+            rules.cook(self.live, count, now_us)
+        else:
+            rules.sell(self.live, count, now_us)
+        said = {"dishes": state.dishes, "xp": state.xp / 100, "applied": int(state.clicks - before)}
+        if kind == "sell":
+            said["money"] = state.money
+        return {**said, "version": state.version}
+
+    def does(self, connection: int, kind: str, count: int = 1, **tag: Any) -> dict[str, Any]:
+        """Let a tab do something, be answered, and let the others be told; return what was said."""
+        request = self.sends(connection, kind, count=count, **tag)
+        said = self.applies(kind, count)
+        self.hears(connection, request, kind, said)
+        for other in self.joined:
+            if other != connection:
+                self.hears(other, 0, kind, said)
+        return said
+
+    def ends(self) -> History:
+        """Let some time pass, and store what there is in both databases."""
+        history = self.history
+        history.stopped_s, history.ended_s = self.now_s, self.now_s + SETTLED_S
+        self.add(Saved(history.ended_s - 1, "anna", self.live.session.version))
+        history.live = {"anna": replace(self.live.session, bought=dict(self.live.session.bought))}
+        history.saved = dict(history.live)
+        return history
+
+
+def played() -> Story:
+    """Tell of some cooks and sells on both tabs, all as it should be."""
+    story = Story()
+    for seq in range(1, 4):
+        story.does(ANNA, "cook", 5, client="a", seq=seq)
+        story.does(BERT, "sell", 2)
+    return story
+
+
+def without(history: History, kind: type[Kind], wanted: Callable[[Kind], bool]) -> History:
+    """Take the one event out of a history that fits."""
+    found = [event for event in history.events if isinstance(event, kind) and wanted(event)]
+    assert len(found) == 1, found
+    history.events.remove(found[0])
+    return history
