@@ -1,4 +1,7 @@
-"""Break things under a running game and check that nothing answered is lost: `python -m scripts.chaos`."""
+"""Break things under a running game and judge what every player saw: `python -m scripts.chaos`.
+
+All worlds one after the other, each with its share of the faults; `--world` chooses.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,24 @@ import shutil
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from scripts.chaos.plan import plan
 from scripts.chaos.report import table
-from scripts.chaos.run import Outcome, run
+from scripts.chaos.run import Outcome, Script, run
+from scripts.chaos.world import WORLDS, possible_worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scripts.chaos.plan import Fault, Kind
 
 MOST_FAULTS_SHOWN: Final = 40
+SECONDS_A_FAULT: Final = 3.0
 
 
 def main() -> int:
@@ -29,64 +40,81 @@ def main() -> int:
     print(f"seed {seed}", flush=True)
     # Ended in whatever way, it ends what it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    faults = plan(seed, options.duration_s, options.faults)
-    # Sockets need a short path, and PostgreSQL's user must be able to enter.
-    folder = Path(tempfile.mkdtemp(prefix="cc-chaos-", dir="/tmp"))
-    folder.chmod(0o711)
-    print(f"logs and the book: {folder}", flush=True)
-    try:
-        outcome = asyncio.run(
-            run(
-                folder,
-                faults,
-                duration_s=options.duration_s,
-                users=options.users,
-                seed=seed,
-                patience=options.patience,
-                say=lambda line: print(line, flush=True),
-            )
+    logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    worlds = options.world or possible_worlds()
+    share = max(1, round(options.faults / len(worlds)))
+    outcomes: list[Outcome] = []
+    for world in worlds:
+        # Sockets need a short path, and PostgreSQL's user must be able to enter.
+        folder = Path(tempfile.mkdtemp(prefix="cc-chaos-", dir="/tmp"))
+        folder.chmod(0o711)
+        duration_s = options.duration_s / len(worlds) if options.duration_s else SECONDS_A_FAULT * share
+        print(f"{world}: logs and the history in {folder}", flush=True)
+        script = Script(
+            duration_s=duration_s,
+            faults=partial(_drawn, seed, duration_s, share),
+            users=options.users,
+            seed=seed,
+            patience=options.patience,
         )
-    except KeyboardInterrupt:
-        return 130
-    written = table(outcome, seed)
+        try:
+            outcome = asyncio.run(run(world, folder, script, _say_now))
+        except KeyboardInterrupt:
+            return 130
+        outcomes.append(outcome)
+        outcome.history.write(folder / "history.jsonl")
+        for line in outcome.wrong:
+            print(f"WRONG: {line}", flush=True)
+        if not outcome.wrong and not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    written = table(outcomes, seed)
     print(f"\n{written}")
     if options.table is not None:
         options.table.write_text(written + "\n")
-    if outcome.is_clean and not options.keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    return _say(outcome, seed)
+    return _say(outcomes, seed)
 
 
-def _say(outcome: Outcome, seed: int) -> int:
-    if outcome.is_clean:
-        print("\nNothing answered was lost, nothing was counted twice.")
+def _drawn(seed: int, duration_s: float, count: int, kinds: Sequence[Kind]) -> list[Fault]:
+    return plan(seed, duration_s, count, kinds)
+
+
+def _say_now(line: str) -> None:
+    print(line, flush=True)
+
+
+def _say(outcomes: Sequence[Outcome], seed: int) -> int:
+    wrong = [line for outcome in outcomes for line in outcome.wrong]
+    if not wrong:
+        print("\nEvery promise was kept.")
         return 0
-    wrong = outcome.wrong
     for line in wrong[:MOST_FAULTS_SHOWN]:
         print(f"WRONG: {line}", file=sys.stderr)
     more = len(wrong) - MOST_FAULTS_SHOWN
     if more > 0:
         print(f"… and {more} more", file=sys.stderr)
-    print(f"replay the faults with --seed {seed}", file=sys.stderr)
+    print(f"repeat the faults with --seed {seed}", file=sys.stderr)
     return 1
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.chaos", description=__doc__)
     parser.add_argument(
-        "--for", dest="duration_s", type=float, default=600, metavar="S", help="seconds of faults (600)"
+        "--for", dest="duration_s", type=float, metavar="S", help="seconds of faults in all (3 a fault)"
     )
-    parser.add_argument("--faults", type=int, default=220, help="how many in that time (220)")
-    parser.add_argument("--users", type=int, default=18, help="players, a third of each kind (18)")
+    parser.add_argument("--faults", type=int, default=220, help="how many over all worlds (220)")
+    parser.add_argument("--users", type=int, default=6, help="players in a world, two or three tabs each (6)")
+    parser.add_argument(
+        "--world", action="append", choices=list(WORLDS), help="play in this world; may be given again"
+    )
     parser.add_argument(
         "--seed", type=int, help="replay the faults of an earlier run; drawn and printed if not given"
     )
     parser.add_argument(
         "--patience", type=float, default=1, help="factor of every limit of time, for a busy machine (1)"
     )
-    parser.add_argument("--table", type=Path, help="write the table into this file too")
-    parser.add_argument("--keep", action="store_true", help="keep logs and the book of a clean run")
+    parser.add_argument("--table", type=Path, help="write the tables into this file too")
+    parser.add_argument("--keep", action="store_true", help="keep logs and the history of a clean run")
     return parser
 
 

@@ -7,14 +7,14 @@ import contextlib
 import random
 import signal
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+import asyncpg
 import psutil
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from scripts.chaos.plan import FLUSHER, Fault, Kind
-from scripts.chaos.programs import Database, PythonProgram, signal_all, tree
+from scripts.chaos.programs import Database, Killable, PythonProgram, signal_all, tree
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,45 +31,52 @@ class Saboteur:
         self._chance = random.Random(f"saboteur {seed}")  # noqa: S311 - a test's chance, not a secret
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def carry_out(self, fault: Fault) -> None:
-        """Make the fault happen, hold it, and end it; returns once what was killed is started again."""
+    async def carry_out(self, fault: Fault, began: Callable[[], None]) -> None:
+        """Make the fault happen, hold it, and end it; returns once what was killed is started again.
+
+        `began` is called just before it happens.
+        """
         act, key = self._act(fault)
         async with self._locks[key]:
+            began()
             await act()
 
     def _act(self, fault: Fault) -> tuple[Callable[[], Awaitable[None]], str]:
         """Return what carries out a fault, and the name of its target."""
-        world, kind = self._world, fault.kind
-        if kind in (Kind.SERVER_KILLED, Kind.FLUSHER_KILLED):
-            name = fault.target or FLUSHER
-            return lambda: self._kill(world.programs[name], fault.for_s), name
-        if kind in (Kind.SERVER_STOPPED, Kind.FLUSHER_STOPPED):
-            name = fault.target or FLUSHER
-            return lambda: self._pause(world.programs[name], fault.for_s), name
-        if kind is Kind.WORKER_KILLED:
-            return lambda: self._kill_child(world.programs[fault.target]), fault.target
-        if kind is Kind.REDIS_KILLED:
-            return lambda: self._kill(world.redis, fault.for_s), "redis"
-        if kind is Kind.REDIS_STOPPED:
-            return lambda: self._pause(world.redis, fault.for_s), "redis"
-        if kind is Kind.SCRIPTS_FLUSHED:
-            return self._flush_scripts, "redis"
-        if kind is Kind.POSTGRES_KILLED:
-            return lambda: self._kill(world.postgres, fault.for_s), "postgres"
-        if kind is Kind.BACKEND_KILLED:
-            return lambda: self._kill_child(world.postgres), "postgres"
-        if kind is Kind.POSTGRES_STOPPED:
-            return lambda: self._pause(world.postgres, fault.for_s), "postgres"
+        world, kind, for_s = self._world, fault.kind, fault.for_s
+        if kind in world.redis.acts:
+            return lambda: world.redis.acts[kind](fault), "redis"
+        name = fault.target or FLUSHER
+        program = world.programs[name]
+        redis = world.redis.nodes[0]
+        known: dict[Kind, tuple[Callable[[], Awaitable[None]], str]] = {
+            Kind.SERVER_KILLED: (lambda: self._kill(program, for_s), name),
+            Kind.FLUSHER_KILLED: (lambda: self._kill(program, for_s), name),
+            Kind.SERVER_STOPPED: (lambda: self._pause(program, for_s), name),
+            Kind.FLUSHER_STOPPED: (lambda: self._pause(program, for_s), name),
+            Kind.LOG_CLOSED: (lambda: program.pipe.leave(for_s), name),
+            Kind.WORKER_KILLED: (lambda: self._kill_child(program), name),
+            Kind.REDIS_KILLED: (lambda: self._kill(redis, for_s), "redis"),
+            Kind.REDIS_STOPPED: (lambda: self._pause(redis, for_s), "redis"),
+            Kind.SCRIPTS_FLUSHED: (self._flush_scripts, "redis"),
+            Kind.POSTGRES_KILLED: (lambda: self._kill(world.postgres, for_s), "postgres"),
+            Kind.BACKEND_KILLED: (lambda: self._kill_child(world.postgres), "postgres"),
+            Kind.POSTGRES_STOPPED: (lambda: self._pause(world.postgres, for_s), "postgres"),
+            Kind.POSTGRES_READ_ONLY: (lambda: self._read_only(for_s), "postgres"),
+        }
+        if kind in known:
+            return known[kind]
         link = self._link(fault)
         return lambda: self._disturb(link, fault), link.name
 
     def _link(self, fault: Fault) -> Link:
-        if not fault.target:
-            return self._world.clients
-        links = self._world.to_redis if fault.kind.name.startswith("REDIS") else self._world.to_postgres
+        kind, _, _ = fault.kind.name.partition("_")
+        if kind == "CLIENTS":
+            return self._world.clients[fault.target]
+        links = self._world.to_postgres if kind == "POSTGRES" else self._world.redis.links
         return links[fault.target]
 
-    async def _kill(self, program: Database | PythonProgram, down_s: float) -> None:
+    async def _kill(self, program: Killable, down_s: float) -> None:
         with _down_already(program):
             children = tree(program.pid)[1:]
             await program.kill()
@@ -79,7 +86,7 @@ class Saboteur:
         await program.start()
 
     @staticmethod
-    async def _pause(program: Database | PythonProgram, for_s: float) -> None:
+    async def _pause(program: Killable, for_s: float) -> None:
         with _down_already(program):
             processes = tree(program.pid)
             signal_all(processes, signal.SIGSTOP)
@@ -88,7 +95,7 @@ class Saboteur:
             finally:
                 signal_all(processes, signal.SIGCONT)
 
-    async def _kill_child(self, program: Database | PythonProgram) -> None:
+    async def _kill_child(self, program: Killable) -> None:
         with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
             children = tree(program.pid)[1:]
             if children:
@@ -103,15 +110,36 @@ class Saboteur:
             await link.delay(fault.for_s, fault.by_s)
         elif how == "FROZEN":
             await link.freeze(fault.for_s)
+        elif how == "HELD":
+            # Held up are those that subscribe again.
+            link.break_all()
+            await link.hold_subscriptions(fault.for_s)
         else:
             await link.half_open(fault.for_s)
 
     async def _flush_scripts(self) -> None:
-        async with redis.asyncio.Redis.from_url(self._world.redis_url) as client:
-            with contextlib.suppress(RedisError, OSError):
-                await cast("Any", client).script_flush()
+        with contextlib.suppress(RedisError, OSError):
+            await self._world.redis.nodes[0].ask("SCRIPT", "FLUSH")
+
+    async def _read_only(self, for_s: float) -> None:
+        """Let PostgreSQL take no writes, as behind a failover or on a full managed disk."""
+        await self._set_read_only("on")
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            await self._set_read_only("off")
+
+    async def _set_read_only(self, value: str) -> None:
+        connection = await asyncpg.connect(
+            self._world.dsn, server_settings={"default_transaction_read_only": "off"}
+        )
+        try:
+            await connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            await connection.close()
 
 
-def _down_already(program: Database | PythonProgram) -> contextlib.AbstractContextManager[None]:
+def _down_already(program: Killable) -> contextlib.AbstractContextManager[None]:
     """Let a fault find a program that ended by itself; a database never does."""
     return contextlib.suppress(*(() if isinstance(program, Database) else (ProcessLookupError,)))

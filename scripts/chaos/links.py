@@ -18,6 +18,7 @@ Target = int | Path
 
 _CONNECT_WITHIN_S = 3.0
 _CHUNK_BYTES = 65_536
+_SUBSCRIBE = b"ssubscribe"
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +44,7 @@ class Link:
     port: int = 0
     delay_s: float = 0.0
     is_cut: bool = False
+    _subscribing: asyncio.Event = field(default_factory=asyncio.Event)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _pairs: set[_Pair] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -51,6 +53,7 @@ class Link:
     async def open(self) -> None:
         """Listen on a free port, the same again after `close`."""
         self._flowing.set()
+        self._subscribing.set()
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -60,6 +63,7 @@ class Link:
             self._server.close()
         self.is_cut = True
         self._flowing.set()
+        self._subscribing.set()
         self.break_all()
         if self._tasks:
             # Not cancelled: asyncio's streams make noise of that.
@@ -96,6 +100,14 @@ class Link:
             await asyncio.sleep(seconds)
         finally:
             self.delay_s = 0.0
+
+    async def hold_subscriptions(self, seconds: float) -> None:
+        """Hold up each connection for a while that subscribes, with all that it sends from then on."""
+        self._subscribing.clear()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._subscribing.set()
 
     async def half_open(self, seconds: float) -> None:
         """Reset one side of each connection and leave the other in the belief that all is well."""
@@ -147,6 +159,8 @@ class Link:
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 await self._flowing.wait()
+                if _SUBSCRIBE in data:
+                    await self._subscribing.wait()
                 if not pair.silent:
                     writer.write(data)
                     await writer.drain()

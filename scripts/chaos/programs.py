@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
+from scripts.chaos.log_pipe import LogPipe
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runtime.embedded.postgres import EmbeddedPostgres
     from runtime.embedded.processes import Running
-    from runtime.embedded.valkey import EmbeddedValkey
 
 REPOSITORY = Path(__file__).parent.parent.parent
 _LOOK_EVERY_S = 0.25
@@ -27,10 +28,8 @@ _RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
 
 
-class Program(Protocol):
+class Killable(Protocol):
     """Something with a process that can be ended and begun again."""
-
-    name: str
 
     @property
     def pid(self) -> int:
@@ -39,21 +38,28 @@ class Program(Protocol):
     async def start(self) -> None:
         """Start it; returns when the process is there, a database when it answers."""
 
-    async def stop(self) -> None:
-        """Let it end in order."""
+    async def kill(self) -> None:
+        """End it with -9."""
 
 
 @dataclass(slots=True)
 class PythonProgram:
-    """One of our own commands, restarted when it ends by itself, which `ended` counts by exit code."""
+    """One of our own commands, restarted when it ends by itself, which `ended` counts by exit code.
+
+    What it writes goes through a pipe into `log`, over all its starts.
+    """
 
     name: str
     module: str
     folder: Path
     settings: Mapping[str, str]
     ended: list[int] = field(default_factory=list)
+    pipe: LogPipe = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
     _wanted: bool = False
+
+    def __post_init__(self) -> None:
+        self.pipe = LogPipe(self.folder / f"{self.name}.pipe", self.log)
 
     @property
     def pid(self) -> int:
@@ -71,7 +77,8 @@ class PythonProgram:
         """Start the process; whether it is ready shows in what it does."""
         self._wanted = True
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        with self.log.open("ab") as log:
+        log = await self.pipe.writer()
+        try:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; it is started at once
                 [sys.executable, "-m", self.module],
                 cwd=self.folder,
@@ -81,6 +88,8 @@ class PythonProgram:
                 stderr=log,
                 start_new_session=True,
             )
+        finally:
+            os.close(log)
 
     async def kill(self) -> None:
         """End it with -9 and leave it down."""
@@ -90,13 +99,17 @@ class PythonProgram:
         if self._process is not None:
             await asyncio.to_thread(self._process.wait, _STOP_WITHIN_S)
 
-    async def stop(self) -> None:
-        """Let it drain."""
+    async def stop(self, within_s: float = _STOP_WITHIN_S) -> int | None:
+        """Let it drain; return its exit code, None where it has not ended in time."""
         self._wanted = False
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait, _STOP_WITHIN_S)
+        if self._process is None:
+            return 0
+        try:
+            return await asyncio.to_thread(self._process.wait, within_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     async def keep(self) -> None:
         """Start it again whenever it ended by itself, until cancelled."""
@@ -111,10 +124,10 @@ class PythonProgram:
 
 @dataclass(slots=True)
 class Database:
-    """An embedded Valkey or PostgreSQL, as the server itself runs it."""
+    """An embedded PostgreSQL, as the server itself runs it."""
 
     name: str
-    server: EmbeddedValkey | EmbeddedPostgres
+    server: EmbeddedPostgres
     _running: Running | None = None
 
     @property

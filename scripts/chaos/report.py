@@ -1,56 +1,66 @@
-"""The table of a run, in Markdown, as it stands in the documentation."""
+"""The tables of a run, in Markdown, as they stand in the documentation."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from scripts.chaos.history.impact import Impact, add_impacts, counts, summary, waits_s
 from scripts.chaos.plan import Kind
-from scripts.chaos.recoveries import summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scripts.chaos.run import Outcome
 
 
-def table(outcome: Outcome, seed: int) -> str:
+def table(outcomes: Sequence[Outcome], seed: int) -> str:
     """Write faults by kind, and what became of the players' requests."""
-    recoveries, totals, verdict = outcome.recoveries, outcome.totals, outcome.verdict
+    impacts: dict[str, Impact] = defaultdict(Impact)
+    for outcome in outcomes:
+        add_impacts(outcome.history, impacts)
     lines = [
-        "| fault | times | everybody plays on, alone | …, together with others |",
-        "|---|---:|---:|---:|",
+        "| fault | times | refused | connections lost | all play on, alone | …, with others | longest wait |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for kind in Kind:
-        if times := outcome.carried_out[kind]:
-            alone, together = summary(recoveries.alone_s[kind]), summary(recoveries.all_s[kind])
-            lines.append(f"| {kind} | {times} | {alone} | {together} |")
-    alone_s = [took_s for taken in recoveries.alone_s.values() for took_s in taken]
-    all_s = [took_s for taken in recoveries.all_s.values() for took_s in taken]
-    lines.append(
-        f"| **all** | **{outcome.carried_out.total()}** | **{summary(alone_s)}** | **{summary(all_s)}** |"
-    )
-    ended = ", ".join(f"{name} ({times} times)" for name, times in sorted(outcome.ended.items()))
-    errors = ", ".join(f"{code} {times}" for code, times in sorted(totals.errors.items()))
-    facts = {
-        "seed": seed,
-        "played": f"{outcome.played_s:.0f} s",
-        "answered requests in the book": f"{verdict.answered:,}",
-        "clicks in them": f"{verdict.clicks:,}",
-        "sent again, after a lost answer or an error": f"{totals.resent:,}",
-        "answered as `duplicate`": f"{verdict.duplicates:,}",
-        "errors on the way": errors or "none",
-        "reconnections": f"{totals.reconnects:,}",
-        "longest wait for an answer": f"{totals.answered.longest_s:.1f} s",
-        "median, 99 % of waits": f"{1000 * totals.answered.percentile_s(50):.0f} ms, "
-        f"{totals.answered.percentile_s(99):.1f} s",
-        "**lost**": f"**{verdict.lost}**",
-        "**doubled**": f"**{verdict.doubled}**",
-        "other differences": len(verdict.faults),
-        "applied numbers that a server did not know at a reconnect": totals.lost,
-        "versions that went backwards on a connection": len(totals.went_back),
-        "everything answered, after the last fault": f"{outcome.answered_after_s:.1f} s",
-        "all clicks in PostgreSQL, after the last answer": f"{outcome.saved_after_s:.1f} s",
-        "all ticks too": f"{outcome.ticks_saved_after_s:.1f} s",
-        "`scripts.audit --max-lag-s 0`": outcome.audit,
-        "programs that ended by themselves (exit code), and were started again": ended or "none",
+        impact = impacts.get(kind)
+        if impact is not None:
+            lines.append(_row(str(kind), impact))
+    total = Impact()
+    for impact in impacts.values():
+        total.times += impact.times
+        total.refused += impact.refused
+        total.lost += impact.lost
+        total.alone_s += impact.alone_s
+        total.recovered_s += impact.recovered_s
+        total.longest_wait_s = max(total.longest_wait_s, impact.longest_wait_s)
+    lines += [_row("**all**", total), "", "| | |", "|---|---:|", f"| seed | {seed} |"]
+    facts: Counter[str] = Counter()
+    for outcome in outcomes:
+        facts.update(counts(outcome.history))
+    waits = sorted(wait_s for outcome in outcomes for wait_s in waits_s(outcome.history))
+    replayed = [each for outcome in outcomes for each in outcome.judgement.replayed.values()]
+    rows = {
+        "worlds": ", ".join(f"{one.world} ({one.played_s:.0f} s)" for one in outcomes),
+        **{name: f"{count:,}" for name, count in facts.items()},
+        "median, 99 %, longest wait for an answer": _percentiles(waits),
+        "changes that no tab was sent as such, found by replay": sum(each.hidden for each in replayed),
+        "changes lost where Redis may lose them": sum(each.lost for each in replayed),
+        "**violations**": f"**{sum(len(outcome.wrong) for outcome in outcomes)}**",
     }
-    lines += ["", "| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in facts.items())]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _row(name: str, impact: Impact) -> str:
+    return (
+        f"| {name} | {impact.times} | {impact.refused} | {impact.lost} | {summary(impact.alone_s)} "
+        f"| {summary(impact.recovered_s)} | {impact.longest_wait_s:.1f} s |"
+    )
+
+
+def _percentiles(waits: Sequence[float]) -> str:
+    if not waits:
+        return "-"
+    middle, most = waits[len(waits) // 2], waits[min(len(waits) - 1, int(0.99 * len(waits)))]
+    return f"{1000 * middle:.0f} ms, {most:.2f} s, {waits[-1]:.1f} s"

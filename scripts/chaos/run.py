@@ -1,229 +1,259 @@
-"""One run: start the game, let players play, let things go wrong, then check the book."""
+"""One run in one world: start the game, let players play, let things go wrong, then judge what happened."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from game.session import UserId
 from persistence.durable.pool import open_pool
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.live.hashes import session_of
 from persistence.live.scripts import load_scripts
 from persistence.live.store import open_store
-from persistence.writeback.marks import EVERY_BUCKET, read_due
+from scripts.chaos.cluster_world import Cluster
 from scripts.chaos.faults import Saboteur
-from scripts.chaos.players import Player, Stage, enroll
-from scripts.chaos.programs import REPOSITORY
-from scripts.chaos.recoveries import Recoveries
-from scripts.chaos.verdict import Verdict, judge
-from scripts.chaos.world import FLUSH_INTERVAL_S, World, running_world
-from scripts.clicker.book import Book, read_book
-from scripts.clicker.totals import Totals
+from scripts.chaos.history.events import Ended, Faulted, History
+from scripts.chaos.history.judge import Judgement, judge, settled
+from scripts.chaos.history.log_ins import log_in
+from scripts.chaos.history.player import Player, Stage, first_session
+from scripts.chaos.history.recorder import Recorder
+from scripts.chaos.history.samples import AWAY, watch_health, watch_logs, watch_saved
+from scripts.chaos.plan import GRACEFUL, stepped_s
+from scripts.chaos.world import SESSION_TTL_S, World, running_world
 from seeds.files import read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from game.session import Session, UserId
-    from scripts.chaos.plan import Fault
+    from game.session import Session
+    from scripts.chaos.plan import Fault, Kind
+    from scripts.chaos.world import Cast
 
-ANSWERED_WITHIN_S: Final = 60.0
-LEASE_S: Final = 5.0
-SAVED_WITHIN_S: Final = LEASE_S + 2 * FLUSH_INTERVAL_S
-"""A flusher that was killed last leaves its buckets to others when its lease runs out."""
+SERVED_WITHIN_S: Final = 20.0
+SETTLED_WITHIN_S: Final = 8.0
+SAVED_WITHIN_S: Final = 45.0
+"""What ticks alone changed is saved 30 s later."""
 
-TICKS_SAVED_WITHIN_S: Final = 30.0 + SAVED_WITHIN_S
-_LOOK_EVERY_S: Final = 0.05
-_MARKS_A_BUCKET: Final = 100
-_AUDIT_WITHIN_S: Final = 60.0
+ENDED_WITHIN_S: Final = 20.0
+_LOOK_EVERY_S: Final = 0.25
+_STORED_WITHIN_S: Final = 30.0
+_ENROLLED_WITHIN_S: Final = 60.0
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run showed.
+    """What a run in a world showed. `unexpected` says in words what no judge is asked about."""
 
-    `saved_after_s` is until no click was unsaved, `ticks_saved_after_s` until nothing was. `ended` are
-    programs that ended by themselves, by name and exit code; `unexpected` says in words what should not have
-    happened.
-    """
-
-    totals: Totals
-    recoveries: Recoveries
-    patience: float = 1
-    carried_out: Counter[str] = field(default_factory=Counter)
-    verdict: Verdict = field(default_factory=Verdict)
+    world: str
+    history: History
+    judgement: Judgement = field(default_factory=Judgement)
     played_s: float = 0.0
-    answered_after_s: float = 0.0
-    saved_after_s: float = 0.0
-    ticks_saved_after_s: float = 0.0
-    audit: str = ""
-    ended: Counter[str] = field(default_factory=Counter)
     unexpected: list[str] = field(default_factory=list)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether all that was promised held."""
-        return self.verdict.is_clean and not self.wrong
 
     @property
     def wrong(self) -> list[str]:
         """What did not hold, in words."""
-        totals = self.totals
-        found = [*self.unexpected, *self.verdict.faults]
-        if totals.lost:
-            found.append(f"{totals.lost} applied numbers were not known at a reconnect")
-        found += (f"a version went backwards: {step}" for step in totals.went_back)
-        return found
+        return [f"{self.world}: {line}" for line in (*self.unexpected, *self.judgement.lines)]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How long is played, by how many, and what goes wrong; `patience` is a factor of all limits.
+
+    `faults` are drawn once it is known which kinds a world has.
+    """
+
+    duration_s: float
+    faults: Callable[[Sequence[Kind]], Sequence[Fault]]
+    users: int = 6
+    seed: int = 0
+    patience: float = 1
 
 
 async def run(
-    folder: Path,
-    faults: Sequence[Fault],
-    *,
-    duration_s: float,
-    users: int,
-    seed: int,
-    say: Callable[[str], None],
-    patience: float = 1,
+    world_name: str, folder: Path, script: Script, say: Callable[[str], None], cast: Cast | None = None
 ) -> Outcome:
-    """Play for `duration_s` while the faults happen, then check everything.
-
-    `patience` is a factor of the time that answers, saving and the audit are given.
-    """
-    outcome = Outcome(Totals(), Recoveries(), patience=patience)
-    async with running_world(folder, seed) as world:
-        players = await enroll(world.url, users)
-        await _put_first_sessions(world, players)
-        say(f"{users} players, {len(faults)} faults in {duration_s:.0f} s")
-        with (folder / "book.jsonl").open("wb") as file:
-            stage = Stage(
-                url=world.url,
-                catalogue=read_catalogue("en"),
-                book=Book(file),
-                totals=outcome.totals,
-                recoveries=outcome.recoveries,
-                stop=asyncio.Event(),
-                seed=seed,
-            )
-            await _play(world, stage, players, faults, duration_s=duration_s, outcome=outcome, say=say)
+    """Play in a world while faults happen, then judge everything."""
+    outcome = Outcome(world_name, History({}))
+    recorder = Recorder(outcome.history)
+    catalogue = read_catalogue("en")
+    async with running_world(world_name, folder, script.seed, cast) as world:
+        stage = Stage(world.urls, catalogue, recorder, script.seed, SESSION_TTL_S + 1.0)
+        players = await _enroll(world, stage, script.users)
+        if isinstance(world.redis, Cluster):
+            world.redis.users = [player.start.user_id for player in players]
+        users = {player.name: player.start.user_id for player in players}
+        logs = {name: program.log for name, program in world.programs.items()}
+        async with asyncio.TaskGroup() as watching:
+            watches = [
+                watching.create_task(recorder.watch_itself()),
+                watching.create_task(watch_saved(recorder, world.dsn, users)),
+                watching.create_task(watch_health(recorder, world.ports)),
+                watching.create_task(watch_logs(recorder, logs)),
+            ]
+            await _play(world, stage, players, script, outcome=outcome, say=say)
+            for watch in watches:
+                watch.cancel()
         for name, program in world.programs.items():
-            outcome.ended.update(f"{name}: {code}" for code in program.ended)
-        await _await_saved(world, players, outcome)
-        outcome.audit = await asyncio.to_thread(_audit, world, outcome)
-        live, saved = await _read_back(world, players)
-        book = read_book(folder / "book.jsonl")
-        outcome.verdict = judge(players, book, live, saved, stage.catalogue)
+            outcome.unexpected += [f"{name} ended by itself with {code}" for code in program.ended if code]
+        await _end(world, recorder, script.patience)
+    outcome.judgement = judge(outcome.history, catalogue, script.patience)
     return outcome
 
 
-async def _put_first_sessions(world: World, players: Sequence[Player]) -> None:
+async def _enroll(world: World, stage: Stage, count: int) -> list[Player]:
+    """Open accounts, a third of them idlers', and give each a session to begin with."""
+    players = []
+    names = sorted(stage.urls)
+    stage.recorder.history.began_s = stage.recorder.now_s
+    for number in range(count):
+        kind = "idler" if number % 3 == 2 else "shop"  # noqa: PLR2004 - the last of three
+        name = f"{kind}-{number}"
+        async with asyncio.timeout(_ENROLLED_WITHIN_S):
+            family = None
+            while family is None:
+                family = await log_in(stage.recorder, name, names[0], stage.urls[names[0]])
+        start = first_session(kind, UserId(family.user_id))
+        players.append(Player(name, kind, start, stage))
+        stage.recorder.history.start[name] = start
     writer = SessionWriter(world.dsn)
     try:
         await writer.write([row_of_session(player.start) for player in players])
     finally:
         writer.close()
+    return players
 
 
 async def _play(
     world: World,
     stage: Stage,
     players: Sequence[Player],
-    faults: Sequence[Fault],
+    script: Script,
     *,
-    duration_s: float,
     outcome: Outcome,
     say: Callable[[str], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    saboteur = Saboteur(world, stage.seed)
+    history, recorder = outcome.history, stage.recorder
+    saboteur = Saboteur(world, script.seed)
 
-    async def happen(number: int, fault: Fault) -> None:
+    async def happen(fault: Fault) -> None:
         await asyncio.sleep(fault.at_s - (loop.time() - began_s))
-        say(f"{fault.at_s:7.1f} s  {fault.kind} {fault.target}  for {fault.for_s:.1f} s")
-        stage.recoveries.began(number)
-        await saboteur.carry_out(fault)
-        stage.recoveries.ended(number, fault.kind, loop.time())
-        outcome.carried_out[fault.kind] += 1
+        at_s = recorder.now_s
+
+        def began() -> None:
+            nonlocal at_s
+            at_s = recorder.now_s
+            say(f"{at_s - began_s:7.1f} s  {fault.kind} {fault.target}  for {fault.for_s:.1f} s")
+
+        try:
+            await saboteur.carry_out(fault, began)
+        except Exception as error:  # noqa: BLE001 - the run goes on and says so
+            outcome.unexpected.append(f"{fault.kind} could not be carried out or ended: {error!r}")
+        recorder.add(
+            Faulted(
+                at_s,
+                recorder.now_s,
+                str(fault.kind),
+                fault.target,
+                world.redis.losses(fault.kind),
+                gives_s=max(0, stepped_s(fault)),
+                is_graceful=fault.kind in GRACEFUL,
+            )
+        )
 
     async with asyncio.TaskGroup() as group:
-        playing = [group.create_task(stage.play(player), name=player.name) for player in players]
-        happening = [group.create_task(happen(number, fault)) for number, fault in enumerate(faults)]
-        await asyncio.sleep(duration_s)
-        await asyncio.gather(*happening)
-        mended_s = loop.time()
-        outcome.played_s = mended_s - began_s
+        for at, player in enumerate(players):
+            group.create_task(player.play(2 + at % 2), name=player.name)
+        faults = script.faults(world.kinds)
+        await asyncio.gather(*(happen(fault) for fault in faults))
+        await asyncio.sleep(max(0.0, script.duration_s - (loop.time() - began_s)))
+        outcome.played_s = loop.time() - began_s
+        await _until_served(stage, players, script.patience, outcome)
+        stage.hold.set()
+        history.stopped_s = recorder.now_s
+        await _until_settled(world, stage, players, script.patience)
+        history.ended_s = recorder.now_s
         stage.stop.set()
-        _, late = await asyncio.wait(playing, timeout=outcome.patience * ANSWERED_WITHIN_S)
-        outcome.answered_after_s = loop.time() - mended_s
-        for task in late:
-            outcome.unexpected.append(f"{task.get_name()} still waits for answers")
-            task.cancel()
+    # What ticks alone changed is saved 30 s later; a click is saved at once, and that with it.
+    await asyncio.gather(*(player.cook_once() for player in players if player.kind == "idler"))
+    await _until_saved(world, stage, players, script.patience)
 
 
-async def _await_saved(world: World, players: Sequence[Player], outcome: Outcome) -> None:
-    """Measure until the flushers have saved everything."""
-    clickers = {player.user_id for player in players if player.kind != "idler"}
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    clicks_saved = False
-    within_s, ticks_within_s = (
-        outcome.patience * limit_s for limit_s in (SAVED_WITHIN_S, TICKS_SAVED_WITHIN_S)
-    )
-    async with open_store(world.redis_url, "chaos", load_scripts()) as store:
-        while loop.time() - began_s < ticks_within_s:
-            due = await read_due(store, EVERY_BUCKET, _MARKS_A_BUCKET)
-            unsaved = clickers & {mark.user_id for mark in due.marks}
-            if not clicks_saved and not unsaved:
-                clicks_saved, outcome.saved_after_s = True, loop.time() - began_s
-            if not clicks_saved and loop.time() - began_s > within_s:
-                outcome.unexpected.append(f"{len(unsaved)} sessions not saved within {within_s:.0f} s")
-                clicks_saved = True
-            if not due.dirty:
-                outcome.ticks_saved_after_s = loop.time() - began_s
-                return
-            await asyncio.sleep(_LOOK_EVERY_S)
-    outcome.unexpected.append(f"sessions still marked after {ticks_within_s:.0f} s")
+async def _until_served(stage: Stage, players: Sequence[Player], patience: float, outcome: Outcome) -> None:
+    """Play on without faults until every tab had something accepted that it sent since."""
+    since_s = stage.recorder.now_s
+    end_s = since_s + patience * SERVED_WITHIN_S
+    waiting = list(players)
+    while stage.recorder.now_s < end_s:
+        waiting = [one for one in players if any(tab.last_accepted_s < since_s for tab in one.tabs)]
+        if not waiting:
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+    for player in waiting:
+        late = [tab.name for tab in player.tabs if tab.last_accepted_s < since_s]
+        outcome.unexpected += [f"{name} had nothing accepted after the last fault" for name in late]
 
 
-def _audit(world: World, outcome: Outcome) -> str:
-    """Run the audit as an operator does; its last line."""
-    settings = {**world.programs["flusher"].settings, "PYTHONPATH": str(REPOSITORY), "LOG_LEVEL": "error"}
-    settings |= {"REDIS_CONNECTION": world.redis_url, "DB_CONNECTION": world.dsn}
-    ended = subprocess.run(
-        [sys.executable, "-m", "scripts.audit", "--max-lag-s", "0"],
-        cwd=world.folder,
-        env=settings,
-        capture_output=True,
-        text=True,
-        timeout=outcome.patience * _AUDIT_WITHIN_S,
-        check=False,
-    )
-    if ended.returncode != 0:
-        outcome.unexpected.append(f"audit: exit code {ended.returncode}: {ended.stdout}{ended.stderr}")
-    lines = ended.stdout.strip().splitlines()
-    return lines[-1] if lines else ""
+async def _until_settled(world: World, stage: Stage, players: Sequence[Player], patience: float) -> None:
+    """Wait until everything is answered, told and saved, or until that is too late."""
+    history = stage.recorder.history
+    end_s = stage.recorder.now_s + patience * SETTLED_WITHIN_S
+    wait_s = _LOOK_EVERY_S
+    while True:
+        await asyncio.sleep(wait_s)
+        wait_s = min(2.0, wait_s * 1.5)
+        is_late = stage.recorder.now_s > end_s
+        if not is_late and any(tab.in_flight for player in players for tab in player.tabs):
+            continue
+        with suppress(*AWAY):
+            history.live, history.saved = await _stored(world, players)
+            history.stored_s = stage.recorder.now_s
+        if is_late or (history.saved and settled(history, stage.catalogue)):
+            return
 
 
-async def _read_back(
-    world: World, players: Sequence[Player]
-) -> tuple[dict[UserId, Session], dict[UserId, Session]]:
-    user_ids = [player.user_id for player in players]
-    live: dict[UserId, Session] = {}
-    async with open_store(world.redis_url, "chaos", load_scripts()) as store:
-        for user_id, fields in zip(user_ids, await store.hashes(user_ids), strict=True):
-            if isinstance(fields, dict) and fields:
-                live[user_id] = session_of(user_id, fields)
-    pool = await open_pool(world.dsn)
-    try:
-        rows = await load_rows(pool, user_ids)
-    finally:
-        await pool.close()
-    saved = {user_id: row.session for user_id, row in rows.items() if row.session is not None}
+async def _until_saved(world: World, stage: Stage, players: Sequence[Player], patience: float) -> None:
+    """Wait until PostgreSQL has what Redis has, now that everybody has left and nothing more is paid."""
+    history = stage.recorder.history
+    end_s = stage.recorder.now_s + patience * SAVED_WITHIN_S
+    while stage.recorder.now_s < end_s:
+        with suppress(*AWAY):
+            history.live, history.saved = await _stored(world, players)
+            history.stored_s = stage.recorder.now_s
+        if history.saved and all(history.saved.get(name) == one for name, one in history.live.items()):
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _stored(world: World, players: Sequence[Player]) -> tuple[dict[str, Session], dict[str, Session]]:
+    """Read the sessions in Redis and in PostgreSQL."""
+    names = {player.start.user_id: player.name for player in players}
+    live: dict[str, Session] = {}
+    async with asyncio.timeout(_STORED_WITHIN_S):
+        async with open_store(world.redis.address(""), "chaos", load_scripts()) as store:
+            for user_id, fields in zip(names, await store.hashes(list(names)), strict=True):
+                if isinstance(fields, dict) and fields:
+                    live[names[user_id]] = session_of(user_id, fields)
+        pool = await open_pool(world.dsn)
+        try:
+            rows = await load_rows(pool, list(names))
+        finally:
+            await pool.close()
+    saved = {names[key]: row.session for key, row in rows.items() if row.session is not None}
     return live, saved
+
+
+async def _end(world: World, recorder: Recorder, patience: float) -> None:
+    """Ask every process to end."""
+    asked_s = recorder.now_s
+    within_s = patience * ENDED_WITHIN_S
+    codes = await asyncio.gather(*(program.stop(within_s) for program in world.programs.values()))
+    for name, code in zip(world.programs, codes, strict=True):
+        recorder.add(Ended(asked_s, recorder.now_s, name, code))

@@ -1,4 +1,4 @@
-"""The game under test: two databases, three servers, a flusher, and links between them that may break."""
+"""The game under test: a Redis of some kind, PostgreSQL, servers, a flusher, and links that may break."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import asyncio
 import random
 import secrets
 import signal
-import socket
 import urllib.request
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runtime.embedded.folder import held_folder
 from runtime.embedded.postgres import SOCKET_NAME, EmbeddedPostgres
-from runtime.embedded.valkey import EmbeddedValkey
+from scripts.chaos.cluster_world import Cluster
 from scripts.chaos.links import Link
-from scripts.chaos.plan import FLUSHER, MANY_WORKERS, SERVERS
+from scripts.chaos.nodes import free_port
+from scripts.chaos.plan import FLUSHER, MANY_WORKERS, SERVERS, Kind
 from scripts.chaos.programs import Database, PythonProgram, signal_all, tree
+from scripts.chaos.sentinel_world import Sentinels
+from scripts.chaos.single_worlds import OneRedis, TwoBehindOneAddress, debian_redis
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from scripts.chaos.redis_world import RedisWorld
 
 FLUSH_INTERVAL_S: Final = 1.0
-SESSION_TTL_S: Final = 5
+SESSION_TTL_S: Final = 2
 """Short, so that players who leave for a while come back to a cold session."""
 
 _READY_WITHIN_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.1
-_NO_LIMITS: Final = {
+_SETTINGS: Final = {
     "AUTH_RATE": "0",
     "BCRYPT_COST": "4",
     "CLICK_RATE": "0",
@@ -39,32 +43,59 @@ _NO_LIMITS: Final = {
     "SESSION_TTL_S": str(SESSION_TTL_S),
     "DRAIN_S": "5",
 }
+_EVERYWHERE: Final = frozenset(
+    {
+        Kind.SERVER_KILLED, Kind.WORKER_KILLED, Kind.SERVER_STOPPED, Kind.POSTGRES_KILLED,
+        Kind.BACKEND_KILLED, Kind.POSTGRES_STOPPED, Kind.POSTGRES_READ_ONLY, Kind.FLUSHER_KILLED,
+        Kind.FLUSHER_STOPPED, Kind.LOG_CLOSED, Kind.CLIENTS_CUT, Kind.CLIENTS_DELAYED, Kind.CLIENTS_FROZEN,
+        Kind.CLIENTS_HALF_OPEN, Kind.POSTGRES_CUT, Kind.POSTGRES_DELAYED, Kind.POSTGRES_FROZEN,
+        Kind.POSTGRES_HALF_OPEN,
+    }
+)  # fmt: skip
+_OF_LINKED_REDIS: Final = frozenset(
+    {
+        Kind.REDIS_CUT, Kind.REDIS_DELAYED, Kind.REDIS_FROZEN, Kind.REDIS_HALF_OPEN, Kind.SUBSCRIPTIONS_HELD,
+    }
+)  # fmt: skip
+_OF_ONE_REDIS: Final = frozenset({Kind.REDIS_KILLED, Kind.REDIS_STOPPED, Kind.SCRIPTS_FLUSHED})
+
+WORLDS: Final[Mapping[str, Callable[[Path, random.Random], RedisWorld]]] = {
+    "valkey": OneRedis,
+    "redis 7.0": lambda folder, chance: OneRedis(folder, chance, debian_redis() or "redis-server"),
+    "two behind one address": TwoBehindOneAddress,
+    "cluster": lambda folder, _: Cluster(folder, 1),
+    "cluster without WAIT": lambda folder, _: Cluster(folder, 0),
+    "sentinels": lambda folder, _: Sentinels(folder, 1),
+    "sentinels without WAIT": lambda folder, _: Sentinels(folder, 0),
+}
+"""Each kind of Redis by the name that the report gives it."""
+
+
+def possible_worlds() -> list[str]:
+    """Name the worlds that this machine has the programs for."""
+    has_debian = debian_redis() is not None
+    return [name for name in WORLDS if has_debian or name != "redis 7.0"]
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything that runs, and the ways between.
 
-    `clients` is the one link that players know; `to_redis` and `to_postgres` are each program's own.
+    `clients` and `to_postgres` are links by process, `ports` where servers listen themselves.
     """
 
     folder: Path
-    redis: Database
+    redis: RedisWorld
     postgres: Database
     programs: dict[str, PythonProgram]
-    clients: Link
-    to_redis: dict[str, Link]
+    clients: dict[str, Link]
+    ports: dict[str, int]
     to_postgres: dict[str, Link]
 
     @property
-    def url(self) -> str:
-        """Where players go."""
-        return f"http://127.0.0.1:{self.clients.port}"
-
-    @property
-    def redis_url(self) -> str:
-        """Redis without a link between."""
-        return self.redis.server.connection.reveal()
+    def urls(self) -> dict[str, str]:
+        """Where players go, by server."""
+        return {name: f"http://127.0.0.1:{link.port}" for name, link in self.clients.items()}
 
     @property
     def dsn(self) -> str:
@@ -72,73 +103,81 @@ class World:
         return self.postgres.server.connection.reveal()
 
     @property
-    def links(self) -> list[Link]:
-        """Every link."""
-        return [self.clients, *self.to_redis.values(), *self.to_postgres.values()]
+    def kinds(self) -> list[Kind]:
+        """The faults that can happen here."""
+        has = _EVERYWHERE | set(self.redis.acts)
+        if self.redis.links:
+            has |= _OF_LINKED_REDIS
+        if len(self.redis.nodes) == 1:
+            has |= _OF_ONE_REDIS
+        if MANY_WORKERS not in self.programs:
+            has -= {Kind.WORKER_KILLED}
+        return [kind for kind in Kind if kind in has]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Which processes of ours take part: `servers` by name, and the module that each runs.
+
+    `more` are settings of all on top of those of a run, `flusher_more` those of the flusher on top of these.
+    """
+
+    servers: tuple[str, ...] = SERVERS
+    module: str = "server"
+    flusher_module: str = "persistence.flusher"
+    more: Mapping[str, str] = field(default_factory=dict)
+    flusher_more: Mapping[str, str] = field(default_factory=dict)
 
 
 @asynccontextmanager
-async def running_world(folder: Path, seed: int) -> AsyncIterator[World]:
+async def running_world(kind: str, folder: Path, seed: int, cast: Cast | None = None) -> AsyncIterator[World]:
     """Start everything, wait until it serves, and end all of it afterwards, whatever happened."""
+    cast = cast or Cast()
     chance = random.Random(f"links {seed}")  # noqa: S311 - a test's chance, not a secret
     async with AsyncExitStack() as stack:
         data = stack.enter_context(held_folder(folder / "data"))
-        redis = Database("redis", EmbeddedValkey(data))
         postgres = Database("postgres", EmbeddedPostgres(data))
-        for database in (redis, postgres):
-            stack.push_async_callback(_end, database)
-            await database.start()
-        redis_socket = data.own_sockets("valkey") / "valkey.sock"
-        postgres_socket = postgres_folder(postgres) / SOCKET_NAME
-        names = (*SERVERS, FLUSHER)
-        to_redis = {name: Link(f"{name} - redis", [redis_socket], chance) for name in names}
+        stack.push_async_callback(_end, postgres)
+        redis = WORLDS[kind](folder, chance)
+        stack.push_async_callback(_end_nodes, redis)
+        await asyncio.gather(postgres.start(), redis.start())
+        postgres_socket = Path(postgres.server.connection.reveal().rpartition("host=")[2]) / SOCKET_NAME
+        names = (*cast.servers, FLUSHER)
         to_postgres = {name: Link(f"{name} - postgres", [postgres_socket], chance) for name in names}
-        for link in (*to_redis.values(), *to_postgres.values()):
+        ports = {name: free_port() for name in cast.servers}
+        clients = {name: Link(f"clients - {name}", [port], chance) for name, port in ports.items()}
+        for link in (*redis.links.values(), *to_postgres.values(), *clients.values()):
             stack.push_async_callback(link.close)
             await link.open()
-        ports = dict(zip(SERVERS, _free_ports(len(SERVERS)), strict=True))
         keys = {name: secrets.token_hex(32) for name in ("ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET")}
         programs = {}
         for name in names:
             settings = {
-                **_NO_LIMITS,
+                **_SETTINGS,
                 **keys,
                 "DB_CONNECTION": f"postgresql://postgres@127.0.0.1:{to_postgres[name].port}/postgres",
-                "REDIS_CONNECTION": f"redis://127.0.0.1:{to_redis[name].port}",
+                "REDIS_CONNECTION": redis.address(name),
+                "WAIT_REPLICAS": str(redis.wait_replicas),
+                **cast.more,
             }
             if name in ports:
                 settings |= {"PORT": str(ports[name]), "WORKERS": "2" if name == MANY_WORKERS else "1"}
                 settings |= {"FLUSHER": "off" if name == SERVERS[-1] else "on"}
-            module = "server" if name in ports else "persistence.flusher"
+            else:
+                settings |= cast.flusher_more
+            module = cast.module if name in ports else cast.flusher_module
             programs[name] = PythonProgram(name, module, folder, settings)
+            programs[name].pipe.open()
+            stack.callback(programs[name].pipe.close)
             stack.push_async_callback(_end_program, programs[name])
             await programs[name].start()
-        clients = Link("clients", list(ports.values()), chance)
-        stack.push_async_callback(clients.close)
-        await clients.open()
         for name, port in ports.items():
             await _ready(programs[name], port)
         async with asyncio.TaskGroup() as group:
             keepers = [group.create_task(program.keep()) for program in programs.values()]
-            yield World(folder, redis, postgres, programs, clients, to_redis, to_postgres)
+            yield World(folder, redis, postgres, programs, clients, ports, to_postgres)
             for keeper in keepers:
                 keeper.cancel()
-
-
-def postgres_folder(postgres: Database) -> Path:
-    """Return the folder of PostgreSQL's socket."""
-    return Path(postgres.server.connection.reveal().rpartition("host=")[2])
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on, outside those that the system hands out itself."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(15_000, 32_000)  # noqa: S311 - any will do
-        with socket.socket() as probe:
-            if port not in found and probe.connect_ex(("127.0.0.1", port)):
-                found.append(port)
-    return found
 
 
 async def _ready(program: PythonProgram, port: int) -> None:
@@ -166,6 +205,10 @@ async def _end(database: Database) -> None:
         await database.stop()
     except ProcessLookupError:
         return
+
+
+async def _end_nodes(redis: RedisWorld) -> None:
+    await asyncio.gather(*(node.stop() for node in redis.nodes))
 
 
 async def _end_program(program: PythonProgram) -> None:

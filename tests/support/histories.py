@@ -30,8 +30,9 @@ Kind = TypeVar("Kind", bound=Event)
 class Story:
     """Writes a history step by step, a second each."""
 
-    def __init__(self) -> None:
-        start = Session(UserId(7), version=1, accrued_at_ms=0, money=1000.0, bought={1: 1})
+    def __init__(self, *, bought: tuple[int, ...] = (1,)) -> None:
+        start = Session(UserId(7), version=1, accrued_at_ms=0, money=1000.0)
+        start.bought |= dict.fromkeys(bought, 1)
         self.live = LiveSession.of(replace(start, bought=dict(start.bought)), CATALOGUE)
         self.history = History({"anna": start})
         self.now_s = 0.0
@@ -97,8 +98,15 @@ class Story:
             said["money"] = state.money
         return {**said, "version": state.version}
 
+    def earns(self, seconds: int) -> None:
+        """Let an oven cook, and say so to every tab."""
+        self.now_s += seconds
+        rules.passive(self.live, int(self.now_s * 1e6), 28_800)
+        for connection in self.joined:
+            self.hears(connection, 0, "session", self.shown())
+
     def does(self, connection: int, kind: str, count: int = 1, **tag: Any) -> dict[str, Any]:
-        """Let a tab do something, be answered, and let the others be told; return what was said."""
+        """Let a tab do something, be answered, and let the others hear of it; return what was said."""
         request = self.sends(connection, kind, count=count, **tag)
         said = self.applies(kind, count)
         self.hears(connection, request, kind, said)
@@ -111,6 +119,7 @@ class Story:
         """Let some time pass, and store what there is in both databases."""
         history = self.history
         history.stopped_s, history.ended_s = self.now_s, self.now_s + SETTLED_S
+        history.stored_s = history.ended_s
         self.add(Saved(history.ended_s - 1, "anna", self.live.session.version))
         history.live = {"anna": replace(self.live.session, bought=dict(self.live.session.bought))}
         history.saved = dict(history.live)

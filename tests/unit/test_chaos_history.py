@@ -5,11 +5,16 @@ The parameters of `test_what_is_broken_is_found` are the kinds of faults that th
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.chaos.broken import BREAKS
 from scripts.chaos.history.events import (
     Ended,
     Faulted,
@@ -23,13 +28,19 @@ from scripts.chaos.history.events import (
     Saved,
     read_events,
 )
+from scripts.chaos.history.impact import Impact, add_impacts
 from scripts.chaos.history.judge import judge
-from tests.support.histories import ANNA, BERT, CATALOGUE, played, without
+from scripts.chaos.plan import Kind, plan
+from scripts.chaos.proof import PROOFS
+from scripts.chaos.world import WORLDS
+from tests.support.game_server import REPOSITORY
+from tests.support.histories import ANNA, BERT, CATALOGUE, Story, played, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+OVEN = 70
 UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
 
 
@@ -41,6 +52,15 @@ def violated(history: History) -> set[str]:
 def test_a_good_history_passes() -> None:
     """Cooks and sells from two tabs, all answered and told."""
     assert judge(played().ends(), CATALOGUE).lines == []
+
+
+def test_income_is_paid_for_the_seconds_that_passed() -> None:
+    """An oven cooks between two cooks by hand, for whole seconds."""
+    story = Story(bought=(1, OVEN))
+    for _ in range(3):
+        story.earns(60)
+        story.does(ANNA, "cook", 5)
+    assert judge(story.ends(), CATALOGUE).lines == []
 
 
 def test_an_answer_that_was_lost_is_explained_by_what_comes_after() -> None:
@@ -86,7 +106,7 @@ def test_a_loss_is_allowed_where_redis_may_lose() -> None:
     story.does(BERT, "cook", 2)
     history = story.ends()
     assert violated(history) == {"linearizable"}
-    history.events.append(Faulted(story.now_s - 2, story.now_s - 1, "failover", "", loses=True))
+    history.events.append(Faulted(story.now_s - 2, story.now_s - 1, "failover", "", loses="all"))
     judgement = judge(history, CATALOGUE)
     assert judgement.lines == []
     assert judgement.replayed["anna"].lost == 1
@@ -106,6 +126,44 @@ def test_times_wait_for_faults_and_for_the_recorder() -> None:
         history.events.append(excuse)
         assert violated(history) == set()
         history.events.remove(excuse)
+
+
+def test_what_a_fault_cost_is_put_down_to_it() -> None:
+    """A refused click, a lost connection and the time until both tabs play on are those of the fault."""
+    story = played()
+    at_s = story.now_s
+    request = story.sends(ANNA, "cook", count=1)
+    story.hears(ANNA, request, "error", UNAVAILABLE)
+    story.closes(BERT, 1006)
+    story.add(Faulted(at_s, story.now_s + 0.5, "Redis killed", ""))
+    story.opens(3, "bert")
+    story.does(ANNA, "cook", 1)
+    impacts: dict[str, Impact] = defaultdict(Impact)
+    add_impacts(story.ends(), impacts)
+    cost = impacts["Redis killed"]
+    assert (cost.times, cost.refused, cost.lost) == (1, 1, 1)
+    assert cost.recovered_s == cost.alone_s == [pytest.approx(1.6)]
+
+
+def test_a_plan_follows_from_its_seed_and_has_every_kind() -> None:
+    """The same seed breaks the same things at the same moments."""
+    faults = plan(5, 60, len(Kind))
+    assert faults == plan(5, 60, len(Kind))
+    assert faults != plan(6, 60, len(Kind))
+    assert {fault.kind for fault in faults} == set(Kind)
+    assert all(earlier.at_s <= later.at_s for earlier, later in pairwise(faults))
+
+
+def test_every_break_has_a_proof() -> None:
+    """What is broken on purpose is played with, in a world that there is."""
+    assert set(BREAKS) == set(PROOFS)
+    assert {proof.world for proof in PROOFS.values()} <= set(WORLDS)
+
+
+def test_every_break_fits_the_server() -> None:
+    """What a break changes is there to be changed; in a process of its own, which is broken afterwards."""
+    every = "from scripts.chaos.broken import BREAKS\nfor each in BREAKS.values(): each()"
+    subprocess.run([sys.executable, "-c", every], check=True, cwd=REPOSITORY)
 
 
 def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -256,6 +314,17 @@ def another_games_change_is_told() -> History:
     return story.ends()
 
 
+def income_is_paid_twice() -> History:
+    """Tell of an oven that cooks for more seconds than there were."""
+    story = Story(bought=(1, OVEN))
+    story.earns(60)
+    story.does(ANNA, "cook", 5)
+    before_s = story.now_s
+    story.earns(600)
+    story.now_s = before_s + 60
+    return story.ends()
+
+
 def a_duplicate_was_never_applied() -> History:
     """Tell of a request called a duplicate that nobody applied."""
     story = played()
@@ -306,6 +375,25 @@ def clicks_are_refused_for_ever() -> History:
         request = story.sends(ANNA, "cook")
         story.hears(ANNA, request, "error", {"code": "unavailable"})
         story.add(Health(story.now_s, "anna", "ok"))
+    return story.ends()
+
+
+def a_graceful_failover_refuses_a_click() -> History:
+    """Tell of a request that is refused while roles are exchanged in order."""
+    story = played()
+    request = story.sends(ANNA, "cook")
+    story.hears(ANNA, request, "error", {"code": "unavailable"})
+    story.add(Faulted(story.now_s - 0.5, story.now_s + 0.5, "failover", "", is_graceful=True))
+    return story.ends()
+
+
+def a_moved_slot_holds_a_click_up() -> History:
+    """Tell of a request that waits for the end of a slot's move."""
+    story = played()
+    request = story.sends(ANNA, "session")
+    story.add(Faulted(story.now_s - 0.5, story.now_s + 2, "slot moved", "", is_graceful=True))
+    story.now_s += 1
+    story.hears(ANNA, request, "session", story.shown())
     return story.ends()
 
 
@@ -379,12 +467,15 @@ def the_log_has_a_traceback() -> History:
         (an_answered_change_is_lost, {"linearizable"}),
         (an_answer_says_too_much, {"linearizable"}),
         (another_games_change_is_told, {"linearizable"}),
+        (income_is_paid_twice, {"linearizable"}),
         (a_duplicate_was_never_applied, {"linearizable"}),
         (a_change_is_told_twice, {"told"}),
         (a_hidden_change_is_told_to_nobody, {"told"}),
         (a_request_is_never_answered, {"answered"}),
         (answers_change_places, {"answered"}),
         (clicks_are_refused_for_ever, {"served", "honest"}),
+        (a_graceful_failover_refuses_a_click, {"graceful"}),
+        (a_moved_slot_holds_a_click_up, {"graceful"}),
         (log_ins_are_refused_for_ever, {"served"}),
         (a_server_never_ends, {"ends"}),
         (postgresql_stands_still, {"saved"}),

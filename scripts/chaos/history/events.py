@@ -82,13 +82,21 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """A fault lasted from `at_s` to `ended_s`. `loses`: Redis may lose answered changes by it."""
+    """A fault lasted from `at_s` to `ended_s`.
+
+    `loses` says which last changes Redis may lose by it: none, those that were not `answered`, or `all`.
+    """
 
     at_s: float
     ended_s: float
     kind: str
     target: str
-    loses: bool = False
+    loses: str = ""
+    gives_s: float = 0.0
+    """Seconds of income that it makes: Redis' clock was stepped forward by so much."""
+
+    is_graceful: bool = False
+    """Whether it must cost no player a refusal, nor more than half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +161,17 @@ _KINDS: Final[dict[str, type[Any]]] = {
 class History:
     """One run: what each player began with, what happened, and what was stored when all was over.
 
-    `stopped_s` is when players stopped sending, `ended_s` when the last thing was looked at. `live` and
+    `began_s` is when the first session was made, `stopped_s` when players stopped sending, `ended_s` when
+    their tabs were looked at last, `stored_s` when the databases were. `live` and
     `saved` are what Redis and PostgreSQL had then; Redis may have let go of a session that is saved.
     """
 
     start: dict[str, Session]
+    began_s: float = 0.0
     events: list[Event] = field(default_factory=list)
     stopped_s: float = 0.0
     ended_s: float = 0.0
+    stored_s: float = 0.0
     live: dict[str, Session] = field(default_factory=dict)
     saved: dict[str, Session] = field(default_factory=dict)
 

@@ -56,17 +56,30 @@ def judge(history: History, catalogue: Catalogue, patience: float = 1) -> Judgem
     hold("versions", order.went_backwards(timeline))
     hold("answered", order.answers(timeline, patience, now_s))
     hold("remembered", order.forgotten(timeline))
-    hold("told", told.untold(timeline, changes, patience, now_s))
+    hold("told", map(str, told.late(timeline, changes, patience, now_s)))
     hold("told", told.repeated(timeline))
-    hold("told", told.behind(timeline, history, _ends(history, catalogue), patience))
+    hold("told", told.behind(timeline, history, _ends(history, catalogue), patience, now_s))
     hold("revoked", told.revoked(timeline, history, patience))
     hold("saved", kept.fell_back(history))
     hold("saved", kept.unsaved(timeline, history, changes, patience))
     hold("served", kept.refused_in_calm(timeline, history, patience))
+    hold("graceful", kept.costly(timeline, patience))
     hold("honest", kept.dishonest(timeline, history, patience))
     hold("quiet", kept.noisy(history))
     hold("ends", kept.endless(history))
     return judgement
+
+
+def settled(history: History, catalogue: Catalogue) -> bool:
+    """Say whether nothing is still under way: all is sent to every tab, and what is revoked is closed."""
+    timeline = Timeline.of(history)
+    changes = {player: replay(player, history, timeline, catalogue).changes for player in history.start}
+    missed = told.late(timeline, changes, 0, float("inf"))
+    if any(late.later_s is None and late.line.closed is None for late in missed):
+        return False
+    if any(told.still_open(timeline, history)):
+        return False
+    return not any(told.behind(timeline, history, _ends(history, catalogue), now_s=float("inf")))
 
 
 def _ends(history: History, catalogue: Catalogue) -> dict[str, Session]:

@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 
     from scripts.chaos.history.events import Heard, History
     from scripts.chaos.history.replay import Change
-    from scripts.chaos.history.timeline import Timeline
+    from scripts.chaos.history.timeline import Attempt, Line, Timeline
 
 SAVED_WITHIN_S: Final = 8.0
 """A lease of 5 s that a killed flusher leaves behind, and some intervals of 1 s."""
 
 SERVED_WITHIN_S: Final = 10.0
+GRACEFUL_WITHIN_S: Final = 0.5
 HONEST_WITHIN_S: Final = 3.0
 MOST_LINES_A_SECOND: Final = 50.0
 MOST_TRACEBACKS: Final = 0
+_IN_ORDER: Final = (0, 130)
+"""How a server ends after a drain, or where it was asked to before it served."""
+
 _ACCEPTED: Final = (200, 409)
 """What a log-in is answered with, or a registration of somebody who is registered."""
 
@@ -83,6 +87,41 @@ def _is_calm(timeline: Timeline, at_s: float, within_s: float) -> bool:
     )
 
 
+def costly(timeline: Timeline, patience: float) -> Iterator[str]:
+    """Say which graceful fault refused a request or held one up for long.
+
+    Left out are those with another fault near, and those on a machine that was too busy just before to answer
+    in time.
+    """
+    faults = timeline.faults.faults
+    for fault in faults:
+        begin_s, end_s = fault.at_s, fault.ended_s + GRACEFUL_WITHIN_S
+        near = [one for one in faults if one.at_s < end_s and one.ended_s + SERVED_WITHIN_S > begin_s]
+        if not fault.is_graceful or len(near) > 1:
+            continue
+        before = _waits(timeline, begin_s - SERVED_WITHIN_S, begin_s - GRACEFUL_WITHIN_S)
+        if any(waited_s > GRACEFUL_WITHIN_S for _, _, _, waited_s in before):
+            continue
+        lags = timeline.faults.lags
+        lagged_s = sum(lag.by_s for lag in lags if begin_s < lag.at_s < end_s + patience)
+        for line, attempt, answer, waited_s in _waits(timeline, begin_s, fault.ended_s):
+            if answer.data.get("code") == "unavailable":
+                yield f"{fault.kind}: {line.opened.tab}'s {attempt.sent.request_type} refused"
+            elif waited_s - lagged_s > patience * GRACEFUL_WITHIN_S:
+                yield f"{fault.kind}: {line.opened.tab} waited {waited_s:.1f} s"
+
+
+def _waits(
+    timeline: Timeline, since_s: float, until_s: float
+) -> Iterator[tuple[Line, Attempt, Heard, float]]:
+    """Go through the answers to what was sent in some time, and how long each took in s."""
+    for line in timeline.lines.values():
+        for attempt in line.attempts.values():
+            if since_s <= attempt.sent.at_s <= until_s:
+                for answer in attempt.answers:
+                    yield line, attempt, answer, answer.at_s - attempt.sent.at_s
+
+
 def dishonest(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
     """Say which server called itself `ok` while for some time it had refused whatever it was asked."""
     answers: dict[str, list[Heard]] = defaultdict(list)
@@ -119,6 +158,6 @@ def noisy(history: History) -> Iterator[str]:
 def endless(history: History) -> Iterator[str]:
     """Say which program did not end in order when it was asked to."""
     for event in history.events:
-        if isinstance(event, Ended) and event.code != 0:
+        if isinstance(event, Ended) and event.code not in _IN_ORDER:
             took = f"ended with {event.code}" if event.code is not None else "did not end"
             yield f"{event.program} {took} {event.at_s - event.asked_s:.1f} s after it was asked to"

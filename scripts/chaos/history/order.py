@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from scripts.chaos.history.timeline import Attempt, Line, Timeline
 
 ANSWERED_WITHIN_S: Final = 10.0
+LOST_BY_S: Final = 20.0
+"""How long before a losing fault an answer may have come and be lost all the same."""
+
 _STRICT: Final = frozenset({"cook", "sell", "upgrade_buy", "session_reset"})
 _READS: Final = frozenset({"session"})
 
@@ -73,8 +76,9 @@ def answers(timeline: Timeline, patience: float, now_s: float) -> Iterator[str]:
 def forgotten(timeline: Timeline) -> Iterator[str]:
     """Say where a `session` did not know a client's number whose answer had come before it was asked for.
 
-    A player has no more clients here than the server remembers.
+    A player has no more clients here than the server remembers. What Redis may have lost is left out.
     """
+    lost = [fault for fault in timeline.faults.faults if fault.loses == "all"]
     for player in sorted({line.opened.player for line in timeline.lines.values()}):
         known: list[tuple[float, str, int]] = []
         for operation in timeline.operations[player]:
@@ -82,6 +86,7 @@ def forgotten(timeline: Timeline) -> Iterator[str]:
                 known += (
                     (answer.at_s, str(operation.asked["client"]), int(operation.asked["seq"]))
                     for answer in operation.applied
+                    if not any(fault.at_s - LOST_BY_S <= answer.at_s <= fault.ended_s for fault in lost)
                     if answer.request_type != "level_up" or "next_xp" in answer.data
                 )
         for line in timeline.of_player(player):

@@ -13,15 +13,14 @@ and what was lost may be applied again.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from game import rules
 from game.errors import Refusal
 from game.rates import rates_of
-from game.rules import LiveSession
-from scripts.chaos.history.facts import Facts, differences, facts_of, facts_of_session
-from scripts.chaos.history.timeline import CHANGING, Operation
+from scripts.chaos.history.facts import differences, facts_of_session
+from scripts.chaos.history.order import LOST_BY_S
+from scripts.chaos.history.said import Said, by_version, copy_of, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,15 +28,19 @@ if TYPE_CHECKING:
     from game.catalogue import Catalogue
     from game.session import Session
     from scripts.chaos.history.events import History
-    from scripts.chaos.history.timeline import Timeline
+    from scripts.chaos.history.timeline import Operation, Timeline
 
-_CAP_S: Final = 28_800
-_MOST_STATES: Final = 20_000
+UNANSWERED: Final = "unanswered"
+"""What a fault may lose where replicas are waited for."""
+
+_MOST_STATES: Final = 5_000
+_MOST_STATES_BACK: Final = 50
+"""How many states are tried for a path; for each one that a session may have fallen back to."""
 _ON_ITS_WAY_S: Final = 30.0
 """How long after its sending a request without an answer may still reach Redis: longer than any fault."""
 
-_FALLS_BACK_BY_S: Final = 20.0
-"""How long before a losing fault a change may have been heard of and be lost all the same."""
+_ROUNDED_S: Final = 5.0
+"""How much more income than for the time between two looks at a clock may be paid: parts of seconds."""
 
 
 @dataclass(slots=True)
@@ -61,19 +64,6 @@ class Replayed:
 
 
 @dataclass(slots=True)
-class _Said:
-    """All that was said of one version."""
-
-    version: int
-    heard_s: float
-    last_heard_s: float
-    facts: list[Facts] = field(default_factory=list)
-    change: str = ""
-    operation: Operation | None = None
-    applied: int | None = None
-
-
-@dataclass(slots=True)
 class _Step:
     """A state on the way, and what led to it: an operation, or what some other change was."""
 
@@ -87,7 +77,7 @@ def replay(player: str, history: History, timeline: Timeline, catalogue: Catalog
     """Play one player's changes through the rules; the first thing that does not fit ends it."""
     course = _Course(player, history, timeline, catalogue)
     try:
-        for said in _by_version(player, timeline):
+        for said in by_version(player, timeline):
             course.take(said)
         course.finish()
     except _UnexplainedError as error:
@@ -109,11 +99,14 @@ class _Course:
         self._version = start.version
         self._applied: set[int] = set()
         self._open = [op for op in timeline.operations[player] if op.may_be_applied]
+        self._all = timeline.operations[player]
         self._losses = [fault for fault in timeline.faults.faults if fault.loses]
         self._end = history.live.get(player) or history.saved.get(player)
+        given_s = sum(fault.gives_s for fault in timeline.faults.faults)
+        self._most_s = history.stored_s - history.began_s + given_s + _ROUNDED_S
         self._pays = rates_of(start, catalogue).passive
 
-    def take(self, said: _Said) -> None:
+    def take(self, said: Said) -> None:
         """Go on to what was said of a version."""
         operation = said.operation
         if operation is not None and id(operation) in self._applied:
@@ -133,7 +126,7 @@ class _Course:
         """Hold the end against what is stored, and each duplicate against what was applied."""
         if self._end is not None:
             stored = facts_of_session(self._end)
-            end = _Said(self._end.version, float("inf"), float("inf"), [stored])
+            end = Said(self._end.version, float("inf"), float("inf"), [stored])
             path = self._path(end, self.trail[-1].session)
             if path is not None:
                 self._walk(path, end)
@@ -141,6 +134,9 @@ class _Course:
                 raise _UnexplainedError(self._why(end))
         if self._losses:
             return
+        paid_s = self._paid_seconds()
+        if paid_s > self._most_s:
+            raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
         used = [step.operation for step in self.trail if step.operation is not None]
         free = [used_one.effect for used_one in used if not (used_one.duplicates or used_one.applied)]
         for operation in self._open:
@@ -149,12 +145,21 @@ class _Course:
                     raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
                 free.remove(operation.effect)
 
-    def _why(self, said: _Said) -> str:
+    def _paid_seconds(self) -> float:
+        """Return for how many seconds the player's oven has cooked."""
+        first, last = self.trail[0].session, self.trail[-1].session
+        rates = rates_of(first, self._catalogue)
+        if not rates.dishes_per_second:
+            return 0.0
+        by_hand = rates.cook_gain * (last.clicks - first.clicks)
+        return (last.cooked - first.cooked - by_hand) / rates.dishes_per_second
+
+    def _why(self, said: Said) -> str:
         kind = said.change or "a state"
         try:
-            state = _copy(self.trail[-1].session)
+            state = copy_of(self.trail[-1].session)
             if said.operation is not None:
-                _play(state, said.operation, self._catalogue)
+                play(state, said.operation, self._catalogue)
         except Refusal as refusal:
             return f"{kind} of {said.version} must have been refused with {refusal.code}"
         told = [text for facts in said.facts for text in differences(state, facts)]
@@ -162,7 +167,7 @@ class _Course:
 
     # Between two things that were said.
 
-    def _path(self, said: _Said, start: Session) -> list[_Step] | None:
+    def _path(self, said: Said, start: Session, most: int = _MOST_STATES) -> list[_Step] | None:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
         since_s = self.trail[-1].heard_s - _ON_ITS_WAY_S
         free = [
@@ -176,7 +181,7 @@ class _Course:
         free.sort(key=lambda op: (not op.duplicates, op.sent_s))
         waiting: deque[tuple[list[_Step], list[Operation]]] = deque([([_Step(start, 0)], free)])
         seen: set[object] = set()
-        while waiting and len(seen) < _MOST_STATES:
+        while waiting and len(seen) < most:
             steps, left = waiting.popleft()
             for last in self._last_steps(steps[-1].session, left, said):
                 if self._fits(last.session, said):
@@ -186,9 +191,9 @@ class _Course:
                 if operation.effect in tried:
                     continue
                 tried.add(operation.effect)
-                session = _copy(steps[-1].session)
+                session = copy_of(steps[-1].session)
                 try:
-                    _play(session, operation, self._catalogue)
+                    play(session, operation, self._catalogue)
                 except Refusal:
                     continue
                 if session == steps[-1].session:
@@ -200,29 +205,35 @@ class _Course:
                     waiting.append(([*steps, _Step(session, said.heard_s, operation)], rest))
         return None
 
-    def _last_steps(self, before: Session, left: Sequence[Operation], said: _Said) -> Iterator[_Step]:
+    def _last_steps(self, before: Session, left: Sequence[Operation], said: Said) -> Iterator[_Step]:
         """Yield the ways to end with what was said: nothing more, the operation, or one of its kind."""
         if not said.change:
-            yield _Step(_copy(before), said.heard_s)
+            yield _Step(copy_of(before), said.heard_s)
             return
         options: Iterable[Operation] = [said.operation] if said.operation is not None else left
+        if said.operation is None and self._losses:
+            # Perhaps it was lost, and applied once more when it was sent again.
+            options = [*left, *(op for op in self._all if op.applied and self._may_be(op, said))]
         for operation in options:
             if operation.request_type != said.change:
                 continue
-            session = _copy(before)
+            session = copy_of(before)
             try:
-                _play(session, operation, self._catalogue)
+                play(session, operation, self._catalogue)
             except Refusal:
                 continue
             if said.applied is None or session.clicks - before.clicks == said.applied:
                 yield _Step(session, said.heard_s, operation)
 
-    def _fits(self, session: Session, said: _Said) -> bool:
+    def _may_be(self, operation: Operation, said: Said) -> bool:
+        return id(operation) not in self._applied and operation.sent_s <= said.last_heard_s
+
+    def _fits(self, session: Session, said: Said) -> bool:
         if self._pays:
             self._pay(session, said)
         return not any(differences(session, facts) for facts in said.facts)
 
-    def _pay(self, session: Session, said: _Said) -> None:
+    def _pay(self, session: Session, said: Said) -> None:
         """Give a player with income so many seconds of it as what was said implies; whole ones only."""
         rates = rates_of(session, self._catalogue)
         for facts in said.facts:
@@ -232,7 +243,7 @@ class _Course:
                 session.cooked += seconds * rates.dishes_per_second
                 session.xp += seconds * rates.xp_per_second
 
-    def _walk(self, path: list[_Step], said: _Said) -> None:
+    def _walk(self, path: list[_Step], said: Said) -> None:
         *between, last = path
         self.outcome.hidden += len(between)
         self.trail += between
@@ -242,76 +253,37 @@ class _Course:
         self._applied |= {id(step.operation) for step in path if step.operation is not None}
         self._version = max(self._version, said.version)
 
-    def _fell_back(self, said: _Said) -> bool:
+    def _fell_back(self, said: Said) -> bool:
         """Let the session be what it was before a losing fault, if that explains what was said."""
-        for fault in self._losses:
-            if fault.at_s > said.last_heard_s:
-                continue
-            for back in range(len(self.trail) - 1, 0, -1):
-                if self.trail[back].heard_s < fault.at_s - _FALLS_BACK_BY_S:
-                    break
-                kept, gone = self.trail[:back], self.trail[back:]
-                self.trail, before = kept, self._applied
-                self._applied = {id(step.operation) for step in kept}
-                lost = [step.operation for step in gone if step.operation is not None]
-                self._open += [op for op in lost if op not in self._open]
-                path = self._path(said, kept[-1].session)
-                if path is not None:
-                    self.outcome.lost += len(lost)
-                    self._walk(path, said)
-                    return True
-                self.trail, self._applied = kept + gone, before
+        losses = [fault for fault in self._losses if fault.at_s <= said.last_heard_s]
+        for back in range(len(self.trail) - 1, 0, -1):
+            losses = [
+                fault
+                for fault in losses
+                if self.trail[back].heard_s >= fault.at_s - LOST_BY_S
+                and not (fault.loses == UNANSWERED and _was_answered(self.trail[back]))
+            ]
+            if not losses:
+                return False
+            kept, gone = self.trail[:back], self.trail[back:]
+            self.trail, before = kept, self._applied
+            self._applied = {id(step.operation) for step in kept}
+            lost = [step.operation for step in gone if step.operation is not None]
+            known = {id(operation) for operation in self._open}
+            self._open += [operation for operation in lost if id(operation) not in known]
+            path = self._path(said, kept[-1].session, _MOST_STATES_BACK)
+            if path is not None:
+                self.outcome.lost += len(lost)
+                self._walk(path, said)
+                return True
+            self.trail, self._applied = kept + gone, before
         return False
 
 
-def _by_version(player: str, timeline: Timeline) -> list[_Said]:
-    """Gather what was said of each version, lowest first."""
-    said: dict[int, _Said] = {}
-    operations = {
-        id(attempt): operation for operation in timeline.operations[player] for attempt in operation.attempts
-    }
-    for line in timeline.of_player(player):
-        for heard in line.heard:
-            version, kind = heard.data.get("version"), heard.request_type
-            if version is None or kind in ("error", "achievement"):
-                continue
-            entry = said.setdefault(version, _Said(version, heard.at_s, heard.at_s))
-            entry.heard_s = min(entry.heard_s, heard.at_s)
-            entry.last_heard_s = max(entry.last_heard_s, heard.at_s)
-            entry.facts.append(facts_of(kind, heard.data))
-            if kind not in CHANGING or heard.data.get("duplicate"):
-                continue
-            if kind == "level_up" and "next_xp" not in heard.data:
-                continue  # not enough xp: a read
-            entry.change = kind
-            entry.applied = heard.data.get("applied", entry.applied)
-            attempt = line.attempts.get(heard.request)
-            if attempt is not None:
-                entry.operation = operations[id(attempt)]
-    return [said[version] for version in sorted(said)]
-
-
-def _copy(session: Session) -> Session:
-    return replace(session, bought=dict(session.bought))
+def _was_answered(step: _Step) -> bool:
+    return step.change is not None and step.change.operation is not None
 
 
 def _named(operation: Operation) -> str:
     tag = f" {operation.asked['client']}/{operation.asked['seq']}" if "seq" in operation.asked else ""
     return f"{operation.request_type}{tag}"
-
-
-def _play(session: Session, operation: Operation, catalogue: Catalogue) -> None:
-    """Do one request by the rules, at the moment up to which income is paid. Raises Refusal."""
-    live, now_us = LiveSession.of(session, catalogue), session.accrued_at_ms * 1000
-    kind, count, upgrade_id = operation.effect
-    match kind:
-        case "cook":
-            rules.cook(live, count, now_us)
-        case "sell":
-            rules.sell(live, count, now_us)
-        case "upgrade_buy":
-            rules.upgrade_buy(live, upgrade_id, now_us, _CAP_S)
-        case "level_up":
-            rules.level_up(live, now_us, _CAP_S)
-        case _:
-            rules.session_reset(live, now_us, _CAP_S)

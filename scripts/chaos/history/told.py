@@ -7,6 +7,7 @@ standstill of the recorder. `patience` is a factor of it, for a machine that is 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scripts.chaos.history.events import Revoked
@@ -23,19 +24,43 @@ if TYPE_CHECKING:
     from scripts.chaos.history.timeline import Line, Timeline
 
 TOLD_WITHIN_S: Final = 2.0
-REVOKED_CODE: Final = 4001
+_SHOWN_BY_INCOME: Final = frozenset({"cook", "sell", "level_up"})
+"""Changes of which a later `passive` says everything: it has all amounts but what was bought."""
 
 
-def untold(
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A connection that did not hear of a change in time; `later_s` is how late it was, None for never."""
+
+    line: Line
+    change: Change
+    later_s: float | None
+
+    def __str__(self) -> str:
+        opened = self.line.opened
+        when = "never" if self.later_s is None else f"only {self.later_s:.1f} s later"
+        return (
+            f"{opened.tab} on {opened.server} ({opened.connection}) was {when} sent "
+            f"the {self.change.kind} of {self.change.version}"
+        )
+
+
+def late(
     timeline: Timeline, changes: Mapping[str, Sequence[Change]], patience: float, now_s: float
-) -> Iterator[str]:
-    """Say which connection did not hear of which change in time; what is not yet due at `now_s` is left."""
+) -> Iterator[Late]:
+    """Find connections that did not hear of a change in time; what is not yet due at `now_s` is left.
+
+    An infinite `now_s` makes everything due that a connection which is open has not heard.
+    """
     for line in timeline.lines.values():
         joined = line.joined
         if joined is None:
             continue
         own = _own_operations(line)
         states = [heard for heard in line.heard if heard.request_type == "session"]
+        paid = [
+            (heard.at_s, heard.data["version"]) for heard in line.heard if heard.request_type == "passive"
+        ]
         pushed_s = {
             heard.data["version"]: heard.at_s for heard in line.heard if heard.request_type in CHANGING
         }
@@ -48,12 +73,11 @@ def untold(
             if due_s >= min(line.closed_s, now_s) or pushed_s.get(change.version, due_s + 1) <= due_s:
                 continue
             later = [each.at_s for each in states if each.data["version"] >= change.version]
+            if change.kind in _SHOWN_BY_INCOME:
+                later += [at_s for at_s, version in paid if version >= change.version]
+            later += [pushed_s[change.version]] if change.version in pushed_s else []
             if not later or min(later) > due_s:
-                when = f"only {min(later) - change.heard_s:.1f} s later" if later else "never"
-                yield (
-                    f"{line.opened.tab} on {line.opened.server} ({line.opened.connection}) was {when} sent "
-                    f"the {change.kind} of {change.version}"
-                )
+                yield Late(line, change, min(later) - change.heard_s if later else None)
 
 
 def _own_operations(line: Line) -> dict[int, bool]:
@@ -81,7 +105,11 @@ def repeated(timeline: Timeline) -> Iterator[str]:
 
 
 def behind(
-    timeline: Timeline, history: History, ends: Mapping[str, Session], patience: float
+    timeline: Timeline,
+    history: History,
+    ends: Mapping[str, Session],
+    patience: float = 0,
+    now_s: float = 0,
 ) -> Iterator[str]:
     """Say which connection that is still open shows another state than the one that is stored.
 
@@ -91,7 +119,7 @@ def behind(
         player = line.opened.player
         if line.joined is None or line.closed_s < float("inf") or player not in ends:
             continue
-        if timeline.faults.deadline_s(history.stopped_s, patience * TOLD_WITHIN_S) > history.ended_s:
+        if timeline.faults.deadline_s(history.stopped_s, patience * TOLD_WITHIN_S) > now_s:
             continue
         shown: Facts = {}
         for heard in line.heard:
@@ -100,6 +128,14 @@ def behind(
             shown |= {"all_bought": bought} | said
         if found := differences(ends[player], shown):
             yield f"{line.opened.tab} ({line.opened.connection}) stays behind: {'; '.join(found)}"
+
+
+def still_open(timeline: Timeline, history: History) -> Iterator[Line]:
+    """Find joined connections of revoked log-ins that are open."""
+    dead = {(event.player, event.family) for event in history.events if isinstance(event, Revoked)}
+    for line in timeline.lines.values():
+        if line.joined and line.closed is None and (line.opened.player, line.opened.family) in dead:
+            yield line
 
 
 def revoked(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
