@@ -70,7 +70,10 @@ class LaneLimits:
 
 @dataclass(slots=True)
 class LaneTotals:
-    """What a lane did since it was made; plain integers, read by the metrics."""
+    """What a lane did since it was made; plain integers, read by the metrics.
+
+    `short_at_s` is when too few replicas confirmed a batch last (loop time), `-inf` for never.
+    """
 
     sent: int = 0
     replies: int = 0
@@ -80,4 +83,5 @@ class LaneTotals:
     connects: int = 0
     refused_full: int = 0
     replicas_short: int = 0
+    short_at_s: float = float("-inf")
     last_error: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import hiredis
 import structlog
 
@@ -31,6 +33,7 @@ class ReplicaBarrier:
         enough = isinstance(reply, int) and reply >= self._limits.wait_replicas
         if not enough:
             self._totals.replicas_short += 1
+            self._totals.short_at_s = asyncio.get_running_loop().time()
         for take, value in held:
             is_kept = isinstance(value, hiredis.ReplyError | hiredis.PushNotification)
             kept = enough or is_kept or isinstance(take, Regardless)

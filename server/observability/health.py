@@ -26,6 +26,11 @@ _REFUSALS: Final = {
     "READONLY": "is a replica: it refuses changes; the master is looked for",
 }
 """What Redis says of itself with the errors by which it refuses every change."""
+_UNCONFIRMED: Final = (
+    "has too few replicas: fewer than WAIT_REPLICAS confirm changes, which may be lost with it"
+)
+"""What is said while requests are answered as `maybe_applied` for want of replicas."""
+
 _REFUSES_FOR_S: Final = 10.0
 """How long after the last refusal it counts as refusing: nobody asks it meanwhile."""
 _MOST_CHARS: Final = 200
@@ -73,7 +78,10 @@ class Health:
         """Say why Redis refused changes a moment ago; empty when it did not."""
         since_s = self.clock() - _REFUSES_FOR_S
         refused_s = self.lanes.refused_s
-        return "; ".join(text for word, text in _REFUSALS.items() if refused_s.get(word, since_s) > since_s)
+        found = [text for word, text in _REFUSALS.items() if refused_s.get(word, since_s) > since_s]
+        if any(lane.totals.short_at_s > since_s for lane in self.lanes.all):
+            found.append(_UNCONFIRMED)
+        return "; ".join(found)
 
     def _condition(self, redis_is_up: bool, redis_refuses: bool) -> Condition:
         if self.is_draining():

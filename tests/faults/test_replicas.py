@@ -77,6 +77,24 @@ async def test_too_few_replicas_are_named(module_databases: dict[str, str]) -> N
                 await redis_words(server, "too few replicas")
 
 
+async def test_changes_that_no_replica_confirms_are_named(module_databases: dict[str, str]) -> None:
+    """While no replica confirms changes, each is `maybe_applied`: `/readyz` says so, until one does."""
+    with running_valkey(port=free_port()) as master, running_valkey(port=free_port()) as replica:
+        await asyncio.to_thread(follow, replica, master)
+        settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": master.url, "WAIT_REPLICAS": "1"}
+        with running_game(settings) as server:
+            async with player(server) as anna:
+                await anna.ask("session")
+                await anna.ask("upgrade_buy", id=1)
+                await asyncio.to_thread(replica.kill)
+                assert (await anna.ask("cook"))["maybe_applied"] is True
+                await redis_words(server, "fewer than WAIT_REPLICAS confirm")
+                await asyncio.to_thread(replica.start)
+                await asyncio.to_thread(follow, replica, master)
+                await cooked(anna)
+                await redis_words(server, "ok")
+
+
 async def test_other_tabs_are_told_what_no_replica_has(module_databases: dict[str, str]) -> None:
     """With its replica gone a click is `maybe_applied`: the player's other tabs hear of it all the same.
 
