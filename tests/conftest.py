@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from tests.support import servers
-from tests.support.game_server import GameServer, running_game
+from tests.support.game_server import AS_INSTALLED, GameServer, running_game
 from tests.support.players import EXTERNAL
 
 if TYPE_CHECKING:
@@ -94,6 +94,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 def _watched_loops() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.BaseEventLoop, "default_exception_handler", _record_loop_error)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _as_installed() -> Iterator[None]:
+    """Start programs as on an operator's machine, in two thirds of the time that a start takes here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(AS_INSTALLED))
         yield
 
 

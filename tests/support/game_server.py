@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 REPOSITORY = Path(__file__).parents[2]
+AS_INSTALLED = Path(__file__).parent / "as_installed"
+"""Stands in PYTHONPATH: programs under test then find only what an operator has installed."""
 POLL_S = 0.02
 QUICK_PASSWORDS = {"BCRYPT_COST": "4"}
 
@@ -73,7 +75,7 @@ class GameServer:
                 [sys.executable, "-m", "server"],
                 cwd=self.folder,
                 env=kept
-                | {"PYTHONPATH": str(REPOSITORY), "LOG_FORMAT": "json"}
+                | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{AS_INSTALLED}", "LOG_FORMAT": "json"}
                 | chosen
                 | dict(self.settings),
                 stdin=subprocess.DEVNULL,

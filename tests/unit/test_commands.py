@@ -11,7 +11,7 @@ from typing import Final
 from tests.support.game_server import REPOSITORY
 
 _PACKAGES: Final = ("persistence", "scripts", "seeds", "server")
-_WITHOUT_ARGUMENTS: Final = frozenset({"scripts.bench.naive"})
+_WITHOUT_ARGUMENTS: Final = frozenset({"scripts.bench.naive", "scripts.bench.single_calls"})
 """Started by other commands only, settings in the environment."""
 
 
