@@ -11,7 +11,9 @@ from typing import Final
 from tests.support.game_server import REPOSITORY
 
 _PACKAGES: Final = ("persistence", "scripts", "seeds", "server")
-_WITHOUT_ARGUMENTS: Final = frozenset({"scripts.bench.naive", "scripts.bench.single_calls"})
+_WITHOUT_ARGUMENTS: Final = frozenset(
+    {"scripts.bench.naive", "scripts.bench.single_calls", "scripts.chaos.broken"}
+)
 """Started by other commands only, settings in the environment."""
 
 

@@ -1,0 +1,1 @@
+"""Put into PYTHONPATH by tests; see sitecustomize."""
