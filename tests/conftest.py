@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import servers
 from tests.support.game_server import AS_INSTALLED, GameServer, running_game
@@ -50,6 +51,10 @@ LONGEST_FIRST = (
     "e2e/test_bench_guard.py",
 )
 """Files that take longest. A process runs a whole file: all would wait for a long one that began last."""
+
+# How long an example takes to make, or to run, is the machine's matter.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 _loop_errors: list[str] = []
 _database_numbers = itertools.count(1)

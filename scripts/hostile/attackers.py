@@ -8,6 +8,7 @@ a fixed seed. Says `began` once all are connected, at last how many visits of ea
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -33,11 +34,14 @@ _NICENESS: Final = 19
 
 def main() -> int:
     """Attack until SIGTERM, at most for so many seconds; the visits go to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.hostile.attackers", description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("seconds", type=float)
+    options = parser.parse_args()
     # What the attackers' own work costs is not what it costs the server.
     os.nice(_NICENESS)
-    port, seconds = int(sys.argv[1]), float(sys.argv[2])
     tokens = json.load(sys.stdin)
-    visits = asyncio.run(_attack(port, seconds, tokens["access"], tokens["refresh"]))
+    visits = asyncio.run(_attack(options.port, options.seconds, tokens["access"], tokens["refresh"]))
     print(json.dumps(visits))
     return 0
 

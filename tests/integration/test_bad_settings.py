@@ -87,6 +87,7 @@ async def test_every_kind_of_command_refuses_a_pooler_in_transaction_mode(
             environ = {
                 "DB_CONNECTION": f"postgresql://cook:pepper@127.0.0.1:{pooler}/postgres",
                 "REDIS_CONNECTION": valkey_url,
+                "PORT": str(free_port()),
             }
             kinds = (SERVE[0], SERVE[1], SERVE[2], SEED[0])
             for line in await asyncio.gather(*(refusal(tmp_path, kind, environ) for kind in kinds)):

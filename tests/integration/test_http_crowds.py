@@ -21,7 +21,7 @@ async def test_right_passwords_of_one_address_leave_room_for_others(
         email, _ = await world.registered()
 
         async def log_in(address: str) -> httpx.Response:
-            account = {"email": email, "password": "password"}
+            account = {"email": email, "password": "pass word"}
             return await world.client.post("/auth", json=account, headers={"X-Forwarded-For": address})
 
         crowd = [asyncio.ensure_future(log_in("192.0.2.1")) for _ in range(24)]
