@@ -23,6 +23,7 @@ from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
 from runtime.stopping import run_to_end
+from server.mail.certificates import check_cafile
 from server.ports import held_port
 from server.workers import WorkersLostError, bound_to_supervisor, supervise
 
@@ -65,6 +66,7 @@ def main() -> int:
 def _run(settings: Settings) -> int:
     for warning in settings.warnings():
         _log.warning("setting_suspicious", reason=warning)
+    check_cafile(settings)
     lost = threading.Event()
 
     def on_loss() -> None:

@@ -18,7 +18,6 @@ from persistence.live.store import LiveStore
 from persistence.live.throttle import AttemptLog
 from persistence.recovery.export import export_player
 from runtime.mail_settings import parse_smtp_url
-from runtime.settings import StartupError
 from server.auth.account_service import AccountService
 from server.auth.export_service import ExportService
 from server.auth.guest_service import GuestService
@@ -26,6 +25,7 @@ from server.auth.passwords import PasswordHasher
 from server.auth.recovery_service import RecoveryService
 from server.auth.throttle import WINDOW_S, Throttle
 from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S, TokenSigner
+from server.mail.certificates import check_cafile
 from server.mail.game_mail import GameMail
 from server.mail.outbox import Outbox
 from server.mail.smtp import SmtpSender
@@ -104,14 +104,9 @@ def build_accounts(settings: Settings, storage: Storage, stack: AsyncExitStack) 
 
 
 def _build_mail(settings: Settings) -> GameMail | None:
-    """Build what sends mail; None where SMTP_URL is not set. Raises StartupError for a file of TLS."""
+    """Build what sends mail; None where SMTP_URL is not set. Raises StartupError for its `cafile`."""
     if not settings.smtp_url:
         return None
-    server = parse_smtp_url(settings.smtp_url.reveal())
-    try:
-        sender = SmtpSender(server, settings.mail_from)
-    except OSError as error:  # ssl.SSLError is one
-        raise StartupError(
-            "SMTP_URL: cafile names no file with certificates in PEM form: correct its path"
-        ) from error
+    check_cafile(settings)
+    sender = SmtpSender(parse_smtp_url(settings.smtp_url.reveal()), settings.mail_from)
     return GameMail(Outbox(sender.send), settings.public_url, settings.catalog_language)

@@ -47,6 +47,7 @@ async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
     What waiting does not help is refused at once.
     """
     end_s = time.monotonic() + WITHIN_S
+    said = ""
     while True:
         try:
             return await attempt()
@@ -55,7 +56,9 @@ async def within(name: str, attempt: Callable[[], Awaitable[T]]) -> T:
         except StorageUnavailable as error:
             if time.monotonic() > end_s or not waiting_helps(error):
                 raise StartupError(line_of(error)) from error
-            _log.warning("database_unavailable", name=name, error=str(error))
+            if str(error) != said:  # each look would say the same
+                said = str(error)
+                _log.warning("database_unavailable", name=name, error=said)
             await asyncio.sleep(_LOOK_AGAIN_S)
 
 

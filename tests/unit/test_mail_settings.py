@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from runtime.mail_settings import SmtpServer, StartTls, check_public_url, check_sender, parse_smtp_url
 from runtime.settings import StartupError, read_settings
 from runtime.url_parts import UrlError
+from server.mail.certificates import check_cafile
+from tests.support.tls import make_certificate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAIL = {
     "SMTP_URL": "smtp://127.0.0.1:2525",
@@ -138,3 +145,23 @@ def test_a_refusal_names_the_variable(name: str, value: str) -> None:
     assert str(refused.value).startswith(f"{name} ")
     assert "\n" not in str(refused.value)
     assert "pepper" not in str(refused.value)
+
+
+def test_a_file_of_certificates_is_tried_before_anything_starts(tmp_path: Path) -> None:
+    """What cannot be read or holds none is refused by the variable's name, without the address."""
+    certificate = make_certificate(tmp_path)
+
+    def check(path: Path) -> None:
+        check_cafile(read_settings({**MAIL, "SMTP_URL": f"smtps://a:pepper@mail?cafile={path}"}, None))
+
+    check(certificate.file)
+    check_cafile(read_settings(MAIL, None))
+    check_cafile(read_settings({}, None))
+    for path, line in {
+        tmp_path / "none.pem": "cannot be read (No such file or directory): correct its path or mode",
+        tmp_path: "cannot be read (Is a directory): correct its path or mode",
+        certificate.key: "holds no certificate in PEM form: correct its path",
+    }.items():
+        with pytest.raises(StartupError) as refused:
+            check(path)
+        assert str(refused.value) == f"SMTP_URL: the file that cafile names {line}"
