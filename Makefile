@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 
 .PHONY: run
 run: $(VENV)/runtime.stamp ## start the game on http://127.0.0.1:1323 with everything it needs

@@ -130,8 +130,8 @@ class EmbeddedPostgres:
         program = postgres_program("initdb")
         if NO_SHELL_PATH.search(str(program)):
             raise StartupError(
-                f"PostgreSQL cannot be set up from {program.parent}: the path holds a sign of shells, "
-                'one of " $ ` \\ or a line break; move this project elsewhere, or set DB_CONNECTION'
+                f"PostgreSQL cannot be set up from {str(program.parent)!r}: initdb takes none of "
+                '" $ ` \\ and line breaks in a path; move this project elsewhere, or set DB_CONNECTION'
             )
         for half_made in self._parent.glob(f"{NAME}.new-*"):
             shutil.rmtree(half_made, ignore_errors=True)

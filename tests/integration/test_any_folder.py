@@ -6,13 +6,14 @@ import os
 import pwd
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 import redis
 
-from runtime.embedded import embedded_servers
+from runtime.embedded import embedded_servers, postgres
 from runtime.embedded.folder import held_folder
 from runtime.embedded.ownership import take_over
 from runtime.embedded.programs import postgres_program
@@ -21,7 +22,6 @@ from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NOBODY = pwd.getpwnam("nobody")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change owners and pass closed folders")
@@ -104,6 +104,19 @@ async def test_root_may_have_the_programs_in_a_folder_closed_to_others(folder: P
     """`.venv` in a folder of mode 0700, with and without DATA_DIR: PostgreSQL finds its own programs."""
     assert await write_and_read(folder / where / "data") == 1
     assert await write_and_read(folder / where / "data") == 2
+
+
+@pytest.mark.parametrize("sign", ['"', "\n"])
+def test_a_path_that_initdb_does_not_take_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    """`.venv` in a folder that initdb would hand to a shell as another one: one line says what to do."""
+    monkeypatch.setattr(postgres, "postgres_program", Path(f"/a{sign}b/bin").joinpath)
+
+    line = refusal(folder / "data")
+
+    assert line.startswith("PostgreSQL cannot be set up from '/a")
+    assert line.endswith("move this project elsewhere, or set DB_CONNECTION")
 
 
 @AS_ROOT
