@@ -85,7 +85,7 @@ class ClickGroups:
                 except LaneError as error:
                     _hand_out(lane, on_replies, error)
                 except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
-                    _log.exception("clicks_not_sent", kind=kind, players=len(clicks))
+                    _log.exception("click_group_failed", kind=kind, players=len(clicks))
                     _hand_out(lane, on_replies, LaneError(str(fault)))
 
     def _send_alone(self, lane: Lane, kind: str, click: _Click) -> None:

@@ -234,7 +234,7 @@ class Pipeline(asyncio.BufferedProtocol):
                 try:
                     send()
                 except Exception:  # noqa: BLE001 - the others' commands are written all the same
-                    _log.exception("commands_not_sent", lane=self.name)
+                    _log.exception("lane_hook_failed", lane=self.name)
         self._flush_scheduled = False
         if self._transport is None or not self._outgoing:
             return

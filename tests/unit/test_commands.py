@@ -12,7 +12,7 @@ from tests.support.game_server import REPOSITORY
 
 _PACKAGES: Final = ("persistence", "scripts", "seeds", "server")
 _WITHOUT_ARGUMENTS: Final = frozenset(
-    {"scripts.bench.naive", "scripts.bench.single_calls", "scripts.chaos.broken"}
+    {"scripts.bench.naive", "scripts.bench.single_calls", "scripts.chaos.broken", "scripts.hostile.watched"}
 )
 """Started by other commands only, settings in the environment."""
 
