@@ -104,7 +104,7 @@ def _watched_loops() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _as_installed() -> Iterator[None]:
-    """Start programs as on an operator's machine, in two thirds of the time that a start takes here."""
+    """Start programs as on an operator's machine: quicker, and with nothing that is missing there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(AS_INSTALLED))
         yield
