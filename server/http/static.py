@@ -82,7 +82,7 @@ def takes_gzip(accepted: str) -> bool:
 def read_files(folder: Path) -> Mapping[str, StaticFile]:
     """Read the files of known kinds under a folder, by their paths on the wire; `/` is `index.html`.
 
-    Hidden files, links and Python's are left out. Packing the page takes 4 ms and makes 42 KB of its 100.
+    Hidden files, links and Python's are left out. Packing makes less than half of the page.
     """
     files = {}
     for path in sorted(folder.rglob("*")):

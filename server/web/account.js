@@ -1,11 +1,20 @@
 /**
  * Who is playing: the HTTP side of the account, and the pair of tokens that all tabs share through localStorage.
  *
- * A refresh token works once: tabs take turns with a Web Lock and look first whether another was quicker. Without locks
- * (no secure context) the server's 30 s of grace cover the race.
+ * A refresh token works once, and a claim or a change of e-mail or password ends every pair from before. So tabs take
+ * turns with a Web Lock and look first whether another was quicker. Without locks (no secure context) the server's 30 s
+ * of grace cover a renewal; a change leaves a mark for its time, so that the others wait for its pair.
  */
 
+import { shared } from "./storage.js";
+
 const KEY = "click-and-cook.tokens";
+/** Set for as long as a tab changes the account. */
+const CHANGING = "click-and-cook.changing";
+/** Set where somebody with an e-mail has played: they want to log in, not to begin. */
+const KNOWN = "click-and-cook.has-account";
+/** A mark older than this is one of a tab that was closed meanwhile. */
+const CHANGING_FOR_MS = 20_000;
 /** The share of an access token's life after which it is renewed ahead of time. */
 const RENEW_AFTER = 0.7;
 
@@ -26,15 +35,62 @@ export class Account {
 
 	/** The user's id, or undefined. */
 	get userId() {
-		return claims(this.#pair?.access).id;
+		return this.#pair ? claims(this.#pair.access).id : undefined;
 	}
 
-	/** Registers (`/reg`) or logs in (`/auth`). Null on success, else `{status, message, retryAfterS}`. */
-	async enter(path, email, password) {
-		const { ok, body, retryAfterS } = await post(path, "", { email, password });
+	/** Whether somebody with an e-mail has played in this browser. */
+	get isKnown() {
+		return shared.get(KNOWN) !== null;
+	}
+
+	set isKnown(known) {
+		if (!known) shared.remove(KNOWN);
+		else if (!this.isKnown) shared.set(KNOWN, "1");
+	}
+
+	/**
+	 * Gets a pair: `/guest`, `/reg`, `/auth`, `/reset`. Null on success, else `{status, message, retryAfterS}`.
+	 */
+	async enter(path, fields = {}) {
+		const { ok, body, retryAfterS } = await send("POST", path, "", fields);
 		if (!ok) return { ...body, retryAfterS };
 		this.#keep(body.tokens);
 		return null;
+	}
+
+	/** Asks for a link by mail. Null on success, else the refusal. */
+	async forgot(email) {
+		const { ok, body, retryAfterS } = await send("POST", "/forgot", "", { email });
+		return ok ? null : { ...body, retryAfterS };
+	}
+
+	/** `/claim`, `/email`, `/password`: the answer's pair replaces every older one, in all tabs. Null, or the refusal. */
+	async change(path, fields) {
+		const { ok, body, retryAfterS } = await this.#alone(async () => {
+			shared.set(CHANGING, String(Date.now()));
+			try {
+				const answer = await this.#asMyself("POST", path, fields);
+				if (answer.ok) this.#keep(answer.body.tokens);
+				return answer;
+			} finally {
+				shared.remove(CHANGING);
+			}
+		});
+		return ok ? null : { ...body, retryAfterS };
+	}
+
+	/** Deletes the account; a guest has no password. Null, or the refusal. */
+	async delete(password) {
+		const fields = password ? { password } : {};
+		const { ok, body, retryAfterS } = await this.#alone(() => this.#asMyself("DELETE", "/account", fields));
+		return ok ? null : { ...body, retryAfterS };
+	}
+
+	/** All that the server keeps of the player, as text. */
+	async export() {
+		const { ok, status, body } = await this.#alone(() => this.#asMyself("GET", "/export"));
+		if (!ok) throw new Error(`/export: ${status}`);
+		return JSON.stringify(body, null, "\t");
 	}
 
 	/**
@@ -46,69 +102,99 @@ export class Account {
 		if (!this.#pair) throw new LoggedOut();
 		const { access } = this.#pair;
 		if (access !== refused && !isAgeing(this.#pair)) return access;
-		const renew = () => this.#renewUnlessRenewed(access);
-		return navigator.locks ? navigator.locks.request(KEY, renew) : renew();
+		return this.#alone(() => this.#renewUnlessRenewed(access));
 	}
 
-	/** Ends the log-in here, in every tab, and at the server if it answers. */
-	async leave() {
+	/** Ends the log-in here, in every tab, and at the server if it answers; `everywhere`: each one of the player. */
+	async leave(everywhere = false) {
 		const refresh = this.#pair?.refresh;
 		this.forget();
-		if (refresh) await post("/logout", refresh).catch(() => {});
+		if (refresh) await send("POST", everywhere ? "/logout/everywhere" : "/logout", refresh).catch(() => {});
 	}
 
 	/** Ends the log-in here alone: the server has ended it. */
 	forget() {
 		this.#pair = null;
-		localStorage.removeItem(KEY);
+		shared.remove(KEY);
 	}
 
-	async #renewUnlessRenewed(access) {
+	/** Runs `act` while no other tab renews or changes the pair. */
+	#alone(act) {
+		return navigator.locks ? navigator.locks.request(KEY, act) : act();
+	}
+
+	/** Sends a request with the newest access token; once more with a renewed one where that is refused. */
+	async #asMyself(method, path, fields) {
+		this.#pair = read();
+		if (!this.#pair) throw new LoggedOut();
+		const { access } = this.#pair;
+		const answer = isAgeing(this.#pair) ? null : await send(method, path, access, fields);
+		if (answer && !(answer.status === 401 && answer.body.message === "token invalid")) return answer;
+		return send(method, path, await this.#renewUnlessRenewed(access, true), fields);
+	}
+
+	async #renewUnlessRenewed(access, changing = false) {
 		this.#pair = read();
 		if (this.#pair && this.#pair.access !== access) return this.#pair.access;
 		const used = this.#pair?.refresh;
-		const { ok, status, body } = await post("/refresh", used);
+		const { ok, status, body } = await send("POST", "/refresh", used);
 		if (ok) return this.#keep(body.tokens);
 		if (status !== 401) throw new Error(`/refresh: ${status}`);
 		this.#pair = read();
 		if (this.#pair && this.#pair.refresh !== used) return this.#pair.access;
+		if (!changing && isChanging()) throw new Error("another tab will store the new pair");
 		this.forget();
 		throw new LoggedOut();
 	}
 
 	#keep({ access_token: access, refresh_token: refresh }) {
 		this.#pair = { access, refresh, sinceMs: Date.now() };
-		localStorage.setItem(KEY, JSON.stringify(this.#pair));
+		shared.set(KEY, JSON.stringify(this.#pair));
 		return access;
 	}
 }
 
-/** The pair that is kept; none where that was damaged. */
+/** What the server offers: `{guests, mail}`; null where it does not say. */
+export async function askFeatures() {
+	try {
+		const { ok, body } = await send("GET", "/features", "");
+		if (ok) return { guests: body.guests === true, mail: body.mail === true };
+	} catch {
+		// No answer is an answer that says nothing.
+	}
+	return null;
+}
+
+function isChanging() {
+	const ageMs = Date.now() - Number(shared.get(CHANGING) ?? NaN);
+	return ageMs >= 0 && ageMs < CHANGING_FOR_MS;
+}
+
+/** The pair that is kept; null where that was damaged. */
 function read() {
 	try {
-		const pair = JSON.parse(localStorage.getItem(KEY));
-		return claims(pair.access).id && pair;
+		const { access, refresh, sinceMs } = JSON.parse(shared.get(KEY));
+		const isPair = typeof refresh === "string" && /^\d+$/.test(claims(access).id);
+		return isPair ? { access, refresh, sinceMs } : null;
 	} catch {
 		return null;
 	}
 }
 
-function claims(token) {
-	const payload = token?.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-	return payload ? JSON.parse(atob(payload)) : {};
-}
+const claims = (token) => JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
 
 /** Measured from when the token came: this machine's clock may differ from the server's. */
 function isAgeing({ access, sinceMs }) {
 	const { iat, exp } = claims(access);
 	const ageMs = Date.now() - sinceMs;
-	return ageMs < 0 || ageMs > (exp - iat) * 1000 * RENEW_AFTER;
+	return !(ageMs >= 0 && ageMs <= (exp - iat) * 1000 * RENEW_AFTER);
 }
 
 /** Throws where no JSON comes back. */
-async function post(path, bearer, fields = {}) {
+async function send(method, path, bearer, fields = {}) {
 	const headers = { "Content-Type": "application/json", ...(bearer && { Authorization: `Bearer ${bearer}` }) };
-	const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(fields) });
+	const body = method === "GET" ? undefined : JSON.stringify(fields);
+	const response = await fetch(path, { method, headers, body });
 	const { ok, status } = response;
 	return { ok, status, body: await response.json(), retryAfterS: Number(response.headers.get("Retry-After")) };
 }

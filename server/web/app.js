@@ -1,18 +1,22 @@
 /** Builds the parts of the page and ties them together. */
 
-import { Account } from "./account.js";
+import { Account, askFeatures } from "./account.js";
+import { AccountDialog } from "./account_dialog.js";
 import { Connection } from "./connection.js";
-import { Conversation } from "./conversation.js";
-import { Dialogs, keysAreOn } from "./dialogs.js";
+import { Conversation, readKept } from "./conversation.js";
+import { Dialogs } from "./dialogs.js";
 import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
 import { loadDrawings } from "./drawings.js";
 import { Entrance } from "./entrance.js";
 import { Game } from "./game.js";
 import { Hold } from "./hold.js";
+import { Keeping } from "./keeping.js";
+import { keysAreOn } from "./keys.js";
 import { Kitchen } from "./kitchen.js";
 import { Menu } from "./menu.js";
 import { span } from "./numbers.js";
 import { apply, price } from "./rules.js";
+import { ofTab } from "./storage.js";
 import { named, say, spoken, switchLanguage, translate } from "./texts.js";
 import { Tutorial } from "./tutorial.js";
 
@@ -21,13 +25,17 @@ const KEPT = "click-and-cook.conversation";
 /** How often the server is asked whether all is saved: while the player works, and once the hands rest. */
 const ASK_SAVED_MS = { busy: 10_000, resting: 2_500 };
 const TOTALS_AFTER_MS = 2_500;
+const ASK_OFFER_AGAIN_MS = 5_000;
 
 const account = new Account(() => location.reload());
 const kitchen = new Kitchen();
 const menu = new Menu(buy);
 const tutorial = new Tutorial(menu);
 const entrance = new Entrance(account, enter);
-const dialogs = new Dialogs({ game: view, ask, logOut: leave });
+const dialogs = new Dialogs({ game: view, ask, account: () => accountDialog.open() });
+const nameForm = (done) => dialogs.nameForm(done);
+const accountDialog = new AccountDialog(account, { game: view, nameForm, leave: logOut, gone: () => leave("deleted") });
+const keeping = new Keeping(() => accountDialog.claim());
 const hands = { cook: new Hold(byId("cook"), work("cook")), sell: new Hold(byId("sell"), work("sell")) };
 /** Who waits for the answer to a request. */
 const askers = new WeakMap();
@@ -60,6 +68,8 @@ function showNow() {
 	kitchen.show(now);
 	menu.show(now);
 	tutorial.show(now);
+	keeping.show(now);
+	if (now.email) account.isKnown = true;
 	document.querySelector("[data-opens=stars]").classList.toggle("ready", now.accumulated >= 1);
 	write(byId("star-count"), now.stars ? String(Math.floor(now.stars)) : "");
 }
@@ -152,16 +162,16 @@ function atPlay(plays) {
 	byId("entrance").hidden = plays;
 	byId("kitchen").hidden = !plays;
 	document.body.classList.toggle("at-play", plays);
+	scrollTo(0, 0);
+	if (plays) byId("kitchen").focus({ preventScroll: true });
 }
 
 function enter() {
 	game = new Game();
 	changedVersion = 0;
-	const text = sessionStorage.getItem(KEPT);
 	// Taken, not copied: a duplicated tab must not go on with the same client.
-	sessionStorage.removeItem(KEPT);
-	const kept = JSON.parse(text);
-	const own = kept?.userId === account.userId ? kept : { client: newClient() };
+	const own = readKept(ofTab.get(KEPT), account.userId) ?? { client: newClient() };
+	ofTab.remove(KEPT);
 	const url = `${location.origin.replace("http", "ws")}/ws`;
 	connection = new Connection(url, new Conversation(own), account, { message: heard, state: show, loggedOut: leave });
 	connection.start();
@@ -175,11 +185,27 @@ const newClient = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 function leave(why) {
 	connection?.stop();
 	connection = null;
-	if (why) account.forget();
-	else account.leave();
+	account.forget();
+	if (why === "deleted") account.isKnown = false;
 	closeDialog();
 	atPlay(false);
-	entrance.show({ registers: false, why });
+	entrance.show({ mode: why === "deleted" ? entrance.first : "logIn", why });
+	entrance.focus();
+}
+
+/** Ends the log-in: this one, or `everywhere` each one of the player. */
+function logOut(everywhere) {
+	account.leave(everywhere);
+	leave();
+	entrance.show({ mode: entrance.first });
+	entrance.focus();
+}
+
+/** Asks what the server offers, until it says so. */
+async function offer() {
+	const features = await askFeatures();
+	entrance.offer(features ?? { guests: false, mail: false });
+	if (!features) setTimeout(offer, ASK_OFFER_AGAIN_MS);
 }
 
 function translateAll() {
@@ -202,7 +228,7 @@ addEventListener("visibilitychange", () => document.hidden || connection?.retryN
 addEventListener("pagehide", () => {
 	if (!connection) return;
 	const kept = { ...connection.conversation.kept(), userId: account.userId };
-	sessionStorage.setItem(KEPT, JSON.stringify(kept));
+	ofTab.set(KEPT, JSON.stringify(kept));
 });
 // A page out of the browser's cache would go on with numbers that its successor has used.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
@@ -216,6 +242,19 @@ setInterval(askSaved, 1000);
 
 setUpDialog();
 translateAll();
-await loadDrawings();
-if (account.userId) enter();
-else atPlay(false);
+byId("needs").remove();
+await loadDrawings().catch(() => toast(say("noDrawings")));
+
+/** What follows `#reset=` in the address: the token of a link for a forgotten password. */
+const link = /^#reset=(.+)/.exec(location.hash)?.[1];
+// The token is good for the account: it must not stay in the address and the history.
+if (link) history.replaceState(null, "", location.pathname);
+addEventListener("hashchange", () => location.hash.startsWith("#reset=") && location.reload());
+if (account.userId && !link) {
+	enter();
+	offer();
+} else {
+	await offer();
+	if (link) entrance.show({ mode: "reset", link });
+	atPlay(false);
+}

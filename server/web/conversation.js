@@ -14,6 +14,27 @@ export const SEQ_WINDOW = 64;
 const PAUSE_MS = 250;
 const COUNTED = new Set(["cook", "sell", "upgrade_buy", "level_up", "session_reset"]);
 
+/**
+ * What an earlier page of this tab kept of its conversation with `userId`, or null where that is damaged or another's.
+ */
+export function readKept(text, userId) {
+	try {
+		const { client, seq, waiting, userId: owner } = JSON.parse(text);
+		const isWhole = owner === userId && typeof client === "string" && client && client.length <= 64 && Number.isSafeInteger(seq);
+		let last = 0;
+		const follows = ({ type, data, seq: own }) => {
+			const fits = COUNTED.has(type) && Number.isSafeInteger(own) && own > last && own <= seq;
+			last = own;
+			return fits && (type !== "upgrade_buy" || Number.isSafeInteger(data.id));
+		};
+		if (!isWhole || waiting.length > SEQ_WINDOW || !waiting.every(follows)) return null;
+		const entry = ({ type, data, seq: own }) => ({ type, data: type === "upgrade_buy" ? { id: data.id } : {}, seq: own });
+		return { client, seq, waiting: waiting.map(entry) };
+	} catch {
+		return null;
+	}
+}
+
 const newEntry = (type, data, seq) => ({ type, data, seq, id: null, token: null, sentBefore: false, applied: false });
 
 export class Conversation {

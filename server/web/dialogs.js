@@ -1,25 +1,23 @@
 /** What opens over the game: stars, achievements, the board, the account, and what came while away. */
 
-import { closeDialog, dialogShows, el, openDialog, toast } from "./dom.js";
+import { closeDialog, dialogShows, el, openDialog, toast, write } from "./dom.js";
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
 import { resetPreview } from "./rules.js";
 import { named, say, spoken } from "./texts.js";
-
-const KEYS_OFF = "click-and-cook.keys-off";
 
 const number = (value, places = 2) => readable(value, spoken(), places);
 const words = (tag, textContent, className = "") => el(tag, { textContent, className });
 const row = (className, ...children) => el("li", { className: `row ${className}` }, ...children);
 const facts = (...pairs) => el("dl", {}, ...pairs.flatMap(([term, fact]) => [words("dt", say(term)), words("dd", fact)]));
 
-/** Whether single letters work as keys; a player may switch them off. */
-export const keysAreOn = () => !localStorage.getItem(KEYS_OFF);
-
 export class Dialogs {
+	/** The kitchen's name, where it is known. */
+	#name = "";
+
 	/**
 	 * @param table `game` gives the game as it looks now; `ask` sends a request and resolves to `{data}` of its answer, or
-	 *   to `{code, message}`; `logOut` ends the game
+	 *   to `{code, message}`; `account` opens the account's dialog
 	 */
 	constructor(table) {
 		this.table = table;
@@ -76,28 +74,37 @@ export class Dialogs {
 		// The board is some seconds old: who is new, or not among the first, stands below it.
 		if (own && !data.entries.some(({ name }) => name === own)) lines.push(line(data.me));
 		const list = lines.length ? el("ul", {}, ...lines) : words("p", say("nobody"));
-		openDialog("board", el("p", { className: "switch" }, ...choice), list, this.#nameForm(own, by));
+		openDialog("board", el("p", { className: "switch" }, ...choice), list, this.nameForm(() => this.board(by), own));
 	}
 
-	#nameForm(name, by) {
+	/** The form of the kitchen's name on the board; `done` is called when it is changed. */
+	nameForm(done, name = this.#name) {
+		this.#name = name;
 		const input = el("input", { value: name ?? "", minLength: 3, maxLength: 24, required: true });
 		const why = el("p", { role: "alert" });
+		input.oninput = () => write(why, "");
+		if (!name) this.#fillIn(input);
 		const form = el("form", {}, el("label", {}, say("name"), input), why, words("button", say("setName"), "primary"));
 		form.onsubmit = async (event) => {
 			event.preventDefault();
 			const { code, message } = await this.table.ask("name_set", { name: input.value.trim() });
-			if (code) why.textContent = say(code) ?? message;
-			else this.board(by);
+			if (code) write(why, say(code) ?? message);
+			else {
+				this.#name = input.value.trim();
+				done();
+			}
 		};
 		return form;
 	}
 
 	account() {
-		const keys = el("input", { type: "checkbox", checked: keysAreOn() });
-		keys.onchange = () => localStorage.setItem(KEYS_OFF, keys.checked ? "" : "1");
-		const out = words("button", say("logOut"), "primary");
-		out.onclick = () => this.table.logOut();
-		openDialog("account", words("p", this.table.game().email), el("label", { className: "row" }, say("keys"), keys), out);
+		this.table.account();
+	}
+
+	async #fillIn(input) {
+		const { data } = await this.table.ask("leaderboard", { by: "money" });
+		this.#name ||= data?.me?.name ?? "";
+		input.value ||= this.#name;
 	}
 
 	/** What a gap brought. */

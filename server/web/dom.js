@@ -21,13 +21,29 @@ export function write(node, text) {
 /** Tells those who listen to the page. */
 export const announce = (text) => write(byId("announcer"), text);
 
-/** A short message over the page, gone by itself. */
+const TOASTS = 3;
+const TOAST_MS = 4000;
+
+/** A short message over the page, gone by itself. One that stands there is counted; of more than three the oldest goes. */
 export function toast(text, name = "bell") {
-	const node = el("p", { className: "toast" }, icon(name), text);
-	byId("toasts").append(node);
-	announce(text);
-	setTimeout(() => node.remove(), 4000);
+	const toasts = byId("toasts");
+	const standing = [...toasts.children].find(({ dataset }) => dataset.text === text);
+	const node = standing ?? el("p", { className: "toast" }, icon(name), el("span"), el("b"));
+	const times = Number(node.dataset.times ?? 0) + 1;
+	Object.assign(node.dataset, { text, times });
+	write(node.children[1], text);
+	write(node.lastChild, times > 1 ? `×${times}` : "");
+	if (!standing) {
+		toasts.append(node);
+		announce(text);
+	}
+	if (toasts.children.length > TOASTS) toasts.firstChild.remove();
+	clearTimeout(leaving.get(node));
+	leaving.set(node, setTimeout(() => node.remove(), TOAST_MS));
 }
+
+/** When each toast goes. */
+const leaving = new WeakMap();
 
 /** Lets the element shake its head. */
 export function refuse(node) {

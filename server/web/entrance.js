@@ -1,49 +1,130 @@
-/** Registering and logging in. */
+/** The way in: at once as a guest, with an e-mail, or with a link for a forgotten password. */
 
 import { byId, write } from "./dom.js";
-import { span } from "./numbers.js";
-import { say, spoken } from "./texts.js";
+import { refusalText } from "./refusals.js";
+import { shared } from "./storage.js";
+import { say } from "./texts.js";
+
+/** By mode: the title and the main button, the route, the fields, the other ways, and what an error 401 means. */
+const MODES = {
+	guest: { title: "welcome", act: "cookNow", path: "/guest", fields: [], others: ["logIn", "register"] },
+	register: { title: "register", path: "/reg", fields: ["email", "password"], others: ["guest", "logIn"] },
+	logIn: { title: "logIn", path: "/auth", fields: ["email", "password"], others: ["guest", "register", "forgot"] },
+	forgot: { title: "forgot", act: "sendLink", fields: ["email"], others: ["logIn"] },
+	reset: { title: "newPassword", path: "/reset", fields: ["password"], others: ["forgot", "logIn"], wrong: "deadLink" },
+};
+const OTHERS = { guest: "cookNow", register: "noAccount", logIn: "haveAccount", forgot: "forgotPassword" };
 
 export class Entrance {
-	#registers = true;
+	#mode = "register";
 	#form = document.querySelector("#entrance form");
+	#features = { guests: false, mail: false };
+	#link = "";
+	/** Gives the words under the title in the language of the moment. */
+	#why = () => "";
+	#busy = false;
+	/** Whether the player has chosen a form or begun to fill one in. */
+	#chosen = false;
 
 	/** @param {() => void} onEntered the account holds tokens now */
 	constructor(account, onEntered) {
-		const [submit, other] = this.#form.querySelectorAll("button");
-		other.onclick = () => this.show({ registers: !this.#registers });
-		this.#form.onsubmit = async (event) => {
+		Object.assign(this, { account, onEntered });
+		this.#form.onsubmit = (event) => {
 			event.preventDefault();
-			submit.disabled = true;
-			const path = this.#registers ? "/reg" : "/auth";
-			const { email, password } = this.#form.elements;
-			const refusal = await account.enter(path, email.value.trim(), password.value).catch(() => ({}));
-			submit.disabled = false;
-			write(byId("entrance-why"), refusal ? refusalText(refusal) : "");
-			if (refusal) return;
-			this.#form.reset();
-			onEntered();
+			this.#submit();
+		};
+		// A refusal stands until something is changed.
+		this.#form.oninput = () => {
+			this.#chosen = true;
+			this.#tell(() => "");
 		};
 	}
 
-	/** Shows the form; `why` is the key of a text that says why. */
-	show({ registers = this.#registers, why } = {}) {
-		this.#registers = registers;
-		const [submit, other] = this.#form.querySelectorAll("button");
-		const title = registers ? "register" : "logIn";
-		write(byId("entrance-title"), say(title));
-		write(submit, say(title));
-		write(other, say(registers ? "haveAccount" : "noAccount"));
-		const { password } = this.#form.elements;
-		password.autocomplete = registers ? "new-password" : "current-password";
-		password.minLength = registers ? 8 : 0;
-		byId("password-rule").hidden = !registers;
-		write(byId("entrance-why"), why ? say(why) : "");
+	/** What the server offers decides what is offered here. */
+	offer(features) {
+		this.#features = features;
+		if (!this.#chosen) this.#mode = this.first;
+		this.show();
 	}
-}
 
-/** What to tell about a refusal of the account's HTTP side. */
-function refusalText({ status, message, retryAfterS }) {
-	const texts = { 1: "wrongLogIn", 2: "badValue", 3: "emailTaken", 4: "slowDown", 5: "badValue" };
-	return say(texts[status] ?? "noServer", status === 4 ? span(retryAfterS, spoken()) : message);
+	/** The form for somebody who comes: those who have been here log in, others may cook at once. */
+	get first() {
+		if (this.account.isKnown) return "logIn";
+		return this.#features.guests ? "guest" : "register";
+	}
+
+	/** Shows a form; `why` is the key of a text that says why, `link` the token of a link. */
+	show({ mode = this.#mode, why, link } = {}) {
+		if (link) this.#link = link;
+		this.#chosen ||= why !== undefined || link !== undefined;
+		if (why || mode !== this.#mode) this.#why = () => (why ? say(why) : "");
+		this.#mode = mode;
+		const { title, act = title, fields, others } = MODES[mode];
+		write(byId("entrance-title"), say(title));
+		write(this.#form.querySelector(".primary"), say(act));
+		for (const name of ["email", "password"]) {
+			const input = this.#form.elements[name];
+			input.disabled = input.parentElement.hidden = !fields.includes(name);
+		}
+		const isNew = mode === "register" || mode === "reset";
+		const { password } = this.#form.elements;
+		password.autocomplete = isNew ? "new-password" : "current-password";
+		password.minLength = isNew ? 8 : 0;
+		byId("password-rule").hidden = !isNew;
+		byId("entrance-note").hidden = mode !== "guest";
+		byId("keeps-nothing").hidden = shared.lasts;
+		const offered = others.filter((other) => this.#offered(other));
+		byId("other-ways").replaceChildren(...offered.map((other) => this.#way(other)));
+		write(byId("entrance-why"), this.#why());
+	}
+
+	/** Gives the focus to what comes first. */
+	focus() {
+		this.#form.querySelector("input:not(:disabled), .primary").focus({ preventScroll: true });
+	}
+
+	#offered(mode) {
+		if (mode === "forgot") return this.#features.mail;
+		return mode !== "guest" || this.#features.guests;
+	}
+
+	#way(mode) {
+		const button = document.createElement("button");
+		button.type = "button";
+		button.className = "plain";
+		button.textContent = say(OTHERS[mode]);
+		button.dataset.mode = mode;
+		button.onclick = () => {
+			this.#chosen = true;
+			this.show({ mode });
+			this.focus();
+		};
+		return button;
+	}
+
+	#tell(why) {
+		this.#why = why;
+		write(byId("entrance-why"), why());
+	}
+
+	// The button is never disabled: the focus would fall out of the form.
+	async #submit() {
+		if (this.#busy) return;
+		this.#busy = true;
+		const mode = this.#mode;
+		const { email, password } = this.#form.elements;
+		const fields = { email: email.value.trim(), password: password.value, token: this.#link };
+		const names = mode === "reset" ? ["token", "password"] : MODES[mode].fields;
+		const sent = Object.fromEntries(names.map((name) => [name, fields[name]]));
+		const asked = mode === "forgot" ? this.account.forgot(sent.email) : this.account.enter(MODES[mode].path, sent);
+		const refusal = await asked.catch(() => ({}));
+		this.#busy = false;
+		if (mode !== this.#mode) return;
+		if (refusal) return this.#tell(() => refusalText(refusal, MODES[mode].wrong));
+		if (mode === "forgot") return this.#tell(() => say("linkSent"));
+		this.#tell(() => "");
+		this.#form.reset();
+		if (mode !== "guest") this.account.isKnown = true;
+		this.onEntered();
+	}
 }

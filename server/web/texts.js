@@ -1,20 +1,73 @@
 /** What the page says, in English and Russian. */
 
+import { shared } from "./storage.js";
+
 const KEY = "click-and-cook.language";
 
 /** `[English, Russian]` by key; `{0}`, `{1}` stand for values. */
 const TEXTS = {
 	tagline: ["A small kitchen that wants to be big.", "Маленькая кухня, которая хочет стать большой."],
+	welcome: ["Hungry?", "Проголодались?"],
+	cookNow: ["Cook now", "Готовить сразу"],
+	guestNote: ["No e-mail, no password. Keep your kitchen later, if you like it.", "Без почты и пароля. Понравится — сохраните кухню потом."],
+	guestText: [
+		"This kitchen lives in this browser alone. With an e-mail and a password you can come back to it from anywhere.",
+		"Эта кухня живёт только в этом браузере. С почтой и паролем в неё можно вернуться откуда угодно.",
+	],
+	keepText: [
+		"Your kitchen is getting good. Shall we make sure that you can always come back to it?",
+		"Кухня уже хороша. Сделаем так, чтобы в неё всегда можно было вернуться?",
+	],
+	claim: ["Keep my kitchen", "Сохранить кухню"],
+	later: ["Later", "Потом"],
+	claimed: ["The kitchen is yours: log in as {0}, wherever you are.", "Кухня ваша: входите как {0}, где бы вы ни были."],
+	claimedAlready: ["This kitchen has an e-mail already.", "У этой кухни уже есть почта."],
+	forgotPassword: ["Forgotten the password?", "Забыли пароль?"],
+	forgot: ["Forgotten password", "Забытый пароль"],
+	sendLink: ["Send me a link", "Прислать ссылку"],
+	linkSent: [
+		"If a kitchen has this e-mail, a link is on its way. It is good once, for 30 minutes.",
+		"Если у кухни такая почта, ссылка уже в пути. Она действует один раз, 30 минут.",
+	],
+	deadLink: ["This link is used up or too old. Ask for another.", "Ссылка уже использована или устарела. Попросите новую."],
+	newPassword: ["New password", "Новый пароль"],
+	newEmail: ["Another e-mail", "Другая почта"],
+	wrongPassword: ["This is not the password.", "Пароль не подходит."],
+	changed: ["Done", "Готово"],
+	fillIn: ["Please fill in every field.", "Заполните все поля."],
+	badEmail: ["This is not an e-mail address.", "Это не адрес почты."],
+	longEmail: ["This e-mail address is too long.", "Этот адрес слишком длинный."],
+	shortPassword: ["The password needs at least 8 characters.", "В пароле должно быть не меньше 8 символов."],
+	longPassword: ["The password is too long: at most 72 bytes.", "Пароль слишком длинный: не больше 72 байт."],
+	commonPassword: ["Many people have this password: choose another.", "Этот пароль слишком частый: выберите другой."],
+	badPassword: ["A character of the password cannot be used.", "В пароле есть недопустимый символ."],
+	busy: ["The server is busy. Try again in {0}.", "Сервер занят. Попробуйте через {0}."],
+	suspended: ["This account is suspended. {0}", "Аккаунт заблокирован. {0}"],
+	suspendedUntil: ["This account is suspended until {1}. {0}", "Аккаунт заблокирован до {1}. {0}"],
+	export: ["Download all that is kept of me", "Скачать всё, что обо мне хранится"],
+	logOutEverywhere: ["Log out everywhere", "Выйти везде"],
+	logOutEverywhereSure: ["Really log out on every device?", "Точно выйти на всех устройствах?"],
+	leaveGuest: ["Leave this kitchen", "Уйти из этой кухни"],
+	leaveGuestSure: ["Nobody can come back to it. Really leave?", "Вернуться в неё не сможет никто. Точно уйти?"],
+	delete: ["Delete the account", "Удалить аккаунт"],
+	deleteText: ["The kitchen and all that is kept of you are gone for good.", "Кухня и всё, что о вас хранится, исчезнут навсегда."],
+	deleteSure: ["Delete for good", "Удалить навсегда"],
+	deleted: ["The account is deleted.", "Аккаунт удалён."],
+	keepsNothing: [
+		"This browser keeps nothing for this page: cookies are blocked. A reload ends the game.",
+		"Браузер ничего не хранит для этой страницы: cookie запрещены. После обновления игра закончится.",
+	],
+	noDrawings: ["The pictures did not load. Reload to try again.", "Картинки не загрузились. Обновите страницу."],
 	logIn: ["Log in", "Войти"],
 	register: ["Start a kitchen", "Открыть кухню"],
 	haveAccount: ["I have a kitchen", "У меня есть кухня"],
-	noAccount: ["I'm new here", "Я здесь впервые"],
+	noAccount: ["Start with an e-mail", "Начать с почтой"],
 	email: ["E-mail", "Эл. почта"],
 	password: ["Password", "Пароль"],
 	passwordRule: ["At least 8 characters", "Не меньше 8 символов"],
 	wrongLogIn: ["No kitchen with this e-mail and password.", "Нет кухни с такой почтой и паролем."],
 	emailTaken: ["This e-mail already has a kitchen. Log in?", "С этой почтой кухня уже есть. Войти?"],
-	badValue: ["Please check: {0}", "Проверьте: {0}"],
+	badValue: ["Please check what you have entered.", "Проверьте, что вы ввели."],
 	slowDown: ["Too many tries. Wait {0}.", "Слишком много попыток. Подождите {0}."],
 	noServer: ["The server does not answer.", "Сервер не отвечает."],
 	expired: ["Please log in again.", "Войдите ещё раз."],
@@ -96,6 +149,7 @@ const TEXTS = {
 	by_stars: ["By stars", "По звёздам"],
 	nobody: ["Nobody has chosen a name yet.", "Здесь пока никого нет."],
 	name: ["Your kitchen's name on this list", "Имя вашей кухни в этом списке"],
+	kitchenName: ["Name of the kitchen", "Имя кухни"],
 	setName: ["Save", "Сохранить"],
 	name_taken: ["This name is taken.", "Это имя занято."],
 	name_invalid: ["3 to 24 characters, please.", "От 3 до 24 символов."],
@@ -113,7 +167,7 @@ const TEXTS = {
 };
 
 const LANGUAGES = ["en", "ru"];
-let language = localStorage.getItem(KEY);
+let language = shared.get(KEY);
 if (!LANGUAGES.includes(language)) language = navigator.language.startsWith("ru") ? "ru" : "en";
 
 /** The language of the page: `en` or `ru`. */
@@ -130,7 +184,7 @@ export function say(key, ...values) {
 /** Changes to the other language, in this browser from now on. */
 export function switchLanguage() {
 	language = LANGUAGES[1 - LANGUAGES.indexOf(language)];
-	localStorage.setItem(KEY, language);
+	shared.set(KEY, language);
 }
 
 /** Puts the texts into the page: `data-t` is the key of a text, `data-label` of an accessible name. */

@@ -2,6 +2,7 @@
 
 import { byId, write } from "./dom.js";
 import { ownsDish, soonestPaidBack } from "./rules.js";
+import { shared } from "./storage.js";
 import { say } from "./texts.js";
 
 const KEY = "click-and-cook.knows-how";
@@ -16,14 +17,14 @@ export class Tutorial {
 	constructor(menu) {
 		this.menu = menu;
 		byId("coach").querySelector("button").onclick = () => {
-			localStorage.setItem(KEY, "1");
+			shared.set(KEY, "1");
 			this.show(null);
 		};
 	}
 
 	/** Shows the step that the game is at; none to those who know how. */
 	show(game) {
-		const step = game && !localStorage.getItem(KEY) ? this.#stepOf(game) : null;
+		const step = game && !shared.get(KEY) ? this.#stepOf(game) : null;
 		const soonest = step === "coachGrow" && soonestPaidBack(game)?.id;
 		const wanted = step === "coachBuy" ? 1 : soonest;
 		if (step !== this.#step && wanted) this.menu.open(game.upgrades.get(wanted).upgrade_type);

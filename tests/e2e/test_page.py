@@ -91,8 +91,9 @@ async def test_two_tabs_stay_in_step_and_leave_together(game: GameServer) -> Non
         await other.click("#sell")
         await until_amount(one, "money", 1)
         await other.click("[data-opens=account]")
-        await other.click("#dialog .primary")
-        await one.wait_for_selector("#entrance:not([hidden])")
+        await other.click("#dialog .log-out")
+        for page in (one, other):
+            await expect(page.locator("#entrance-title")).to_have_text("Log in")
         assert await one.evaluate("localStorage.getItem('click-and-cook.tokens')") is None
         assert anna.complaints == []
 

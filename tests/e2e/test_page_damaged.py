@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import visitor
+from tests.support.browser import until_amount, visitor
 
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
 TOKENS: Final = "click-and-cook.tokens"
 KEPT: Final = "click-and-cook.conversation"
+NO_CONVERSATIONS: Final = (
+    "{",
+    "null",
+    '{"client":{},"seq":1,"waiting":[]}',
+    '{"client":"x","seq":1e999,"waiting":7,"userId":"1"}',
+)
 NO_TOKENS: Final = (
     "",
     "{",
@@ -40,15 +47,55 @@ async def test_what_is_no_log_in_leads_to_the_entrance(game: GameServer) -> None
         assert anna.complaints == []
 
 
-async def test_a_damaged_conversation_is_in_the_way_once(game: GameServer) -> None:
-    """What cannot be read of unanswered requests is dropped: the next page in the tab plays on."""
+async def test_a_damaged_conversation_is_dropped(game: GameServer) -> None:
+    """What cannot be read of unanswered requests is dropped, and the next page in the tab plays."""
     async with visitor(game.url) as anna:
         page = await anna.register("torn@example.com")
-        # Set as the page is left: it keeps its own conversation then.
-        await page.evaluate(
-            "([key, text]) => addEventListener('pagehide', () => sessionStorage.setItem(key, text))",
-            [KEPT, "{"],
-        )
-        await page.reload()
-        await page.reload()
-        await page.wait_for_selector("#link.connected")
+        for text in NO_CONVERSATIONS:
+            # Set as the page is left: it keeps its own conversation then.
+            await page.evaluate(
+                "([key, text]) => addEventListener('pagehide', () => sessionStorage.setItem(key, text))",
+                [KEPT, text],
+            )
+            await page.reload()
+            await page.wait_for_selector("#link.connected")
+        assert anna.complaints == []
+
+
+async def test_it_plays_where_cookies_are_blocked_and_says_what_that_means(game: GameServer) -> None:
+    """Without storage a guest plays on in the tab's memory, and is warned before."""
+    async with visitor(game.url) as anna:
+        for store in ("localStorage", "sessionStorage"):
+            await anna.context.add_init_script(
+                f"Object.defineProperty(window, '{store}', {{get() {{ throw new DOMException('no'); }}}})"
+            )
+        page = await anna.open()
+        await expect(page.locator("#keeps-nothing")).to_contain_text("cookies are blocked")
+        await page.click("#entrance .primary")
+        await page.locator(".item button").first.click()
+        await page.click("#cook")
+        await until_amount(page, "dishes", 1)
+        assert anna.complaints == []
+
+
+async def test_it_plays_without_its_pictures(game: GameServer) -> None:
+    """Where the drawings don't load, the page says so, and everything else is there."""
+    async with visitor(game.url) as anna:
+        await anna.context.route("**/drawings.txt", lambda route: route.abort())
+        page = await anna.open()
+        await expect(page.locator(".toast")).to_contain_text("pictures")
+        await page.click("#entrance .primary")
+        await page.locator(".item button").first.click()
+        await page.click("#cook")
+        await until_amount(page, "dishes", 1)
+
+
+@pytest.mark.parametrize("missing", ["JavaScript", "a module"])
+async def test_a_page_that_cannot_start_says_what_it_needs(game: GameServer, missing: str) -> None:
+    """No JavaScript, or a piece of it that did not come: a text in both languages, and no empty page."""
+    async with visitor(game.url, java_script_enabled=missing != "JavaScript") as anna:
+        await anna.context.route("**/kitchen.js", lambda route: route.abort())
+        page = await anna.open()
+        said = page.locator(".needs:visible").first
+        await expect(said).to_contain_text("JavaScript" if missing == "JavaScript" else "did not start")
+        await expect(said).to_contain_text("Click & Cook н")

@@ -202,7 +202,7 @@ async def test_a_keyboard_is_enough(game: GameServer) -> None:
         await page.keyboard.press("Enter")
         await expect(page.locator("#dishes")).to_have_text("1")
         await page.click("[data-opens=account]")
-        await page.uncheck("#dialog input")
+        await page.uncheck("#dialog [type=checkbox]")
         await page.keyboard.press("Escape")
         await page.keyboard.press("c")
         await page.focus("#sell")

@@ -60,9 +60,18 @@ class Visitor:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
+    async def cook_now(self) -> Page:
+        """Open a tab, begin as a guest, and wait until the game is there."""
+        page = await self.open()
+        await page.click("#entrance .primary")
+        await page.wait_for_selector("#link.connected")
+        await page.wait_for_selector(".item")
+        return page
+
     async def register(self, email: str) -> Page:
         """Open a tab, register, and wait until the game is there."""
         page = await self.open()
+        await page.click("[data-mode=register]")
         await page.fill("[name=email]", email)
         await page.fill("[name=password]", PASSWORD)
         await page.keyboard.press("Enter")

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Conversation, SEQ_WINDOW } from "../../server/web/conversation.js";
+import { Conversation, readKept, SEQ_WINDOW } from "../../server/web/conversation.js";
 
 const NOW_MS = 1_000_000;
 
@@ -170,4 +170,30 @@ test("the next page of the tab goes on where this one was left", () => {
   assert.deepEqual([{ id: 2 }], next.unanswered.map((entry) => entry.data));
   next.request("sell");
   assert.deepEqual([1, 2, 3], seqs(sent(next)));
+});
+
+test("what an earlier page kept is taken where it is whole and of the same player", () => {
+  const before = joined();
+  before.request("cook");
+  before.request("upgrade_buy", { id: 7 });
+  const kept = { ...before.kept(), userId: "4" };
+  const { userId, ...whole } = kept;
+  assert.deepEqual(whole, readKept(JSON.stringify(kept), userId));
+  assert.equal(null, readKept(JSON.stringify(kept), "5"));
+  const [cook, buy] = kept.waiting;
+  const damages = [
+    { client: "" },
+    { client: 7 },
+    { client: "x".repeat(65) },
+    { seq: "2" },
+    { seq: 1 },
+    { waiting: {} },
+    { waiting: [buy, cook] },
+    { waiting: [null] },
+    { waiting: [{ ...cook, type: "session" }] },
+    { waiting: [cook, { ...buy, data: {} }] },
+    { waiting: Array(SEQ_WINDOW + 1).fill(cook) },
+  ];
+  for (const damage of damages) assert.equal(null, readKept(JSON.stringify({ ...kept, ...damage }), "4"), JSON.stringify(damage));
+  for (const text of [null, "", "{", "null", "7", "[]"]) assert.equal(null, readKept(text, "4"));
 });
