@@ -14,7 +14,7 @@ import { Keeping } from "./keeping.js";
 import { keysAreOn } from "./keys.js";
 import { Kitchen } from "./kitchen.js";
 import { Menu } from "./menu.js";
-import { span } from "./numbers.js";
+import { readable, span } from "./numbers.js";
 import { apply, price } from "./rules.js";
 import { ofTab } from "./storage.js";
 import { named, say, spoken, switchLanguage, translate } from "./texts.js";
@@ -25,6 +25,7 @@ const KEPT = "click-and-cook.conversation";
 /** How often the server is asked whether all is saved: while the player works, and once the hands rest. */
 const ASK_SAVED_MS = { busy: 10_000, resting: 2_500 };
 const TOTALS_AFTER_MS = 2_500;
+const MENU_EVERY_MS = 200;
 const ASK_OFFER_AGAIN_MS = 5_000;
 
 const account = new Account(() => location.reload());
@@ -44,6 +45,9 @@ let game = new Game();
 let connection = null;
 let willShow = false;
 let totalsTimer = 0;
+let menuTimer = 0;
+let menuShownMs = -Infinity;
+let menuKey = "";
 /** The version after this tab's last change, when that was, and when its safety was asked for. */
 let changedVersion = 0;
 let changedMs = 0;
@@ -66,12 +70,26 @@ function showNow() {
 	if (!connection || !game.told) return;
 	const now = view();
 	kitchen.show(now);
+	showMenu(now);
+	if (now.email) account.isKnown = true;
+	document.querySelector("[data-opens=stars]").classList.toggle("ready", now.accumulated >= 1);
+	write(byId("star-count"), now.stars ? readable(Math.floor(now.stars), spoken()) : "");
+}
+
+/** The menu changes with each purchase and rank at once, with money and time some times a second. */
+function showMenu(now) {
+	const key = [now.rank, spoken(), ...[...now.upgrades.values()].map((upgrade) => upgrade.times_bought)].join();
+	const waitMs = menuShownMs + MENU_EVERY_MS - performance.now();
+	clearTimeout(menuTimer);
+	if (key === menuKey && waitMs > 0) {
+		menuTimer = setTimeout(show, waitMs);
+		return;
+	}
+	menuKey = key;
+	menuShownMs = performance.now();
 	menu.show(now);
 	tutorial.show(now);
 	keeping.show(now);
-	if (now.email) account.isKnown = true;
-	document.querySelector("[data-opens=stars]").classList.toggle("ready", now.accumulated >= 1);
-	write(byId("star-count"), now.stars ? String(Math.floor(now.stars)) : "");
 }
 
 function showLink() {
@@ -217,8 +235,9 @@ function translateAll() {
 
 const KEYS = { KeyC: "cook", KeyS: "sell" };
 
-addEventListener("keydown", ({ code, repeat, target, ctrlKey, metaKey, altKey }) => {
+addEventListener("keydown", ({ key, code, repeat, target, ctrlKey, metaKey, altKey }) => {
 	if (!connection || !keysAreOn() || repeat || ctrlKey || metaKey || altKey || target.closest("input, dialog")) return;
+	if (key === "?") dialogs.keysTitle();
 	hands[KEYS[code]]?.press(code);
 	if (code === "KeyL" && !byId("level-up").hidden) levelUp();
 });

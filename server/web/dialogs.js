@@ -101,6 +101,13 @@ export class Dialogs {
 		this.table.account();
 	}
 
+	/** Which keys do what. */
+	keysTitle() {
+		const keys = { C: "keyCook", S: "keySell", L: "keyLevel", "← →": "keyArrows", "?": "keyHelp" };
+		const rows = Object.entries(keys).flatMap(([key, does]) => [words("dt", say(does)), words("dd", key)]);
+		openDialog("keysTitle", el("dl", {}, ...rows));
+	}
+
 	async #fillIn(input) {
 		const { data } = await this.table.ask("leaderboard", { by: "money" });
 		this.#name ||= data?.me?.name ?? "";

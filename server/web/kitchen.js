@@ -78,9 +78,12 @@ export class Kitchen {
 		write(root.querySelector("small"), text);
 		const share = need === null ? 1 : Math.min(1, xp / (need ?? Infinity));
 		const bar = root.querySelector("[role]");
-		bar.ariaValueNow = Math.floor(share * 100);
-		bar.ariaValueText = text;
-		bar.firstChild.style.translate = `${share * 100 - 100}%`;
+		const filled = `${share * 100 - 100}%`;
+		if (bar.ariaValueText !== text || bar.firstChild.style.translate !== filled) {
+			bar.ariaValueNow = Math.floor(share * 100);
+			bar.ariaValueText = text;
+			bar.firstChild.style.translate = filled;
+		}
 		byId("level-up").hidden = !(need && xp >= need);
 	}
 

@@ -15,6 +15,8 @@ const rankOf = (upgrade, game) => (!onSale(upgrade) ? 2 : upgrade.access_level >
 export class Menu {
 	#shown = "dish";
 	#items = new Map();
+	/** What each item and tab shows: it is written only where that changes. */
+	#written = new WeakMap();
 	#order = "";
 	#game = null;
 
@@ -57,6 +59,8 @@ export class Menu {
 		const order = shelf.map(({ id }) => id).join();
 		if (order !== this.#order) this.#arrange(shelf);
 		this.#order = order;
+		// A list without a stop could not be scrolled by keys.
+		byId("shelf").tabIndex = shelf.some((upgrade) => rankOf(upgrade, game) === 0) ? -1 : 0;
 		for (const upgrade of shelf) this.#showItem(upgrade, game, soonest);
 	}
 
@@ -72,10 +76,19 @@ export class Menu {
 	#showTab(type, holdsSoonest) {
 		const tab = byId(`tab-${type}`);
 		const shown = type === this.#shown;
+		if (this.#shows(tab, shown, holdsSoonest)) return;
 		tab.ariaSelected = shown;
 		tab.tabIndex = shown ? 0 : -1;
 		tab.classList.toggle("fresh", holdsSoonest && !shown);
 		if (shown) byId("shelf").setAttribute("aria-labelledby", tab.id);
+	}
+
+	/** Whether the element shows these values already; from now on it does. */
+	#shows(element, ...values) {
+		const shown = values.join("|");
+		if (this.#written.get(element) === shown) return true;
+		this.#written.set(element, shown);
+		return false;
 	}
 
 	#build({ id, icon_name: name }) {
@@ -92,8 +105,14 @@ export class Menu {
 		const state = ["sale", "locked", "owned"][rankOf(upgrade, game)];
 		const name = named(upgrade.names, upgrade.name);
 		const cost = price(upgrade);
-		const { before, after, multiplier } = boostStep(game, upgrade);
-		const values = multiplier ? [before, after] : [upgrade.boost.value];
+		const step = boostStep(game, upgrade);
+		const isSoonest = cost > 0 && soonest?.id === upgrade.id;
+		const paid = isSoonest ? span(soonest.seconds, spoken()) : "";
+		const dear = cost > game.money;
+		const numbers = [cost, dear, upgrade.times_bought, step.before, step.after];
+		if (this.#shows(item, state, name, paid, spoken(), ...numbers)) return;
+		const { before, after, multiplier } = step;
+		const values = multiplier ? [before, after] : [upgrade.boost.value, before, after];
 		const times = upgrade.times_bought && state !== "owned" ? ` ×${upgrade.times_bought}` : "";
 		item.className = `item ${state}`;
 		write(words.firstChild, name + times);
@@ -102,10 +121,12 @@ export class Menu {
 		write(button.lastChild, { sale, locked: say("fromRank", upgrade.access_level), owned: say("owned") }[state]);
 		const drawing = { sale: "coin", locked: "lock", owned: "tick" }[state];
 		button.querySelector("use").setAttribute("href", `#i-${drawing}`);
-		button.ariaDisabled = state !== "sale" || cost > game.money;
+		button.ariaDisabled = state !== "sale" || dear;
+		// What cannot be bought is read with the list, and no stop for the keyboard.
+		button.tabIndex = state === "sale" ? 0 : -1;
 		const offer = button.textContent;
 		button.ariaLabel = state === "sale" ? say("buy", name, offer) : `${name}: ${offer}`;
-		badge.hidden = !cost || soonest?.id !== upgrade.id;
-		if (!badge.hidden) write(badge, say("soonest", span(soonest.seconds, spoken())));
+		badge.hidden = !isSoonest;
+		if (isSoonest) write(badge, say("soonest", paid));
 	}
 }

@@ -1,6 +1,8 @@
 /** Numbers and times as people read them. Pure. */
 
 const UNITS = { en: ["M", "B", "T"], ru: ["млн", "млрд", "трлн"] };
+/** The formats by language and decimals: to make one takes longer than to use it a hundred times. */
+const FORMATS = new Map();
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
@@ -14,7 +16,7 @@ const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 export function readable(value, language, places = 0) {
 	const show = (x, digits) => {
 		const cut = Math.trunc(Number((x * 10 ** digits).toPrecision(15))) / 10 ** digits;
-		return cut.toLocaleString(language, { maximumFractionDigits: digits });
+		return format(language, digits).format(cut);
 	};
 	if (value < 1e6) return show(value, value < 1000 ? places : 0);
 	const [mantissa, exponent] = value.toExponential().split("e+");
@@ -22,6 +24,12 @@ export function readable(value, language, places = 0) {
 	if (thousands < 5) return `${show(value / 1000 ** thousands, 2)}\u00a0${UNITS[language][thousands - 2]}`;
 	const power = exponent.replace(/\d/g, (digit) => SUPERSCRIPT[digit]);
 	return `${show(Number(mantissa), 2)}×10${power}`;
+}
+
+function format(language, digits) {
+	const key = language + digits;
+	if (!FORMATS.has(key)) FORMATS.set(key, new Intl.NumberFormat(language, { maximumFractionDigits: digits }));
+	return FORMATS.get(key);
 }
 
 const TIME_UNITS = [[86400, "d", "д"], [3600, "h", "ч"], [60, "min", "мин"], [1, "s", "с"]];

@@ -7,6 +7,8 @@
  */
 
 const MULTIPLIERS = new Set(["dM", "mM", "dpM", "mpM"]);
+/** A cook makes one dish, and a sale sells one, before anything is bought. */
+const BY_HAND = new Set(["dPc", "sPs"]);
 /** The pace that an estimate assumes, in clicks a second. */
 const CLICKS_PER_S = 4;
 
@@ -18,14 +20,25 @@ const plusXp = ({ need, xp, stars }, gain, perStar) =>
 	need === null ? xp : (hundredths(xp) + gain + halfUp((perStar * halfUp(stars * 1e4)) / 1e4)) / 100;
 const clickXp = (game) => plusXp(game, 100, 5);
 
+/** Gives what `compute` gives, once for each object: upgrades and their maps are replaced, never changed. */
+function remembered(compute) {
+	const known = new WeakMap();
+	return (subject) => {
+		if (!known.has(subject)) known.set(subject, compute(subject));
+		return known.get(subject);
+	};
+}
+
 /** The sums of value × times_bought by boost type, in hundredths; types that nobody owns are 0. */
-export function boostSums({ upgrades }) {
+export const boostSums = ({ upgrades }) => sumsOf(upgrades);
+
+const sumsOf = remembered((upgrades) => {
 	const sums = { dPc: 0, mPc: 0, sPs: 0, dPs: 0, mPs: 0, dM: 0, mM: 0, dpM: 0, mpM: 0 };
 	for (const { boost, times_bought } of upgrades.values()) {
 		sums[boost.boost_type] += hundredths(boost.value) * times_bought;
 	}
 	return sums;
-}
+});
 
 /** What clicks and seconds bring with these boosts; `boost` is that of the prestige. */
 export function rates({ dPc, mPc, sPs, dPs, mPs, dM, mM, dpM, mpM }, boost) {
@@ -41,15 +54,18 @@ export function rates({ dPc, mPc, sPs, dPs, mPs, dM, mM, dpM, mpM }, boost) {
 
 export const gameRates = (game) => rates(boostSums(game), game.boost);
 
-export const ownsDish = ({ upgrades }) =>
-	[...upgrades.values()].some((u) => u.upgrade_type === "dish" && u.times_bought > 0);
+export const ownsDish = ({ upgrades }) => hasDish(upgrades);
+
+const hasDish = remembered((upgrades) =>
+	[...upgrades.values()].some((u) => u.upgrade_type === "dish" && u.times_bought > 0),
+);
 
 /** The price of the next purchase: the power by repeated multiplication, as the server does it. */
-export function price({ price: base, price_factor: factor, times_bought }) {
+export const price = remembered(({ price: base, price_factor: factor, times_bought }) => {
 	let power = 1;
 	for (let i = 0; i < times_bought && power < 1e300; i++) power *= factor;
 	return Math.min(halfUp(base * power), 1e300);
-}
+});
 
 /** Whether the upgrade can still be bought, now or at a later rank. */
 export const onSale = (upgrade) => upgrade.upgrade_type !== "dish" || upgrade.times_bought === 0;
@@ -116,14 +132,17 @@ export function soonestPaidBack(game) {
 		const cost = price(upgrade);
 		const wait = cost > game.money ? (cost - game.money) / now : 0;
 		const seconds = wait + cost / gain;
-		if (gain > 0 && !(seconds >= best?.seconds)) best = { id: upgrade.id, seconds };
+		// The pace is found in steps: a gain this small is their rounding.
+		if (gain > now * 1e-9 && !(seconds >= best?.seconds)) best = { id: upgrade.id, seconds };
 	}
 	return best;
 }
 
-/** One boost type before and after one more purchase, for people: a multiplier starts at 1. */
+/** One boost type before and after one more purchase, for people: a multiplier, a cook and a sale start at 1. */
 export function boostStep(game, { boost: { boost_type: type, value } }) {
 	const owned = boostSums(game)[type];
 	const multiplier = MULTIPLIERS.has(type);
-	return { before: (owned || (multiplier ? 100 : 0)) / 100, after: (owned + hundredths(value)) / 100, multiplier };
+	const base = BY_HAND.has(type) ? 100 : 0;
+	const before = base + (owned || (multiplier ? 100 : 0));
+	return { before: before / 100, after: (base + owned + hundredths(value)) / 100, multiplier };
 }

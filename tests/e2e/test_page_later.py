@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 from playwright.async_api import expect
 
-from game.session import UserId
 from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.late_game import bring_to
 from tests.support.limits import LIMIT_S
-from tests.support.live_hash import with_values
-from tests.support.plain_keys import session_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from playwright.async_api import Page
 
     from tests.support.game_server import GameServer
 
@@ -37,25 +33,6 @@ def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
     """The module's Valkey, to bring a player far in no time."""
     with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as client:
         yield client
-
-
-async def bring_to(page: Page, live: redis.Redis, **fields: str | int) -> None:
-    """Change the live session of the tab's player, and show it.
-
-    An empty stamp makes the server derive what follows from `bought`. The tab joins first: what its first
-    `session` showed would be gone with the reload.
-    """
-    await page.wait_for_selector("#link.connected")
-    user_id = int(
-        await page.evaluate(
-            "JSON.parse(atob(JSON.parse(localStorage['click-and-cook.tokens']).access.split('.')[1])).id"
-        )
-    )
-    key = session_key(UserId(user_id))
-    held = cast("dict[bytes, bytes]", live.hgetall(key))
-    live.hset(key, mapping=with_values(held, {"stamp": "", **fields}))  # type: ignore[arg-type] # invariant
-    await page.reload()
-    await page.wait_for_selector("#link.connected")
 
 
 async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live: redis.Redis) -> None:

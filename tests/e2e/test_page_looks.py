@@ -1,0 +1,138 @@
+"""How the page looks and moves late in the game: windows, notices, keys, the work of a held button."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import pytest
+import redis
+from playwright.async_api import expect
+
+from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.late_game import bring_to
+from tests.support.limits import LIMIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.async_api import Page
+
+    from tests.support.game_server import GameServer
+
+SIZES: Final = ((320, 640), (390, 844), (820, 1180), (844, 390), (1280, 800), (1366, 768), (1920, 1080))
+WIDE: Final = SIZES[4:]
+"""All of the kitchen is in the window: only the shelf scrolls."""
+EVERYTHING: Final = "1:1," + ",".join(f"{upgrade_id}:7" for upgrade_id in range(40, 60))
+CAT: Final = "document.getElementById('cat-cook').getBoundingClientRect()"
+SCENE: Final = "document.getElementById('scene').getBoundingClientRect()"
+CLICKS: Final = 40
+
+
+@pytest.fixture(scope="module")
+def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
+    """The module's Valkey, to bring a player far in no time."""
+    with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as client:
+        yield client
+
+
+async def late(page: Page, live: redis.Redis) -> None:
+    """Bring the tab's player to rank 68, with money for everything and half a million stars."""
+    far = {"rank": 68, "money": 10**18, "dishes": 10**7, "stars": 5_931_600_000, "boost": 300}
+    await bring_to(page, live, bought=EVERYTHING, xp=10_000, **far)
+
+
+async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServer, live: redis.Redis) -> None:
+    """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.cook_now()
+        await late(page, live)
+        await page.click("#keep .plain")
+        for _language in range(2):
+            await page.click("#language")
+            for width, height in SIZES:
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.evaluate("scrollTo(0, 0)")
+                seen = f"{width}x{height}"
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen
+                assert await page.evaluate(f"{CAT}.top >= {SCENE}.top"), seen
+                title = await page.evaluate(
+                    "(h => { const r = document.createRange(); r.selectNodeContents(h); "
+                    "return r.getBoundingClientRect().toJSON(); })(document.querySelector('h1'))"
+                )
+                nav = await page.locator("nav").bounding_box()
+                assert nav is not None
+                assert title["right"] <= nav["x"] or title["bottom"] <= nav["y"] + 2, seen
+                if (width, height) in WIDE:
+                    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight"), seen
+                await keep_screenshot(page, f"late-{seen}")
+        assert anna.complaints == []
+
+
+async def test_notices_are_merged_and_few_and_keys_are_shown(game: GameServer, live: redis.Redis) -> None:
+    """A dozen medals leave three notices; `?` says what each key does; locked rows are no tab stops."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.cook_now()
+        locked = page.locator(".item.locked button")
+        assert await locked.count() > 0
+        assert set(await locked.evaluate_all("buttons => buttons.map((each) => each.tabIndex)")) == {-1}
+        for _again in range(3):
+            await locked.first.dispatch_event("click")
+        await expect(page.locator(".toast")).to_have_text(["Your rank is too low×3"])
+        await late(page, live)
+        await page.click("#cook")
+        await expect(page.locator(".toast")).to_have_count(3)
+        await page.keyboard.press("Shift+?")
+        await expect(page.locator("#dialog-title")).to_have_text("Keys")
+        await expect(page.locator("#dialog dd").first).to_have_text("C")
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#dialog")).to_be_hidden()
+        assert anna.complaints == []
+
+
+async def test_a_held_cook_leaves_the_main_thread_free(game: GameServer, live: redis.Redis) -> None:
+    """With everything unlocked, a click of ten a second takes under a quarter of its 0.1 s of the thread."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.cook_now()
+        clicks: list[int] = []
+        enough = asyncio.Event()
+        browser = await anna.context.new_cdp_session(page)
+        await browser.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        async def used_s() -> float:
+            measured = await browser.send("Performance.getMetrics")
+            values = {each["name"]: each["value"] for each in measured["metrics"]}
+            return float(values["TaskDuration"])
+
+        def count(frame: str | bytes) -> None:
+            if '"cook"' in str(frame):
+                clicks.append(1)
+            if len(clicks) >= CLICKS:
+                enough.set()
+
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: count(frame)))  # noqa: PLW0108 - as in browser.py
+        await late(page, live)
+        await expect(page.locator(".toast")).to_have_count(0)
+        await page.hover("#cook")
+        before_s = await used_s()
+        await page.mouse.down()
+        async with asyncio.timeout(LIMIT_S):
+            await enough.wait()
+        used = await used_s() - before_s
+        await page.mouse.up()
+        assert 0 < used / len(clicks) < 0.1 / 4
+        assert anna.complaints == []
+
+
+async def test_it_can_be_installed(game: GameServer) -> None:
+    """The manifest names icons that are served; the page has a colour and a description."""
+    async with httpx.AsyncClient(base_url=game.url) as client:
+        manifest = (await client.get("/app.webmanifest")).json()
+        assert manifest["display"] == "standalone"
+        for icon in manifest["icons"]:
+            answer = await client.get(icon["src"])
+            assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, icon["type"])
+        page = (await client.get("/")).text
+    for name in ('name="description"', 'name="theme-color"', 'rel="manifest"', 'rel="apple-touch-icon"'):
+        assert name in page
