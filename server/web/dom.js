@@ -55,9 +55,12 @@ let opener = null;
 /** Shows the page's one dialog under the title of that key. */
 export function openDialog(title, ...children) {
 	const dialog = byId("dialog");
+	const held = byId("dialog-body").contains(document.activeElement);
 	byId("dialog-title").textContent = say(title);
 	byId("dialog-body").replaceChildren(...children);
 	dialog.dataset.shows = title;
+	// What had the focus is gone: it must not fall out of the dialog.
+	if (dialog.open && held) byId("dialog-title").focus();
 	if (dialog.open) return;
 	opener = document.activeElement;
 	dialog.showModal();
