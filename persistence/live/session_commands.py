@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from game.adjusting import OPERATORS
 from game.catalogue import UpgradeType
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.keys import bucket_of
@@ -18,6 +19,7 @@ from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from game.adjusting import Adjustment
     from game.catalogue import Catalogue, Upgrade
     from game.session import UserId
     from persistence.live.keys import Keys
@@ -153,6 +155,20 @@ class SessionCommands:
     def session(self, client: str) -> Command:
         """Pack the request for the whole session, and for the highest seq of a client (empty: of none)."""
         return self._command("session", self._cap, client)
+
+    def adjust(self, change: Adjustment, number: int, catalogue: Catalogue) -> Command:
+        """Pack an operator's change of this number under a catalogue."""
+        self._take(catalogue)
+        return self._command(
+            "adjust",
+            self._cap,
+            OPERATORS,
+            str(number),
+            change.what,
+            repr(change.by),
+            packed_boosts(catalogue),
+            self._levels,
+        )
 
     # Commands whose arguments differ.
 

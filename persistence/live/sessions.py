@@ -21,6 +21,7 @@ from persistence.live.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from game.adjusting import Adjustment
     from game.catalogue import Upgrade
     from game.session import UserId
     from persistence.live.lane import Lane
@@ -97,6 +98,10 @@ class Sessions:
     def achieve(self, ref: SessionRef, on_reply: OnReply) -> None:
         """Record the achievements that were reached."""
         self._send(ref, self._commands.achieve, on_reply)
+
+    def adjust(self, ref: SessionRef, change: Adjustment, number: int, on_reply: OnReply) -> None:
+        """Make an operator's change of this number once."""
+        self._send(ref, self._commands.adjust(change, number, self._catalogues.current), on_reply)
 
     def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
         """Pay the passive income of players of one shard in one call; they are replied to in a list.

@@ -10,7 +10,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from game import errors, rates, rules
+from game import adjusting, errors, rates, rules
 from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
@@ -19,7 +19,7 @@ from persistence.live.keys import bucket_of
 from persistence.live.session_commands import MARK_AFTER_MS
 from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import channel, dirty_key, session_key
-from tests.support.replies import published, refused, replied
+from tests.support.replies import on_wire, published, refused, replied, words
 from tests.support.wire import CLOCK_KEY
 
 if TYPE_CHECKING:
@@ -187,6 +187,46 @@ class Twins:
     def achieve(self, achievements: tuple[Achievement, ...], packed: str) -> None:
         """Look for achievements by both."""
         self._both("achieve", (packed,), lambda: rules.achieve(self.live, achievements, self.now_us))
+
+    def adjust(self, what: str, by: float, number: int, cap_s: int = SAVED_TTL_S) -> list[Any]:
+        """Make an operator's change by both; returns what is to be replied."""
+        state, catalogue = self.live.session, self.live.catalogue
+        try:
+            outcome = adjusting.adjust(self.live, adjusting.Adjustment(what, by), number, self.now_us, cap_s)
+        except errors.SeqTooOld as refusal:
+            reply = refused(refusal)
+        else:
+            match outcome:
+                case adjusting.Adjusted(version, before, after):
+                    reply = [b"ok", version, on_wire(before), on_wire(after)]
+                    self._mark()
+                    self._publish_adjusted()
+                case adjusting.AdjustedBefore(version):
+                    reply = [b"duplicate", version]
+                case adjusting.OutOfRange(before):
+                    reply = [b"out_of_range", on_wire(before)]
+                case adjusting.UnknownUpgrade():
+                    reply = [b"upgrade_not_found"]
+        common = (self.stamp, state.user_id, self._channel, self.own, ORIGIN)
+        own = (
+            cap_s,
+            adjusting.OPERATORS,
+            number,
+            what,
+            repr(by),
+            packed_boosts(catalogue),
+            packed_levels(catalogue),
+        )
+        self._step(f"adjust {what} by {by} at {self.now_us}", "adjust", (*common, *own), reply)
+        return reply
+
+    def _publish_adjusted(self) -> None:
+        """Say what a change tells all tabs, and the processes that pay passive income."""
+        state = self.live.session
+        self.published.append(f"{ORIGIN} {words('reloaded', state.version)}")
+        if self.live.rates.passive:
+            amounts = (state.money, state.dishes, state.rank, state.xp, state.accumulated)
+            self.published.append(f"{ORIGIN} {words('passive', state.version, *amounts)}")
 
     def refresh(self, catalogue: Catalogue, cap_s: int = SAVED_TTL_S) -> None:
         """Derive again by both; refused where the session was derived from a newer catalogue."""

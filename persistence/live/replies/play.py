@@ -173,6 +173,29 @@ class Achieved(NamedTuple):
     newly: bytes
 
 
+class Adjusted(NamedTuple):
+    """`adjust` changed one thing for an operator, from `before` to `after`."""
+
+    status: bytes
+    version: int
+    before: Amount
+    after: Amount
+
+
+class AdjustedBefore(NamedTuple):
+    """`adjust` made the change of this number earlier; the session is at `version` by now."""
+
+    status: bytes
+    version: int
+
+
+class OutOfRange(NamedTuple):
+    """`adjust` refused: the rules don't allow what would become of `before`."""
+
+    status: bytes
+    before: Amount
+
+
 class Refreshed(NamedTuple):
     """`refresh` derived the rates again. `passive`: 1 when the player has passive income."""
 
@@ -255,6 +278,9 @@ PlayReply: TypeAlias = (
     | Accrued
     | SessionShown
     | Achieved
+    | Adjusted
+    | AdjustedBefore
+    | OutOfRange
     | Refreshed
     | NotExecuted
     | Behind
@@ -315,6 +341,14 @@ PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
     "tick": {Status.OK: Accrued, **_MISSING_OR_STALE},
     "session": {Status.OK: SessionShown, **_MISSING_OR_STALE},
     "achieve": {Status.OK: Achieved, **_MISSING_OR_STALE},
+    "adjust": {
+        Status.OK: Adjusted,
+        Status.DUPLICATE: AdjustedBefore,
+        Status.OUT_OF_RANGE: OutOfRange,
+        Status.UPGRADE_NOT_FOUND: Refused,
+        Status.SEQ_TOO_OLD: SeqTooOld,
+        **_MISSING_OR_STALE,
+    },
     "refresh": {Status.OK: Refreshed, Status.MISSING: Missing, Status.BEHIND: Behind},
 }
 """By script."""
