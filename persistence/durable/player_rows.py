@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from persistence.durable.operator_log import OF_PLAYER
 from persistence.durable.sessions import load_records
 from persistence.durable.translated import translated
 
@@ -40,6 +41,7 @@ SELECT name, earned, stars, place_by_money, place_by_stars FROM leaderboard WHER
 """
 
 LEFT_OUT: Final = {
+    "operator_log.operator": "the name of somebody else: who answers letters",
     "accounts.password_hash": "made of the password by bcrypt; a copy would let others guess it",
     "reset_links.digest": "made of the token of a link that sets a new password; good for nothing else",
 }
@@ -56,6 +58,7 @@ class PlayerRows(NamedTuple):
     tokens: list[dict[str, Any]]
     links: list[dict[str, Any]]
     places: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
 
 
 async def read_player(pool: Pool, user_id: UserId) -> PlayerRows | None:
@@ -75,6 +78,6 @@ async def read_player(pool: Pool, user_id: UserId) -> PlayerRows | None:
                 await connection.fetchval(_UPDATED_AT, user_id),
                 *[
                     [dict(row) for row in await connection.fetch(statement, user_id)]
-                    for statement in (_FAMILIES, _TOKENS, _LINKS, _PLACES)
+                    for statement in (_FAMILIES, _TOKENS, _LINKS, _PLACES, OF_PLAYER)
                 ],
             )

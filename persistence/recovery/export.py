@@ -70,6 +70,9 @@ async def export_player(pool: Pool, store: LiveStore, user_id: UserId) -> dict[s
         ],
         "reset_links": rows.links,
         "leaderboard": [{name: _plain(value) for name, value in row.items()} for row in rows.places],
+        "operator_log": [
+            {name: _plain(value) for name, value in row.items() if name != "operator"} for row in rows.changes
+        ],
         "units": UNITS,
         "left_out": LEFT_OUT,
     }

@@ -46,7 +46,7 @@ class _Operation:
     answers: dict[int, str]
 
 
-_LISTS_OF_EXPORT: Final = ("log_ins", "reset_links", "leaderboard")
+_LISTS_OF_EXPORT: Final = ("log_ins", "reset_links", "leaderboard", "operator_log")
 _ACCOUNT: Final = {403: "Malformed", 413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
 _WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
 

@@ -12,6 +12,7 @@ import redis.asyncio
 
 from game.session import UserId
 from persistence.durable.community import Community
+from persistence.durable.operator_log import OperatorLog, Outcome, Wish
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.durable.token_families import TokenFamilies
 from persistence.errors import StorageUnavailable
@@ -49,11 +50,17 @@ SECTION_OF_TABLE = {
     "refresh_tokens": "log_ins",
     "reset_links": "reset_links",
     "leaderboard": "leaderboard",
+    "operator_subjects": "operator_log",
+    "operator_intents": "operator_log",
+    "operator_log": "operator_log",
 }
 NAMED_OTHERWISE = {
     "accounts.id": "user_id",
     "sessions.generation": "rates_hold_under",
     "leaderboard.user_id": "",
+    "operator_subjects.user_id": "",
+    "operator_intents.begun_at": "made_at",
+    "operator_intents.operator": "",
     "sessions.user_id": "",
     "families.user_id": "",
     "reset_links.user_id": "",
@@ -106,6 +113,10 @@ async def with_traces(world: World, url: str) -> Traces:
     await community.set_name(user_id, NAME)
     await community.leaderboard(user_id, "money")
     await community.stop()
+    async with OperatorLog(world.pool).turn(user_id) as turn:
+        assert turn is not None
+        intent = await turn.begin(Wish("boris", "a letter", "money", 5.0))
+        await turn.finish(intent, Outcome.DONE, 1.0, 6.0, 7)
     rows = await world.pool.fetch("SELECT id FROM families WHERE user_id = $1", user_id)
     return Traces(user_id, email, renewed, [row["id"] for row in rows])
 
@@ -163,10 +174,13 @@ async def rows_of(world: World, table: str, columns: list[str], traces: Traces) 
     """Read a table's rows that have the player's number, or any of the player's words."""
     rows = [dict(row) for row in await world.pool.fetch(f"SELECT * FROM {table}")]  # noqa: S608 - of this test
     numbers = {name for name in columns if name == "user_id" or (table, name) == ("accounts", "id")}
+    link = "SELECT subject FROM operator_subjects WHERE user_id = $1"
+    subject = await world.pool.fetchval(link, traces.user_id)
     return [
         row
         for row in rows
         if any(row[name] == traces.user_id for name in numbers)
+        or (subject is not None and row.get("subject") == subject)
         or any(word in str(value) for value in row.values() for word in traces.words)
     ]
 
@@ -199,11 +213,16 @@ async def test_every_table_and_column_is_in_the_export(world: World, own_redis: 
     shown = orjson.dumps(kept).decode()
     for row in [row for rows in found.values() for row in rows]:
         for column, value in row.items():
-            if isinstance(value, str) and column not in REWRITTEN:
+            if isinstance(value, str) and column not in {*REWRITTEN, "operator"}:
                 assert value in shown, column
     [account] = found["accounts"]
     assert account["password_hash"] not in shown
-    assert kept["left_out"].keys() == {"accounts.password_hash", "reset_links.digest"}
+    assert kept["left_out"].keys() == {
+        "accounts.password_hash",
+        "reset_links.digest",
+        "operator_log.operator",
+    }
+    assert "boris" not in shown
 
 
 async def test_every_field_of_the_session_is_in_the_export(world: World, own_redis: str) -> None:

@@ -14,11 +14,13 @@ TAKES_AWAY = re.compile(
 COMMENT = re.compile(r"--.*$", re.MULTILINE)
 WIDENS = re.compile(r"\bALTER\s+COLUMN\s+\w+\s+DROP\s+NOT\s+NULL\b", re.IGNORECASE)
 """Takes nothing away: whatever an older release writes is still taken."""
+GUARDS = re.compile(r"\bCREATE\s+TRIGGER\s+\w+\s+BEFORE\b[\w\s]*\bTRUNCATE\b", re.IGNORECASE)
+"""Names statements to refuse them; on a table of its own migration (`test_a_guard_is_on_a_new_table`)."""
 
 
 def statements(sql: str) -> list[str]:
     """Part a migration into its statements, without comments and what only widens a column."""
-    kept = WIDENS.sub("", COMMENT.sub("", sql))
+    kept = GUARDS.sub("", WIDENS.sub("", COMMENT.sub("", sql)))
     return [text.strip() for text in kept.split(";") if text.strip()]
 
 
@@ -36,6 +38,14 @@ def test_a_new_column_of_an_old_table_has_a_default(migration: object) -> None:
     for text in statements(sql):
         if re.search(r"\bADD\s+COLUMN\b", text, re.IGNORECASE) and "NOT NULL" in text.upper():
             assert "DEFAULT" in text.upper(), text
+
+
+@pytest.mark.parametrize("migration", read_migrations(MIGRATIONS), ids=lambda each: each.name)
+def test_a_guard_is_on_a_new_table(migration: object) -> None:
+    """A trigger refuses nothing that an older release does: its table is of the same migration."""
+    sql: str = migration.sql  # type: ignore[attr-defined]  # as above
+    for table in re.findall(rf"{GUARDS.pattern}\s+ON\s+(\w+)", COMMENT.sub("", sql), re.IGNORECASE):
+        assert f"CREATE TABLE {table} " in sql, table
 
 
 def test_what_takes_away_would_be_found() -> None:

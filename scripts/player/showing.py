@@ -1,0 +1,95 @@
+"""A player, and what operators did, as lines for people."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from scripts.player.amounts import SCALES, shown, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from game.catalogue import Catalogue
+    from scripts.player.changing import Made
+
+_COUNTS: Final = ("clicks", "cooked", "earned", "purchases", "resets")
+
+
+def account_lines(kept: Mapping[str, Any], processes: int) -> Iterator[str]:
+    """Say who a player is: the account, log-ins, and where the player is connected."""
+    account = kept["account"]
+    yield f"account      {account['user_id']}, opened {_utc(account['created_at'])}"
+    yield f"e-mail       {account['email'] or '— (a guest)'}"
+    yield f"name         {account['display_name'] or '—'}"
+    yield f"connected    to {processes} server process{'' if processes == 1 else 'es'}"
+    live = [family for family in kept["log_ins"] if family["revoked_at"] is None]
+    yield f"log-ins      {len(live)} live, {len(kept['log_ins']) - len(live)} ended"
+    for family in live:
+        used = max((token["issued_at"] for token in family["refresh_tokens"]), default=family["created_at"])
+        yield f"  {family['id']}  began {_utc(family['created_at'])}, last used {_utc(used)}"
+    yield f"changes      {len(kept['operator_log'])} by operators"
+
+
+def session_lines(kept: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str]:
+    """Show the session as Redis has it next to what PostgreSQL has."""
+    live, saved = kept["live"], kept["saved"]
+    for where, session in (("Redis", live), ("PostgreSQL", saved)):
+        if session is not None and "unreadable" in session:
+            yield f"{where} has a session that cannot be read: {session['unreadable']}"
+            return
+    if live is None and saved is None:
+        yield "session      none: the player has never played"
+        return
+    columns = (live or {}, saved or {})
+    yield f"{'':13}{'Redis':>26}{'PostgreSQL':>26}"
+    for name in (*SCALES, "rank", *_COUNTS, "version"):
+        texts = (shown(name, part.get(name)) if part else "—" for part in columns)
+        yield f"{name:13}" + "".join(f"{text:>26}" for text in texts)
+    bought = (live or saved)["bought"]
+    yield "owns         " + (
+        ", ".join(f"{title(what, catalogue)} {n} times" for what, n in bought.items()) or "nothing"
+    )
+    if live is not None:
+        since_ms, saved_ms = live["unsaved_since"], live["saved_at"]
+        yield f"saved        {_ago(saved_ms)}; " + (
+            f"unsaved changes since {_ago(since_ms)}" if since_ms else "nothing is unsaved"
+        )
+        for client, window in live["clients"].items():
+            yield f"client       {client}: requests up to {window['highest']} (last 64: {window['applied']})"
+
+
+def log_lines(entries: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Iterator[str]:
+    """Show what operators did, an entry each."""
+    for entry in entries:
+        what = entry["what"]
+        before, after = shown(what, entry["before"]), shown(what, entry["after"])
+        undoes = f", takes back {entry['undoes']}" if entry["undoes"] else ""
+        yield (
+            f"{entry['number']}  {_utc(entry['made_at'])}  {entry['operator']}"
+            f"  {entry['outcome']}{undoes}  {title(what, catalogue)} {before} → {after}"
+            f"  version {entry['version'] or '—'}  {entry['reason']!r}"
+        )
+
+
+def made_line(made: Made, catalogue: Catalogue) -> str:
+    """Say what came of a change."""
+    what = made.wish.what
+    if made.earlier:
+        return f"change {made.number} did this already; --again does it once more"
+    if made.why:
+        return f"change {made.number} is {made.outcome.value}: {made.why} ({shown(what, made.before)} now)"
+    before, after = shown(what, made.before), shown(what, made.after)
+    return f"change {made.number}: {title(what, catalogue)} {before} → {after} at version {made.version}"
+
+
+def _utc(moment: datetime) -> str:
+    """Write a moment that PostgreSQL keeps."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _ago(moment_ms: float) -> str:
+    """Say how long ago a moment was, by this machine's clock."""
+    return f"{max(0.0, time.time() - moment_ms / 1000):.0f} s ago" if moment_ms else "never"

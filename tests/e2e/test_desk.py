@@ -1,0 +1,268 @@
+"""Operators change players who play: over a real server, next to each other and to failures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import jwt
+import orjson
+import pytest
+
+from game.session import UserId
+from persistence.durable.operator_log import OperatorLog, Outcome, Turn, Wish
+from persistence.errors import DurableUnavailable
+from persistence.live.keys import bucket_of
+from persistence.live.store import call
+from runtime.settings import read_settings
+from scripts.databases import open_databases
+from scripts.player.changing import Changes
+from scripts.player.sessions import OperatorSessions, open_sessions
+from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
+from tests.support.players import PASSWORD, Player, click_until, joined, register
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from game.adjusting import Adjustment
+    from persistence.live.replies.play import PlayReply
+    from scripts.databases import Databases
+
+
+def user_of(tokens: Mapping[str, str]) -> UserId:
+    """Read whose tokens these are."""
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    return UserId(int(claims["id"]))
+
+
+async def command(settings: Mapping[str, str], *words: object, code: int = 0) -> str:
+    """Run `scripts.player` as an operator does; returns what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "scripts.player",
+        *map(str, words),
+        env={**os.environ, **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(LIMIT_S):
+        printed, _ = await process.communicate()
+    assert process.returncode == code, printed.decode()
+    return printed.decode()
+
+
+@asynccontextmanager
+async def desk(settings: Mapping[str, str]) -> AsyncIterator[tuple[Databases, OperatorSessions, OperatorLog]]:
+    """Open what a command works with, in this process."""
+    async with (
+        open_databases(read_settings(dict(settings))) as databases,
+        open_sessions(databases) as sessions,
+    ):
+        yield databases, sessions, OperatorLog(databases.pool)
+
+
+async def money_of(each: Player) -> int:
+    """Ask for the session's money."""
+    shown = await each.ask("session")
+    money: int = shown["session"]["money"]
+    return money
+
+
+async def cooking(stack: AsyncExitStack, server: GameServer) -> tuple[Player, UserId, dict[str, str]]:
+    """Open an account that owns the sandwich."""
+    tokens = await asyncio.to_thread(register, server)
+    each = await joined(stack, server, tokens["access_token"])
+    await each.ask("upgrade_buy", id=1)
+    return each, user_of(tokens), tokens
+
+
+async def test_operators_next_to_clicks_of_two_processes(game: GameServer) -> None:
+    """Nothing is lost, numbers are in the order of the versions, and both tabs get the whole state."""
+    async with AsyncExitStack() as stack:
+        other = stack.enter_context(running_game(game.settings))
+        first, user_id, tokens = await cooking(stack, game)
+        second = await joined(stack, other, tokens["access_token"])
+        done = asyncio.Event()
+        clicking = [
+            asyncio.create_task(click_until(first, done, 1)),
+            asyncio.create_task(_cook_until(second, done)),
+        ]
+        _, sessions, log = await stack.enter_async_context(desk(game.settings))
+
+        async def operator(name: str) -> None:
+            changes = Changes(log, sessions, user_id)
+            for turn in range(10):
+                await changes.make(Wish(name, f"{name}, letter {turn}", "money", 7.0))
+
+        await asyncio.gather(operator("anna"), operator("boris"))
+        done.set()
+        clicks = sum(await asyncio.gather(*clicking))
+        shown = (await first.ask("session"))["session"]
+        assert (shown["dishes"], shown["money"]) == (clicks, 140)
+        entries = list(reversed(await log.latest(user_id, 50)))
+        assert [(entry["before"], entry["after"]) for entry in entries] == [
+            (7 * n, 7 * n + 7) for n in range(20)
+        ]
+        versions = [entry["version"] for entry in entries]
+        assert versions == sorted(versions)
+        assert {entry["operator"] for entry in entries} == {"anna", "boris"}
+        for each in (first, second):
+            while (await each.push("session"))["session"]["money"] < 140:
+                pass
+
+
+async def _cook_until(each: Player, done: asyncio.Event) -> int:
+    """Cook without numbers until told to stop; returns how often."""
+    clicks = 0
+    while not done.is_set():
+        clicks += (await each.ask("cook"))["applied"]
+    return clicks
+
+
+async def test_commands_show_change_and_take_back(game: GameServer) -> None:
+    """A repeated change is made once, what the rules forbid is refused, and a change can be taken back."""
+    async with AsyncExitStack() as stack:
+        anna, user_id, _ = await cooking(stack, game)
+        why = ("--reason", "letter 17", "--operator", "boris", "--json")
+        given = orjson.loads(await command(game.settings, user_id, "give", "xp", "2.5", *why))
+        assert (given["outcome"], given["before"], given["after"]) == ("done", 500, 750)
+        again = orjson.loads(await command(game.settings, user_id, "give", "xp", "2.5", *why))
+        assert (again["number"], again["earlier"]) == (given["number"], True)
+        await command(game.settings, user_id, "take", "money", "1", *why, code=1)
+        await command(game.settings, user_id, "give", "donkey", "1", *why, code=2)
+        await command(game.settings, user_id, "give", "xp", "1", "--reason", "for a@b.c", code=2)
+        await command(game.settings, "nobody@example.com", "show", code=2)
+        undone = orjson.loads(await command(game.settings, user_id, "undo", given["number"], *why))
+        assert (undone["after"], undone["wish"]["undoes"]) == (500, given["number"])
+        shown = (await anna.ask("session"))["session"]
+        assert shown["level"]["xp"] == 5
+        kept = orjson.loads(await command(game.settings, user_id, "show", "--json"))
+        assert (kept["live"]["xp"], kept["server_processes"], kept["account"]["user_id"]) == (500, 1, user_id)
+        said = await command(game.settings, kept["account"]["email"].upper(), "log")
+        assert [line.split("  ")[2:4] for line in said.splitlines()] == [
+            ["boris", f"done, takes back {given['number']}"],
+            ["boris", "refused"],
+            ["boris", "done"],
+        ]
+
+
+class _Interrupted(OperatorSessions):
+    """Sessions of an operator whose command ends before (`at` 0) or after (1) the change is made."""
+
+    def __init__(self, sessions: OperatorSessions, at: int) -> None:
+        self._inner = sessions
+        self._at = at
+
+    async def adjust(self, user_id: UserId, change: Adjustment, number: int) -> PlayReply:
+        """End as a killed command does."""
+        if self._at:
+            await self._inner.adjust(user_id, change, number)
+        raise _KilledError
+
+
+class _KilledError(Exception):
+    """The command was killed here."""
+
+
+@pytest.mark.parametrize("at", [0, 1])
+async def test_a_killed_command_is_made_once(game: GameServer, at: int) -> None:
+    """Whether it ended before or after the change: repeated, it counts once; so it does before another's."""
+    async with AsyncExitStack() as stack:
+        anna, user_id, _ = await cooking(stack, game)
+        _, sessions, log = await stack.enter_async_context(desk(game.settings))
+        killed = Changes(log, _Interrupted(sessions, at), user_id)
+        same, others = Wish("boris", "letter 1", "money", 5.0), Wish("anna", "letter 2", "money", 9.0)
+        for wish in (same, others):
+            with pytest.raises(_KilledError):
+                await killed.make(wish)
+            assert await money_of(anna) == (5 if wish is others else 0) + at * int(wish.amount)
+            changes = Changes(log, sessions, user_id)
+            made, settled = await changes.make(same)
+            assert made is not None
+            assert [each.wish for each in settled] == [wish]
+        assert await money_of(anna) == 14
+        entries = await log.latest(user_id, 9)
+        assert [(entry["amount"], entry["outcome"]) for entry in entries] == [(9, "done"), (5, "done")]
+
+
+async def test_without_postgresql_nothing_is_done_by_halves(
+    game: GameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away before: refused. Away after the change: the same command again logs it, and changes nothing."""
+    async with AsyncExitStack() as stack:
+        anna, user_id, _ = await cooking(stack, game)
+        wish = Wish("boris", "letter 1", "money", 5.0)
+        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
+        finish = Turn.finish
+
+        async def cut(self: Turn, *words: Any) -> None:
+            pid = await self._connection.fetchval("SELECT pg_backend_pid()")
+            await databases.pool.execute("SELECT pg_terminate_backend($1)", pid)
+            await finish(self, *words)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Turn, "finish", cut)
+            with pytest.raises(DurableUnavailable):
+                await Changes(log, sessions, user_id).make(wish)
+        assert await money_of(anna) == 5
+        made, _ = await Changes(log, sessions, user_id).make(wish)
+        assert made is not None
+        assert (made.outcome, made.before, made.earlier) == (Outcome.DONE, None, False)
+        assert await money_of(anna) == 5
+        databases.pool.terminate()
+        with pytest.raises(DurableUnavailable):
+            await Changes(log, sessions, user_id).make(Wish("boris", "letter 2", "money", 5.0))
+        assert await money_of(anna) == 5
+
+
+async def test_the_log_stays_and_forgets_who(game: GameServer) -> None:
+    """The server's own role can't change or delete it; a deletion takes the link to the player alone."""
+    async with AsyncExitStack() as stack:
+        _, user_id, tokens = await cooking(stack, game)
+        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
+        made, _ = await Changes(log, sessions, user_id).make(Wish("boris", "letter 1", "money", 5.0))
+        assert made is not None
+        for table in ("operator_log", "operator_intents"):
+            for statement in ("UPDATE {} SET reason = 'x'", "DELETE FROM {}", "TRUNCATE {} CASCADE"):
+                with pytest.raises(asyncpg.RaiseError, match="cannot be changed"):
+                    await databases.pool.execute(statement.format(table))
+        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        async with httpx.AsyncClient(timeout=LIMIT_S) as client:
+            body = {"password": PASSWORD}
+            gone = await client.request("DELETE", f"{game.url}/account", headers=headers, json=body)
+            assert gone.status_code == 200
+        row = await databases.pool.fetchrow("SELECT * FROM operator_log WHERE number = $1", made.number)
+        assert row is not None
+        assert (row["operator"], row["after"]) == ("boris", 5)
+        links = "SELECT count(*) FROM operator_subjects WHERE subject = $1 OR user_id = $2"
+        assert await databases.pool.fetchval(links, row["subject"], user_id) == 0
+
+
+async def test_a_player_who_is_away_is_loaded_first(game: GameServer) -> None:
+    """A session that Redis no longer has comes from PostgreSQL; one who never played is refused."""
+    async with AsyncExitStack() as stack:
+        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
+        never = user_of(await asyncio.to_thread(register, game))
+        made, _ = await Changes(log, sessions, never).make(Wish("boris", "letter", "money", 5.0))
+        assert made is not None
+        assert (made.outcome, made.why) == (Outcome.REFUSED, "the player has never played")
+        async with AsyncExitStack() as playing:
+            _, user_id, _ = await cooking(playing, game)
+        end_s = asyncio.get_running_loop().time() + LIMIT_S
+        while (
+            await databases.pool.fetchval("SELECT version FROM sessions WHERE user_id = $1", user_id) is None
+        ):
+            assert asyncio.get_running_loop().time() < end_s
+            await asyncio.sleep(0.05)
+        key = databases.store.keys.session(user_id)
+        await databases.store.run([call(bucket_of(user_id), "DEL", key)])
+        made, _ = await Changes(log, sessions, user_id).make(Wish("boris", "letter", "rank", 3.0))
+        assert made is not None
+        assert (made.before, made.after) == (0, 3)
