@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import asyncpg
 
 from game.session import UserId
+from persistence.durable.suspensions import Suspension, suspension_of
 from persistence.durable.token_families import add_family, begin_anew, end_for_good, hold_family
 from persistence.durable.translated import translated
 
@@ -104,6 +105,10 @@ class AccountTable:
             row = await self._pool.fetchrow(_GET, user_id)
         return None if row is None else _account(row)
 
+    async def suspension(self, user_id: UserId) -> Suspension | None:
+        """Return a player's suspension; None where the player may play."""
+        return await suspension_of(self._pool, user_id)
+
     async def open_guest(self, family: str, jti: str) -> Registered:
         """Add an account without an e-mail, with its first family of tokens."""
         with translated():
@@ -123,10 +128,15 @@ class AccountTable:
                 return Registered(UserId(user_id), issued_at_s)
 
     async def log_in(self, user_id: UserId, password_hash: str, family: str, jti: str) -> int | None:
-        """Begin a family of tokens; returns the `iat` of its first pair, None when the password changed."""
+        """Begin a family of tokens; returns the `iat` of its first pair.
+
+        None when the password changed, or the player was suspended meanwhile.
+        """
         with translated():
             async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
                 if not await connection.fetchval(_HOLD, user_id, password_hash):
+                    return None
+                if await suspension_of(connection, user_id) is not None:
                     return None
                 return await add_family(connection, user_id, family, jti, self._refresh_ttl_s)
 

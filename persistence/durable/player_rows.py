@@ -40,6 +40,8 @@ _PLACES: Final = """
 SELECT name, earned, stars, place_by_money, place_by_stars FROM leaderboard WHERE user_id = $1
 """
 
+_SUSPENSIONS: Final = "SELECT since, ends_at, because FROM suspensions WHERE user_id = $1"
+
 LEFT_OUT: Final = {
     "operator_log.operator": "the name of somebody else: who answers letters",
     "accounts.password_hash": "made of the password by bcrypt; a copy would let others guess it",
@@ -59,6 +61,7 @@ class PlayerRows(NamedTuple):
     links: list[dict[str, Any]]
     places: list[dict[str, Any]]
     changes: list[dict[str, Any]]
+    suspensions: list[dict[str, Any]]
 
 
 async def read_player(pool: Pool, user_id: UserId) -> PlayerRows | None:
@@ -78,6 +81,6 @@ async def read_player(pool: Pool, user_id: UserId) -> PlayerRows | None:
                 await connection.fetchval(_UPDATED_AT, user_id),
                 *[
                     [dict(row) for row in await connection.fetch(statement, user_id)]
-                    for statement in (_FAMILIES, _TOKENS, _LINKS, _PLACES, OF_PLAYER)
+                    for statement in (_FAMILIES, _TOKENS, _LINKS, _PLACES, OF_PLAYER, _SUSPENSIONS)
                 ],
             )

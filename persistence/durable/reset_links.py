@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from game.session import UserId
+from persistence.durable.suspensions import suspension_of
 from persistence.durable.token_families import begin_anew
 from persistence.durable.translated import translated
 
@@ -63,15 +64,17 @@ class ResetLinks:
                 await connection.execute(_ADD, digest, user_id, ttl_s)
                 return True
 
-    async def is_good(self, digest: bytes) -> bool:
-        """Say whether a link could be used now."""
+    async def owner(self, digest: bytes) -> UserId | None:
+        """Return whose link this is; None where it could not be used now."""
         with translated():
-            return await self._pool.fetchval(_OWNER, digest) is not None
+            owner: int | None = await self._pool.fetchval(_OWNER, digest)
+        return None if owner is None else UserId(owner)
 
     async def use(self, digest: bytes, new_hash: str, family: str, jti: str) -> PasswordReset | None:
         """Set the password of a link's account, end its links and families, and begin another family.
 
-        None, and nothing changed, when the link is unknown, used or too old. Of two uses at once one counts.
+        None, and nothing changed, when the link is unknown, used or too old, or its player was suspended
+        meanwhile. Of two uses at once one counts.
         """
         with translated():
             async with self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
@@ -80,6 +83,8 @@ class ResetLinks:
                     return None
                 # Asked again behind the lock: who held it may have used the link, or ended it.
                 if await connection.fetchval(_OWNER, digest) is None:
+                    return None
+                if await suspension_of(connection, owner) is not None:
                     return None
                 await connection.execute(_SET_PASSWORD, owner, new_hash)
                 await connection.execute(_FORGET, owner)

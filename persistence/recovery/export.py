@@ -73,6 +73,7 @@ async def export_player(pool: Pool, store: LiveStore, user_id: UserId) -> dict[s
         "operator_log": [
             {name: _plain(value) for name, value in row.items() if name != "operator"} for row in rows.changes
         ],
+        "suspensions": rows.suspensions,
         "units": UNITS,
         "left_out": LEFT_OUT,
     }

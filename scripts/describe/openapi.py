@@ -30,12 +30,22 @@ _FAILURES: Final = {
         2,
         "A field is missing or empty (status 2), not acceptable (5), or the body is malformed (8).",
     ),
+    "Suspended": (
+        10,
+        "The player is suspended (status 10), or the origin of the page is not allowed (8).",
+    ),
     "Exists": (3, "The e-mail address has an account."),
     "Claimed": (9, "The e-mail address has an account (status 3), or this account has one already (9)."),
     "TooMany": (4, "Too many failures lately; Retry-After says for how many seconds to wait."),
     "Unavailable": (STATUS_UNAVAILABLE, "A dependency is down or a queue is full; Retry-After."),
     "Internal": (STATUS_INTERNAL, "A fault of the server; no detail leaks."),
 }
+
+
+_MORE: Final[dict[str, dict[str, Schema]]] = {
+    "Suspended": {"until": {"type": ["string", "null"], "format": "date-time"}, "reason": _SOME_TEXT},
+}
+"""What a failure says besides status and message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class _Operation:
     answers: dict[int, str]
 
 
-_LISTS_OF_EXPORT: Final = ("log_ins", "reset_links", "leaderboard", "operator_log")
+_LISTS_OF_EXPORT: Final = ("log_ins", "reset_links", "leaderboard", "operator_log", "suspensions")
 _ACCOUNT: Final = {403: "Malformed", 413: "Malformed", 429: "TooMany", 500: "Internal", 503: "Unavailable"}
 _WITH_BODY: Final = {400: "Incomplete", 415: "Malformed", **_ACCOUNT}
 
@@ -57,11 +67,11 @@ _OPERATIONS: Final = {
     ),
     ("POST", "/auth"): _Operation(
         "Log in",
-        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
+        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY, 403: "Suspended"},
     ),
     ("POST", "/refresh"): _Operation(
         "Exchange a refresh token for the next pair; any body",
-        {200: "Tokens", 401: "Unauthorized", **_ACCOUNT},
+        {200: "Tokens", 401: "Unauthorized", **_ACCOUNT, 403: "Suspended"},
     ),
     ("POST", "/logout"): _Operation(
         "End the whole family of a refresh token; any body",
@@ -89,7 +99,7 @@ _OPERATIONS: Final = {
     ),
     ("POST", "/reset"): _Operation(
         "Set a new password with a link's token, end every family, and begin a new one",
-        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY},
+        {200: "Tokens", 401: "Unauthorized", **_WITH_BODY, 403: "Suspended"},
     ),
     ("GET", "/export"): _Operation(
         "Give all that is kept of the player",
@@ -272,8 +282,9 @@ def _schemas() -> dict[str, Schema]:
     several: dict[str, Schema] = {
         "Incomplete": {"enum": [2, 5, STATUS_MALFORMED]},
         "Claimed": {"enum": [3, 9]},
+        "Suspended": {"enum": [STATUS_MALFORMED, 10]},
     }
     for name, (status, _) in _FAILURES.items():
         statuses = several.get(name, {"const": status})
-        found[name] = shape({"status": statuses, "message": _SOME_TEXT})
+        found[name] = shape({"status": statuses, "message": _SOME_TEXT}, _MORE.get(name))
     return found

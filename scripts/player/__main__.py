@@ -20,6 +20,7 @@ from persistence.outages import line_of
 from persistence.recovery.export import export_player
 from runtime.exit_codes import REFUSED, UNFINISHED
 from scripts.databases import Databases, fail, parser_for, run
+from scripts.player.access import Access, duration
 from scripts.player.amounts import NotUnderstood, in_units, thing
 from scripts.player.changing import Changes, Made, undoing
 from scripts.player.sessions import OperatorSessions, open_sessions
@@ -117,6 +118,37 @@ async def undo(desk: Desk) -> int:
     return await _make(desk, wish)
 
 
+async def suspend(desk: Desk) -> int:
+    """Suspend the player."""
+    options = desk.options
+    access = Access(desk.databases, desk.found.user_id)
+    return await _changed(desk, access.suspend(options.operator, options.reason, options.seconds))
+
+
+async def unsuspend(desk: Desk) -> int:
+    """End a suspension."""
+    access = Access(desk.databases, desk.found.user_id)
+    return await _changed(desk, access.unsuspend(desk.options.operator, desk.options.reason))
+
+
+async def log_out(desk: Desk) -> int:
+    """End all log-ins."""
+    access = Access(desk.databases, desk.found.user_id)
+    return await _changed(desk, access.log_out(desk.options.operator, desk.options.reason))
+
+
+async def _changed(desk: Desk, changing: Awaitable[int | None]) -> int:
+    """Wait for a change of access and say its number."""
+    try:
+        number = await changing
+    except StorageUnavailable as error:
+        return fail(UNFINISHED, f"{line_of(error)}; the same command again makes sure")
+    if number is None:
+        return fail(REFUSED, "this account was deleted a moment ago")
+    desk.say({"number": number}, f"change {number}: {desk.options.command} is done")
+    return 0
+
+
 async def _rank(desk: Desk) -> float | None:
     """Return the rank as it is now; None where it is not known."""
     kept = await export_player(desk.databases.pool, desk.databases.store, desk.found.user_id) or {}
@@ -201,6 +233,12 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("amount", metavar="AMOUNT", help="above 0, as players read it")
     change("set-rank", set_rank, "set the rank").add_argument("rank", type=int, metavar="RANK")
     change("undo", undo, "take a change back").add_argument("number", type=int, metavar="N")
+    suspended = change("suspend", suspend, "let nobody play as this player; the player reads the reason")
+    how_long = suspended.add_mutually_exclusive_group(required=True)
+    how_long.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help="90m, 12h, 3d")
+    how_long.add_argument("--without-end", dest="seconds", action="store_const", const=None)
+    change("unsuspend", unsuspend, "let a suspended player play again")
+    change("log-out", log_out, "end every log-in and close every connection")
     command("export", export, "print everything that is kept of the player, as JSON")
     return made
 

@@ -30,6 +30,9 @@ def account_lines(kept: Mapping[str, Any], processes: int) -> Iterator[str]:
     for family in live:
         used = max((token["issued_at"] for token in family["refresh_tokens"]), default=family["created_at"])
         yield f"  {family['id']}  began {_utc(family['created_at'])}, last used {_utc(used)}"
+    for suspension in kept["suspensions"]:
+        until = _utc(suspension["ends_at"]) if suspension["ends_at"] else "an operator ends it"
+        yield f"suspended    since {_utc(suspension['since'])} until {until}: {suspension['because']!r}"
     yield f"changes      {len(kept['operator_log'])} by operators"
 
 

@@ -24,7 +24,7 @@ from server.auth.acceptable import (
     require_acceptable_email,
     require_acceptable_password,
 )
-from server.auth.errors import AccountExists, Busy, CredentialsInvalid, PasswordMissing
+from server.auth.errors import AccountExists, Busy, CredentialsInvalid, PasswordMissing, Suspended
 from server.auth.tokens import ACCESS_TTL_S, AccessClaims, TokenInvalid, TokenPair
 
 if TYPE_CHECKING:
@@ -102,9 +102,10 @@ class AccountService:
         return self._signer.issue_pair(registered.user_id, family, jti, registered.issued_at_s)
 
     async def log_in(self, email: str, password: str, address: str) -> TokenPair:
-        """Begin a family of tokens; raises NotAcceptable, CredentialsInvalid, TooManyAttempts or Busy.
+        """Begin a family of tokens.
 
-        An unknown e-mail takes the same work as a wrong password.
+        Raises NotAcceptable, CredentialsInvalid, Suspended, TooManyAttempts or Busy. An unknown e-mail takes
+        the same work as a wrong password.
         """
         email = email.lower()
         normal = normal_form(password)
@@ -115,6 +116,7 @@ class AccountService:
             if account is None or password_hash is None or match is Match.NONE:
                 attempt.counts = True
                 raise CredentialsInvalid
+        await self.refuse_suspended(account.user_id)
         if match is Match.AS_TYPED or self._hasher.is_outdated(password_hash):
             password_hash = await self._renewed_hash(account.user_id, password_hash, normal)
         family, jti = new_id(), new_id()
@@ -124,11 +126,12 @@ class AccountService:
         return self._signer.issue_pair(account.user_id, family, jti, issued_at_s)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """Use a refresh token; the same token gives the same pair for 30 s. Raises TokenInvalid.
+        """Use a refresh token; the same token gives the same pair for 30 s. Raises TokenInvalid or Suspended.
 
         A token used longer ago was stolen, or its successor was: nobody can tell, so the family ends.
         """
         claims = self._signer.verify_refresh(refresh_token, self._clock())
+        await self.refuse_suspended(claims.user_id)
         rotation = await self._families.rotate(claims.user_id, claims.family, claims.jti, new_id())
         if rotation.stolen:
             _log.warning("token_family_revoked", user=claims.user_id, why="a used refresh token came back")
@@ -227,6 +230,13 @@ class AccountService:
         except LiveUnavailable as error:
             _log.warning("revocations_owed", user=user_id, families=len(families), error=one_line(error))
             self.marks_owed.set()
+
+    async def refuse_suspended(self, user_id: UserId) -> None:
+        """Raise Suspended where a player may not play now; whoever asks has shown to be the player."""
+        suspension = await self._accounts.suspension(user_id)
+        if suspension is not None:
+            ends_at = suspension.ends_at
+            raise Suspended(None if ends_at is None else ends_at.isoformat(), suspension.because)
 
     async def _show_email(self, user_id: UserId, email: str) -> None:
         """Have the session show another e-mail, which PostgreSQL has. Where Redis is away, it is owed."""

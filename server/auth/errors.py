@@ -35,6 +35,15 @@ class CredentialsInvalid(AuthRefusal):
     """No such e-mail address, or another password: nobody learns which."""
 
 
+class Suspended(AuthRefusal):
+    """The player may not play until `ends_at` (ISO time; None: no end is set), for a `reason`."""
+
+    def __init__(self, ends_at: str | None, reason: str) -> None:
+        super().__init__(ends_at, reason)
+        self.ends_at = ends_at
+        self.reason = reason
+
+
 class PasswordMissing(AuthRefusal):
     """The account has a password, and none was given."""
 

@@ -74,8 +74,8 @@ class Links(Protocol):
     async def add(self, email: str, digest: bytes, ttl_s: int, *, most: int, within_s: int) -> bool:
         """Add a link for an account; False where there is none to add."""
 
-    async def is_good(self, digest: bytes) -> bool:
-        """Say whether a link could be used now."""
+    async def owner(self, digest: bytes) -> UserId | None:
+        """Return whose link this is; None where it could not be used now."""
 
     async def use(self, digest: bytes, new_hash: str, family: str, jti: str) -> PasswordReset | None:
         """Set a password and begin another family; None when the link is good no more."""
@@ -155,16 +155,18 @@ class RecoveryService:
     async def reset(self, token: str, password: str, address: str) -> TokenPair:
         """Set a new password with a link's token: every family ends, and another begins.
 
-        Raises TokenInvalid for a link that is unknown, used or too old, NotAcceptable, TooManyAttempts or
-        Busy; the link stays good where the password was not acceptable.
+        Raises TokenInvalid for a link that is unknown, used or too old, Suspended, NotAcceptable,
+        TooManyAttempts or Busy; the link stays good where the password was not acceptable.
         """
         password = normal_form(password)
         require_acceptable_password(password)
         digest = _digest(token)
         async with self._throttle.attempt(address) as attempt:
-            if not await self._links.is_good(digest):
+            owner = await self._links.owner(digest)
+            if owner is None:
                 attempt.counts = True
                 raise TokenInvalid
+            await self._accounts.refuse_suspended(owner)
             new_hash = await self._hasher.hash(password)
             family, jti = new_id(), new_id()
             reset = await self._links.use(digest, new_hash, family, jti)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from game.session import UserId
 
@@ -86,6 +87,18 @@ class RevokedFamily(Protocol):
         """Its id."""
 
 
+class Suspension(Protocol):
+    """Until when a player may not play, and why."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """None: no end is set."""
+
+    @property
+    def because(self) -> str:
+        """The reason that the player reads."""
+
+
 class AccountStore(Protocol):
     """Keeps accounts; see persistence.durable.account_table for what each method promises."""
 
@@ -94,6 +107,9 @@ class AccountStore(Protocol):
 
     async def get(self, user_id: UserId) -> Account | None:
         """Look an account up by its id."""
+
+    async def suspension(self, user_id: UserId) -> Suspension | None:
+        """Return a player's suspension; None where the player may play."""
 
     async def register(self, email: str, password_hash: str, family: str, jti: str) -> Registered | None:
         """Add an account with a family; None when the address is taken."""

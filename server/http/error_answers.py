@@ -13,10 +13,11 @@ from server.auth.errors import (
     MailUnavailable,
     NotAcceptable,
     PasswordMissing,
+    Suspended,
     TooManyAttempts,
 )
 from server.auth.tokens import TokenInvalid
-from server.http.messages import HttpResponse, malformed, refusal, unavailable
+from server.http.messages import HttpResponse, json_response, malformed, refusal, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,10 @@ _ANSWERS: Final[dict[type, Callable[[Any], HttpResponse]]] = {
     BodyRefused: lambda error: malformed(error.http_status, error.message),
     NotEnoughData: lambda _: refusal(400, 2, "not enough data"),
     NotAcceptable: lambda error: refusal(400, 5, error.message),
+    Suspended: lambda error: json_response(
+        403,
+        {"status": 10, "message": "account suspended", "until": error.ends_at, "reason": error.reason},
+    ),
     PasswordMissing: lambda _: refusal(400, 2, "not enough data"),
     AlreadyClaimed: lambda _: refusal(409, 9, "this account has an e-mail already"),
     AccountExists: lambda _: refusal(409, 3, "this user already exist"),

@@ -50,6 +50,7 @@ SECTION_OF_TABLE = {
     "refresh_tokens": "log_ins",
     "reset_links": "reset_links",
     "leaderboard": "leaderboard",
+    "suspensions": "suspensions",
     "operator_subjects": "operator_log",
     "operator_intents": "operator_log",
     "operator_log": "operator_log",
@@ -58,6 +59,7 @@ NAMED_OTHERWISE = {
     "accounts.id": "user_id",
     "sessions.generation": "rates_hold_under",
     "leaderboard.user_id": "",
+    "suspensions.user_id": "",
     "operator_subjects.user_id": "",
     "operator_intents.begun_at": "made_at",
     "operator_intents.operator": "",
@@ -113,6 +115,10 @@ async def with_traces(world: World, url: str) -> Traces:
     await community.set_name(user_id, NAME)
     await community.leaderboard(user_id, "money")
     await community.stop()
+    # Of a suspension that is over the player can still log in.
+    await world.pool.execute(
+        "INSERT INTO suspensions (user_id, ends_at, because) VALUES ($1, now(), 'rude words')", user_id
+    )
     async with OperatorLog(world.pool).turn(user_id) as turn:
         assert turn is not None
         intent = await turn.begin(Wish("boris", "a letter", "money", 5.0))
