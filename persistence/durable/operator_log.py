@@ -155,6 +155,11 @@ class OperatorLog:
                 subject = await connection.fetchval(_LOCK_SUBJECT, user_id)
                 yield None if subject is None else Turn(self._pool, connection, subject)
 
+    async def finish(self, intent: Intent, outcome: Outcome) -> None:
+        """Write what came of a change after whose turn no player is left to take turns with."""
+        with translated():
+            await self._pool.execute(_FINISH, intent.number, outcome.value, None, None, None)
+
     async def latest(self, user_id: UserId, at_most: int) -> list[dict[str, Any]]:
         """Return the latest changes of a player, the newest first."""
         with translated():

@@ -137,6 +137,29 @@ async def log_out(desk: Desk) -> int:
     return await _changed(desk, access.log_out(desk.options.operator, desk.options.reason))
 
 
+async def reset_link(desk: Desk) -> int:
+    """Make a link for a new password, and print it."""
+    if not desk.found.email:
+        return fail(REFUSED, "a guest has no password to set")
+    options = desk.options
+    access = Access(desk.databases, desk.found.user_id)
+    try:
+        made = await access.reset_link(options.operator, options.reason, desk.found.email)
+    except StorageUnavailable as error:
+        return fail(UNFINISHED, f"{line_of(error)}; the same command again makes another link")
+    if made is None:
+        return fail(REFUSED, "this account was deleted a moment ago")
+    number, link = made
+    desk.say({"number": number, "link": link}, link)
+    return 0
+
+
+async def delete(desk: Desk) -> int:
+    """Delete the player."""
+    access = Access(desk.databases, desk.found.user_id)
+    return await _changed(desk, access.delete(desk.options.operator, desk.options.reason))
+
+
 async def _changed(desk: Desk, changing: Awaitable[int | None]) -> int:
     """Wait for a change of access and say its number."""
     try:
@@ -239,6 +262,8 @@ def parser() -> argparse.ArgumentParser:
     how_long.add_argument("--without-end", dest="seconds", action="store_const", const=None)
     change("unsuspend", unsuspend, "let a suspended player play again")
     change("log-out", log_out, "end every log-in and close every connection")
+    change("reset-link", reset_link, "print a link that sets a new password, once, within 30 minutes")
+    change("delete", delete, "delete the account, the session and every log-in, for good")
     command("export", export, "print everything that is kept of the player, as JSON")
     return made
 

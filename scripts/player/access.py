@@ -6,10 +6,14 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final
 
+from persistence.durable.account_table import AccountTable
 from persistence.durable.operator_log import OperatorLog, Outcome, Wish
+from persistence.durable.reset_links import ResetLinks
 from persistence.durable.suspensions import Suspensions
+from persistence.live.forget import forget
 from persistence.live.revocations import Revocations
-from server.auth.tokens import ACCESS_TTL_S
+from server.auth.recovery_service import LINK_TTL_S, new_link
+from server.auth.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 
 if TYPE_CHECKING:
     from game.session import UserId
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 _UNITS_S: Final = {"m": 60, "h": 3600, "d": 86_400}
 _LONGEST_S: Final = 36_500 * 86_400
+_MOST_LINKS: Final = 1000
 
 
 def duration(text: str) -> int:
@@ -39,6 +44,10 @@ class Access:
         self._suspensions = Suspensions(databases.pool)
         self._revocations = Revocations(databases.store, ACCESS_TTL_S)
         self._user_id = user_id
+        self._store = databases.store
+        self._links = ResetLinks(databases.pool, REFRESH_TTL_S)
+        self._accounts = AccountTable(databases.pool, REFRESH_TTL_S)
+        self._public_url = databases.settings.public_url
 
     async def suspend(self, operator: str, reason: str, for_s: int | None) -> int | None:
         """Suspend the player for so long (None: without an end), and close every connection."""
@@ -60,6 +69,38 @@ class Access:
             ended = await self._suspensions.end(self._user_id)
             await turn.finish(intent, Outcome.DONE if ended else Outcome.REFUSED)
             return intent.number
+
+    async def reset_link(self, operator: str, reason: str, email: str) -> tuple[int, str] | None:
+        """Make a link that sets a new password, good once and for 30 minutes; returns number and link.
+
+        The log has that one was made, not the link.
+        """
+        token, digest = new_link()
+        async with self._log.turn(self._user_id) as turn:
+            if turn is None:
+                return None
+            intent = await turn.begin(Wish(operator, reason, "reset-link"))
+            await self._links.add(email, digest, LINK_TTL_S, most=_MOST_LINKS, within_s=LINK_TTL_S)
+            await turn.finish(intent, Outcome.DONE)
+            return intent.number, f"{self._public_url}/#reset={token}"
+
+    async def delete(self, operator: str, reason: str) -> int | None:
+        """Delete the account, the session and every log-in, as the player's own request does."""
+        async with self._log.turn(self._user_id) as turn:
+            if turn is None:
+                return None
+            intent = await turn.begin(Wish(operator, reason, "delete"))
+        # The deletion takes the row of the turn: what came of it is written without one.
+        account = await self._accounts.get(self._user_id)
+        families = None
+        if account is not None:
+            families = await self._accounts.delete(self._user_id, account.password_hash)
+        await self._log.finish(intent, Outcome.REFUSED if families is None else Outcome.DONE)
+        if families is None:
+            return None
+        await self._revocations.revoke(self._user_id, families, everything=True)
+        await forget(self._store, self._user_id)
+        return intent.number
 
     async def log_out(self, operator: str, reason: str) -> int | None:
         """End every log-in of the player, and close every connection."""

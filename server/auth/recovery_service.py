@@ -181,8 +181,8 @@ class RecoveryService:
         await self._links.prune()
 
     async def _make_link(self, email: str) -> ResetLink | None:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        added = await self._links.add(email, _digest(token), LINK_TTL_S, most=_MOST_LINKS, within_s=WINDOW_S)
+        token, digest = new_link()
+        added = await self._links.add(email, digest, LINK_TTL_S, most=_MOST_LINKS, within_s=WINDOW_S)
         return ResetLink(email, token) if added else None
 
     def _tell_former(self, email: str) -> None:
@@ -192,6 +192,12 @@ class RecoveryService:
             self._mail.post_email_changed(email)
         except Busy:
             _log.warning("mail_failed", error="too many mails wait", tries=0)
+
+
+def new_link() -> tuple[str, bytes]:
+    """Make the token of a link, and the digest that is kept of it."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    return token, _digest(token)
 
 
 def _digest(token: str) -> bytes:

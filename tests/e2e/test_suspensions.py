@@ -128,6 +128,44 @@ async def test_log_out_ends_every_log_in(game: GameServer) -> None:
         assert (await door.log_in())[0] == 200
 
 
+async def test_a_link_of_an_operator_sets_a_password_once(game: GameServer) -> None:
+    """The link that is printed sets a new password; a second time it is refused."""
+    async with AsyncExitStack() as stack:
+        _, user_id, tokens = await cooking(stack, game)
+        databases, _, log = await stack.enter_async_context(desk(game.settings))
+        email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
+        made = await Access(databases, user_id).reset_link("boris", "letter 9", email)
+        assert made is not None
+        number, link = made
+        door, token = Door(game, email, tokens), link.partition("/#reset=")[2]
+        assert (await door.ask("/reset", token=token, password="another password"))[0] == 200
+        assert (await door.ask("/reset", token=token, password="another password"))[0] == 401
+        assert (await door.log_in("another password"))[0] == 200
+        entry = await log.get(user_id, number)
+        assert entry is not None
+        assert token not in str(entry)
+
+
+async def test_a_deletion_leaves_the_log_alone(game: GameServer) -> None:
+    """Account, session and connections are gone; the log has that it was done, and not to whom."""
+    async with AsyncExitStack() as stack:
+        here, user_id, tokens = await cooking(stack, game)
+        databases, _, _ = await stack.enter_async_context(desk(game.settings))
+        email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
+        number = await Access(databases, user_id).delete("boris", "letter 10")
+        assert await closed_with(here) == 4001
+        door = Door(game, email, tokens)
+        assert (await door.log_in())[0] == 401
+        assert (await door.refresh())[0] == 401
+        assert await databases.store.hashes([user_id]) == [{}]
+        row = await databases.pool.fetchrow("SELECT * FROM operator_log WHERE number = $1", number)
+        assert row is not None
+        assert (row["what"], row["outcome"]) == ("delete", "done")
+        subjects = "SELECT count(*) FROM operator_subjects WHERE subject = $1"
+        assert await databases.pool.fetchval(subjects, row["subject"]) == 0
+        assert await Access(databases, user_id).delete("boris", "letter 10") is None
+
+
 @pytest.mark.parametrize("between", ["log_in", "reset"])
 async def test_a_log_in_under_way_is_refused_too(game: GameServer, between: str) -> None:
     """A suspension that comes between the check and the new log-in is seen once the account is locked."""
