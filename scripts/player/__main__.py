@@ -154,6 +154,23 @@ async def reset_link(desk: Desk) -> int:
     return 0
 
 
+async def rename(desk: Desk) -> int:
+    """Give the player another public name."""
+    options = desk.options
+    access = Access(desk.databases, desk.found.user_id)
+    try:
+        renamed = await access.rename(options.operator, options.reason, options.name)
+    except StorageUnavailable as error:
+        return fail(UNFINISHED, f"{line_of(error)}; the same command again makes sure")
+    if renamed is None:
+        return fail(REFUSED, "this account was deleted a moment ago")
+    number, refusal = renamed
+    if refusal is not None:
+        return fail(UNFINISHED, f"change {number} is refused: {refusal}")
+    desk.say({"number": number}, f"change {number}: rename is done")
+    return 0
+
+
 async def delete(desk: Desk) -> int:
     """Delete the player."""
     access = Access(desk.databases, desk.found.user_id)
@@ -262,6 +279,7 @@ def parser() -> argparse.ArgumentParser:
     how_long.add_argument("--without-end", dest="seconds", action="store_const", const=None)
     change("unsuspend", unsuspend, "let a suspended player play again")
     change("log-out", log_out, "end every log-in and close every connection")
+    change("rename", rename, "give the player another public name").add_argument("name", metavar="NAME")
     change("reset-link", reset_link, "print a link that sets a new password, once, within 30 minutes")
     change("delete", delete, "delete the account, the session and every log-in, for good")
     command("export", export, "print everything that is kept of the player, as JSON")

@@ -1,4 +1,4 @@
-"""Whether a player may play: suspensions, their end, and the end of all log-ins."""
+"""What operators do with an account: suspend, log out, rename, a link for a new password, delete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final
 
+from game.errors import Refusal
 from persistence.durable.account_table import AccountTable
+from persistence.durable.community import Community
 from persistence.durable.operator_log import OperatorLog, Outcome, Wish
 from persistence.durable.reset_links import ResetLinks
 from persistence.durable.suspensions import Suspensions
@@ -34,7 +36,7 @@ def duration(text: str) -> int:
 
 
 class Access:
-    """Changes whether a player may play. Methods raise StorageUnavailable: call again, which is safe.
+    """Changes a player's account. Methods raise StorageUnavailable: call again, which is safe.
 
     They return the number in the log; None where there is no such account.
     """
@@ -47,6 +49,7 @@ class Access:
         self._store = databases.store
         self._links = ResetLinks(databases.pool, REFRESH_TTL_S)
         self._accounts = AccountTable(databases.pool, REFRESH_TTL_S)
+        self._community = Community(databases.pool)
         self._public_url = databases.settings.public_url
 
     async def suspend(self, operator: str, reason: str, for_s: int | None) -> int | None:
@@ -101,6 +104,20 @@ class Access:
         await self._revocations.revoke(self._user_id, families, everything=True)
         await forget(self._store, self._user_id)
         return intent.number
+
+    async def rename(self, operator: str, reason: str, name: str) -> tuple[int, Refusal | None] | None:
+        """Give the player another public name; returns the number, and why it was refused.
+
+        The log has that the name changed, neither name: they say who the player is.
+        """
+        async with self._log.turn(self._user_id) as turn:
+            if turn is None:
+                return None
+            intent = await turn.begin(Wish(operator, reason, "rename"))
+            chosen = await self._community.set_name(self._user_id, name)
+            refusal = chosen if isinstance(chosen, Refusal) else None
+            await turn.finish(intent, Outcome.DONE if refusal is None else Outcome.REFUSED)
+            return intent.number, refusal
 
     async def log_out(self, operator: str, reason: str) -> int | None:
         """End every log-in of the player, and close every connection."""

@@ -146,6 +146,23 @@ async def test_a_link_of_an_operator_sets_a_password_once(game: GameServer) -> N
         assert token not in str(entry)
 
 
+async def test_a_name_is_replaced_by_the_rules_of_names(game: GameServer) -> None:
+    """A free name is taken, one that another player has is refused; the log has neither."""
+    async with AsyncExitStack() as stack:
+        here, user_id, _ = await cooking(stack, game)
+        other, _, _ = await cooking(stack, game)
+        await other.ask("name_set", name="Boris the first")
+        await here.ask("name_set", name="Rude words")
+        _, _, log = await stack.enter_async_context(desk(game.settings))
+        why = ("--reason", "letter 11")
+        await command(game.settings, "rude WORDS", "rename", "boris THE first", *why, code=1)
+        await command(game.settings, "Rude words", "rename", "Kind words", *why)
+        assert (await here.ask("leaderboard", by="money"))["me"]["name"] == "Kind words"
+        entries = await log.latest(user_id, 9)
+        assert [entry["outcome"] for entry in entries] == ["done", "refused"]
+        assert "words" not in str(entries)
+
+
 async def test_a_deletion_leaves_the_log_alone(game: GameServer) -> None:
     """Account, session and connections are gone; the log has that it was done, and not to whom."""
     async with AsyncExitStack() as stack:
