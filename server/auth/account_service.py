@@ -232,7 +232,7 @@ class AccountService:
             self.marks_owed.set()
 
     async def refuse_suspended(self, user_id: UserId) -> None:
-        """Raise Suspended where a player may not play now; whoever asks has shown to be the player."""
+        """Raise Suspended where a player may not play now; only the player is to learn of it."""
         suspension = await self._accounts.suspension(user_id)
         if suspension is not None:
             ends_at = suspension.ends_at

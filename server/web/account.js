@@ -112,7 +112,7 @@ export class Account {
 		if (refresh) await send("POST", everywhere ? "/logout/everywhere" : "/logout", refresh).catch(() => {});
 	}
 
-	/** Ends the log-in here alone: the server has ended it. */
+	/** Ends it here alone: the server ended it. */
 	forget() {
 		this.#pair = null;
 		shared.remove(KEY);
@@ -139,7 +139,7 @@ export class Account {
 		const used = this.#pair?.refresh;
 		const { ok, status, body } = await send("POST", "/refresh", used);
 		if (ok) return this.#keep(body.tokens);
-		if (status !== 401) throw new Error(`/refresh: ${status}`);
+		if (status !== 401 && body.status !== 10) throw new Error(`/refresh: ${status}`);
 		this.#pair = read();
 		if (this.#pair && this.#pair.refresh !== used) return this.#pair.access;
 		if (!changing && isChanging()) throw new Error("another tab will store the new pair");

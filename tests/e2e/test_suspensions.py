@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 import pytest
+from playwright.async_api import expect
 from websockets.exceptions import ConnectionClosed
 
 from persistence.durable.account_table import AccountTable
@@ -17,6 +18,7 @@ from persistence.durable.operator_log import OperatorLog
 from persistence.durable.reset_links import ResetLinks
 from scripts.player.access import Access
 from tests.e2e.test_desk import command, cooking, desk
+from tests.support.browser import visitor
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD, Player, joined
@@ -181,6 +183,23 @@ async def test_a_deletion_leaves_the_log_alone(game: GameServer) -> None:
         subjects = "SELECT count(*) FROM operator_subjects WHERE subject = $1"
         assert await databases.pool.fetchval(subjects, row["subject"]) == 0
         assert await Access(databases, user_id).delete("boris", "letter 10") is None
+
+
+async def test_the_page_asks_to_log_in_and_says_why_it_is_refused(game: GameServer) -> None:
+    """The open tab shows the entrance; a log-in there is answered with what the server says."""
+    async with AsyncExitStack() as stack:
+        anna = await stack.enter_async_context(visitor(game.url))
+        page = await anna.register("suspended@example.com")
+        databases, _, _ = await stack.enter_async_context(desk(game.settings))
+        user_id = await databases.pool.fetchval(
+            "SELECT id FROM accounts WHERE email = 'suspended@example.com'"
+        )
+        await Access(databases, user_id).suspend("boris", "letter 12", None)
+        await expect(page.locator("#entrance")).to_be_visible()
+        await page.fill("[name=email]", "suspended@example.com")
+        await page.fill("[name=password]", PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#entrance-why")).to_contain_text("account suspended")
 
 
 @pytest.mark.parametrize("between", ["log_in", "reset"])
