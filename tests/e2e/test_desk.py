@@ -48,7 +48,8 @@ async def command(settings: Mapping[str, str], *words: object, code: int = 0) ->
         "-m",
         "scripts.player",
         *map(str, words),
-        env={**os.environ, **settings},
+        # Commands draw tables with rich, which tests hide from servers.
+        env={**os.environ, **settings, "PYTHONPATH": ""},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
