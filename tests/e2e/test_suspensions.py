@@ -199,7 +199,7 @@ async def test_the_page_asks_to_log_in_and_says_why_it_is_refused(game: GameServ
         await page.fill("[name=email]", "suspended@example.com")
         await page.fill("[name=password]", PASSWORD)
         await page.keyboard.press("Enter")
-        await expect(page.locator("#entrance-why")).to_contain_text("account suspended")
+        await expect(page.locator("#entrance-why")).to_contain_text("This account is suspended")
 
 
 @pytest.mark.parametrize("between", ["log_in", "reset"])
