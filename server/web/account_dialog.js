@@ -1,6 +1,6 @@
 /** The dialog of the account: who one is, and how one leaves; a guest is asked to keep the kitchen. */
 
-import { closeDialog, dialogShows, el, openDialog, toast } from "./dom.js";
+import { closeDialog, el, openDialog, toast } from "./dom.js";
 import { form, part, twice } from "./forms.js";
 import { keysAreOn, switchKeys } from "./keys.js";
 import { say } from "./texts.js";
@@ -87,7 +87,8 @@ export class AccountDialog {
 
 	#delete(isGuest) {
 		const remove = ({ password }) => this.account.delete(password);
-		const gone = () => dialogShows("account") && this.table.gone();
+		// Also where the closed connection was quicker and has left the game: this is the reason.
+		const gone = () => this.table.gone();
 		return part("delete", words("p", say("deleteText")), form("deleteSure", isGuest ? [] : ["password"], remove, gone));
 	}
 }
