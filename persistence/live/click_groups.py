@@ -73,45 +73,55 @@ class ClickGroups:
             if not waiting:
                 continue
             self._waiting[kind] = []
+            if len(waiting) <= MOST_IN_A_CALL:
+                self._send_together(lane, kind, waiting)
+                continue
             size = -(-len(waiting) // -(-len(waiting) // MOST_IN_A_CALL))
             for start in range(0, len(waiting), size):
-                clicks = waiting[start : start + size]
+                self._send_together(lane, kind, waiting[start : start + size])
+
+    def _send_together(self, lane: Lane, kind: str, clicks: list[_Click]) -> None:
+        try:
+            if len(clicks) == 1:
+                self._send_alone(lane, kind, *clicks)
+            else:
                 on_replies = [on_reply for _, _, _, _, on_reply in clicks]
-                try:
-                    if len(clicks) == 1:
-                        self._send_alone(lane, kind, *clicks)
-                    else:
-                        lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, on_replies))
-                except LaneError as error:
-                    _hand_out(lane, on_replies, error)
-                except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
-                    _log.exception("click_group_failed", kind=kind, players=len(clicks))
-                    _hand_out(lane, on_replies, LaneError(str(fault)))
+                lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, on_replies))
+        except LaneError as error:
+            _hand_out(lane, [on_reply for _, _, _, _, on_reply in clicks], error)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
+            _log.exception("click_group_failed", kind=kind, players=len(clicks))
+            _hand_out(lane, [on_reply for _, _, _, _, on_reply in clicks], LaneError(str(fault)))
 
     def _send_alone(self, lane: Lane, kind: str, click: _Click) -> None:
         ref, count, client, seq, on_reply = click
-        self._address(ref)
-        prefix, tail = self._commands.click(kind, count, client, seq)
+        if ref.epoch != self._addresses.epoch:
+            self._addresses.pack(ref)
+        if count == 1 and not seq:
+            prefix, tail = self._commands.plain_clicks[kind]
+        else:
+            prefix, tail = self._commands.click(kind, count, client, seq)
         lane.send(b"".join((prefix, ref.head, tail)), on_reply)
 
     def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
         """Pack the call of several players."""
-        commands = self._commands
+        addresses, commands = self._addresses, self._commands
+        epoch, plain = addresses.epoch, commands.plain_words
         parts = [commands.clicks_prefix(kind, len(clicks))]
         arguments: list[bytes] = []
         for ref, count, client, seq, _ in clicks:
-            self._address(ref)
+            # Again: a subscription may have begun or ended in this pass, and stands before this call.
+            if ref.epoch != epoch:
+                addresses.pack(ref)
             parts.append(ref.keys)
-            arguments += (ref.player, commands.click_words(count, client, seq))
-        if self._shared_epoch != self._addresses.epoch:
-            self._shared = commands.clicks_shared(*self._addresses.shared(lane))
-            self._shared_epoch = self._addresses.epoch
+            arguments += (
+                ref.player,
+                plain if count == 1 and not seq else commands.click_words(count, client, seq),
+            )
+        if self._shared_epoch != epoch:
+            self._shared = commands.clicks_shared(*addresses.shared(lane))
+            self._shared_epoch = epoch
         return b"".join((*parts, self._shared, *arguments))
-
-    def _address(self, ref: SessionRef) -> None:
-        # Again: a subscription may have begun or ended in this pass, and stands before this call.
-        if ref.epoch != self._addresses.epoch:
-            self._addresses.pack(ref)
 
 
 def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
@@ -121,6 +131,9 @@ def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
             hand(on_reply, reply)
         return
     for on_reply, own in zip(on_replies, reply, strict=True):
-        if isinstance(own, hiredis.ReplyError):
+        if own.__class__ is hiredis.ReplyError:
             lane.error_replied(own)
-        hand(on_reply, own)
+        try:
+            on_reply(own)
+        except Exception:  # noqa: BLE001 - one player's fault is not the others'
+            _log.exception("reply_handler_failed", handler=repr(on_reply)[:200])

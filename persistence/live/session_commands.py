@@ -81,7 +81,8 @@ class SessionCommands:
         self.plain_clicks = {kind: self.click(kind, 1, "", 0) for kind in ("cook", "sell")}
         """One click without a tag, by kind."""
         self._one_click = bulk("1", *self._rate).decode()
-        self._one_click_words = bulk("1", "", "")
+        self.plain_words = bulk("1", "", "")
+        """What one player of several asks for with one click without a tag."""
         self._clicks_prefixes: dict[tuple[str, int], bytes] = {}
         self.accrue = self._command("passive", self._cap, "0")
         """Income up to now, marked dirty at once."""
@@ -119,8 +120,6 @@ class SessionCommands:
 
     def click_words(self, count: int, client: str, seq: int) -> bytes:
         """Pack what one player of such a call asks for; it stands behind the player's own arguments."""
-        if count == 1 and not seq:
-            return self._one_click_words
         number = str(seq)
         heads = _BULK_HEADS
         if count == 1:
