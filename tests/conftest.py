@@ -27,13 +27,21 @@ FOLDERS = ("unit", "integration")
 WORKERS_A_CORE = 3
 """Most tests wait for a server most of their time."""
 LONGEST_FIRST = (
-    "e2e/test_page.py",
     "faults/test_long_runs.py",
+    "e2e/test_page.py",
+    "integration/test_lua_histories.py",
+    "e2e/test_page_people.py",
+    "security/test_revoked_connections.py",
+    "e2e/test_page_looks.py",
     "e2e/test_start.py",
     "e2e/test_page_later.py",
     "faults/test_reconnect_storm.py",
     "e2e/test_workers.py",
     "faults/test_flusher_databases.py",
+    "faults/test_split_slots.py",
+    "faults/test_graceful_failover.py",
+    "integration/test_lane_order.py",
+    "e2e/test_desk.py",
     "integration/test_embedded.py",
     "faults/test_flusher_processes.py",
     "autobahn/test_autobahn.py",
