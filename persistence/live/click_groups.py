@@ -136,4 +136,4 @@ def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
         try:
             on_reply(own)
         except Exception:  # noqa: BLE001 - one player's fault is not the others'
-            _log.exception("reply_handler_failed", handler=repr(on_reply)[:200])
+            _log.exception("reply_handler_failed", handler=f"{on_reply!r:.200}")
