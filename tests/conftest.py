@@ -27,12 +27,8 @@ FOLDERS = ("unit", "integration")
 WORKERS_A_CORE = 3
 """Most tests wait for a server most of their time."""
 LONGEST_FIRST = (
-    "faults/test_long_runs.py",
     "e2e/test_page.py",
-    "integration/test_lua_histories.py",
-    "e2e/test_page_people.py",
-    "security/test_revoked_connections.py",
-    "e2e/test_page_looks.py",
+    "faults/test_long_runs.py",
     "e2e/test_start.py",
     "e2e/test_page_later.py",
     "faults/test_reconnect_storm.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -92,7 +93,10 @@ async def test_notices_are_merged_and_few_and_keys_are_shown(game: GameServer, l
 
 
 async def test_a_held_cook_leaves_the_main_thread_free(game: GameServer, live: redis.Redis) -> None:
-    """With everything unlocked, a click of ten a second takes under a quarter of its 0.1 s of the thread."""
+    """With everything unlocked, ten clicks a second take under a quarter of the main thread's time.
+
+    CPU of the thread by the time that passed: a busy machine takes longer, and the share is smaller.
+    """
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.cook_now()
         clicks: list[int] = []
@@ -115,13 +119,13 @@ async def test_a_held_cook_leaves_the_main_thread_free(game: GameServer, live: r
         await late(page, live)
         await expect(page.locator(".toast")).to_have_count(0)
         await page.hover("#cook")
-        before_s = await used_s()
+        before_s, began_s = await used_s(), time.monotonic()
         await page.mouse.down()
         async with asyncio.timeout(LIMIT_S):
             await enough.wait()
-        used = await used_s() - before_s
+        share = (await used_s() - before_s) / (time.monotonic() - began_s)
         await page.mouse.up()
-        assert 0 < used / len(clicks) < 0.1 / 4
+        assert 0 < share < 1 / 4
         assert anna.complaints == []
 
 
