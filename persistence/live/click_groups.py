@@ -36,9 +36,10 @@ _Click = tuple["SessionRef", int, str, int, "OnReply"]
 
 
 class ClickGroups:
-    """The clicks of this pass on their way to one Redis. Not for a cluster, whose slots share no call."""
+    """Sends the clicks of this pass to Redis; on a cluster, whose slots share no call, each one alone."""
 
-    def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
+    def __init__(self, addresses: SessionAddresses, commands: SessionCommands, *, cluster: bool) -> None:
+        self._cluster = cluster
         self._addresses = addresses
         self._commands = commands
         self._waiting: dict[str, list[_Click]] = {"cook": [], "sell": []}
@@ -54,14 +55,15 @@ class ClickGroups:
         Raises NotSent where the lane is down or full; `on_reply` is never called then. Where that happens
         later in the pass, `on_reply` is given the lane's error.
         """
-        lane = self._lane
-        if lane is None:
-            lane = ref.lane
+        if self._lane is None:
             try:
-                lane.before_writing(self._send)
+                if self._cluster:
+                    self._send_alone(kind, (ref, count, client, seq, on_reply))
+                    return
+                ref.lane.before_writing(self._send)
             except LaneError as error:
                 raise NotSent(error) from error
-            self._lane = lane
+            self._lane = ref.lane
         self._waiting[kind].append((ref, count, client, seq, on_reply))
 
     def _send(self) -> None:
@@ -83,7 +85,7 @@ class ClickGroups:
     def _send_together(self, lane: Lane, kind: str, clicks: list[_Click]) -> None:
         try:
             if len(clicks) == 1:
-                self._send_alone(lane, kind, *clicks)
+                self._send_alone(kind, *clicks)
             else:
                 on_replies = [on_reply for _, _, _, _, on_reply in clicks]
                 lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, on_replies))
@@ -93,7 +95,7 @@ class ClickGroups:
             _log.exception("click_group_failed", kind=kind, players=len(clicks))
             _hand_out(lane, [on_reply for _, _, _, _, on_reply in clicks], LaneError(str(fault)))
 
-    def _send_alone(self, lane: Lane, kind: str, click: _Click) -> None:
+    def _send_alone(self, kind: str, click: _Click) -> None:
         ref, count, client, seq, on_reply = click
         if ref.epoch != self._addresses.epoch:
             self._addresses.pack(ref)
@@ -101,7 +103,7 @@ class ClickGroups:
             prefix, tail = self._commands.plain_clicks[kind]
         else:
             prefix, tail = self._commands.click(kind, count, client, seq)
-        lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
 
     def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
         """Pack the call of several players."""
@@ -133,7 +135,4 @@ def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
     for on_reply, own in zip(on_replies, reply, strict=True):
         if own.__class__ is hiredis.ReplyError:
             lane.error_replied(own)
-        try:
-            on_reply(own)
-        except Exception:  # noqa: BLE001 - one player's fault is not the others'
-            _log.exception("reply_handler_failed", handler=f"{on_reply!r:.200}")
+        hand(on_reply, own)

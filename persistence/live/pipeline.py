@@ -7,6 +7,7 @@ Who opens the connection, and what is done with what it hears, `persistence.live
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -38,7 +39,7 @@ _BUFFER_BYTES: Final = 64 * 1024
 _ASKING: Final = pack("ASKING")
 
 
-class Pipeline(asyncio.BufferedProtocol):
+class Pipeline(asyncio.BufferedProtocol, ABC):
     """Multiplexes the commands of everybody on one connection; a subclass connects and reads the news.
 
     `up`: everybody may send. `up` has been as it is since `since_s`, a time of the loop.
@@ -92,29 +93,29 @@ class Pipeline(asyncio.BufferedProtocol):
 
     # What the connection tells.
 
+    @abstractmethod
     def published(self, channel: bytes, payload: bytes) -> None:
         """Take a publication."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subscribed(self, channel: bytes) -> None:
         """Take note that the server confirmed a subscription: what is published from now on is heard."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unsubscribed(self, channel: bytes) -> None:
         """Take note that the server ended a subscription that nobody asked to end (its slot moved)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self, channel: bytes) -> None:
         """Take note that the server refused a subscription: nothing is heard of the channel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error_replied(self, error: hiredis.ReplyError) -> None:
         """Take note that the server replied an error, before its caller does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self) -> None:
         """Take note that the connection is gone and publications may be missed."""
-        raise NotImplementedError
 
     # What everybody sends.
 
@@ -145,7 +146,8 @@ class Pipeline(asyncio.BufferedProtocol):
         if len(self._pending) >= self._max_pending:
             raise self._full()
         self._before_writing.append(send)
-        self._schedule_flush()
+        if not self._flush_scheduled:
+            self._schedule_flush()
 
     def send_asking(self, command: bytes, on_reply: OnReply) -> None:
         """Send a command for a slot that is on its way here, as `send` does; its old master said ASK."""
@@ -223,9 +225,8 @@ class Pipeline(asyncio.BufferedProtocol):
             self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+        self._flush_scheduled = True
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._before_writing:

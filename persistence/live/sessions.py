@@ -46,10 +46,9 @@ class Sessions:
     ) -> None:
         self._lanes = lanes
         self._commands = commands
-        self._plain_clicks = commands.plain_clicks
         self._catalogues = catalogues
         self._addresses = SessionAddresses(lanes, catalogues)
-        self._click_groups = None if lanes.cluster else ClickGroups(self._addresses, commands)
+        self._clicks = ClickGroups(self._addresses, commands, cluster=lanes.cluster)
         self._subscriptions = Subscriptions(self._addresses, commands)
         self._reads = SessionReads(self._addresses, commands)
         self._recovery = SessionRecovery(lanes, self._addresses, commands, catalogues, cold)
@@ -61,19 +60,7 @@ class Sessions:
         self, ref: SessionRef, kind: str, count: int, client: str, seq: int, on_reply: OnReply
     ) -> None:
         """Cook or sell (`kind`) `count` times; with one Redis in one call with others of this pass."""
-        if self._click_groups is not None:
-            self._click_groups.add(ref, kind, count, client, seq, on_reply)
-            return
-        if ref.epoch != self._addresses.epoch:
-            self._addresses.pack(ref)
-        if count == 1 and not seq:
-            prefix, tail = self._plain_clicks[kind]
-        else:
-            prefix, tail = self._commands.click(kind, count, client, seq)
-        try:
-            ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
-        except LaneError as error:
-            raise NotSent(error) from error
+        self._clicks.add(ref, kind, count, client, seq, on_reply)
 
     def buy(self, ref: SessionRef, upgrade: Upgrade, client: str, seq: int, on_reply: OnReply) -> None:
         """Buy an upgrade once, at the figures of its catalogue."""

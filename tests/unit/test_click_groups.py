@@ -88,7 +88,9 @@ def addresses(line: Line) -> SessionAddresses:
 @pytest.fixture
 def groups(addresses: SessionAddresses) -> ClickGroups:
     """What groups clicks, at 50 a second."""
-    return ClickGroups(addresses, SessionCommands(SCRIPTS, PLAIN, PlayLimits(50.0, 1000, 28_800), ""))
+    return ClickGroups(
+        addresses, SessionCommands(SCRIPTS, PLAIN, PlayLimits(50.0, 1000, 28_800), ""), cluster=False
+    )
 
 
 class Player:

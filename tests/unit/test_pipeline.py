@@ -50,6 +50,12 @@ class Connected(Pipeline):
     def error_replied(self, error: hiredis.ReplyError) -> None:
         """Errors are not looked at."""
 
+    def refused(self, channel: bytes) -> None:
+        """No subscription is refused here."""
+
+    def broken(self) -> None:
+        """The connection lasts as long as the test."""
+
     def ask(self) -> None:
         """Send a command."""
         self.send(pack("ECHO", "x"), self.handed.append)

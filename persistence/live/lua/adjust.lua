@@ -102,7 +102,7 @@ if times then
 else
   s[what] = after
 end
-derive(s, upgrades, levels)
+derive(s, s, upgrades, levels)
 s.version = next_version(s.version, now_ms)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 write(s, now_ms, with_window(more, session, client, s.window, window, s.version))

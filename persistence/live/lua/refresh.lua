@@ -24,9 +24,7 @@
 --@include math
 --@include now_us
 --@include next_version
---@include saturated
---@include cook_gain
---@include click_xp
+--@include derive
 --@include fetch
 --@include packed_rates
 --@include accrue
@@ -39,36 +37,14 @@ local session, marks = KEYS[1], KEYS[2]
 local new_stamp, user_id, offline_cap_s, mark_after_ms, channel, upgrades, levels, changes =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
-local SUMS = { 'dPc', 'mPc', 'sPs', 'dPs', 'mPs', 'dM', 'mM', 'dpM', 'mpM' }
-
 local s = fetch(session, marks, user_id, '')
 if s.version == 0 then return { 'missing' } end
 local stored, generation = string.match(s.stamp, '^%d+'), string.match(new_stamp, '^%d+')
 if stored and tonumber(stored) > tonumber(generation) then return { 'behind', s.stamp } end
 
-local catalogue, owns_dish = {}, false
-for id, boost_type, value, is_dish in string.gmatch(upgrades, '(%d+):(%a+):(%d+):(%d)') do
-  catalogue[id] = { boost_type, tonumber(value), is_dish == '1' }
-end
-local sums = {}
-for _, name in ipairs(SUMS) do
-  sums[name] = 0
-end
-for id, times_bought in string.gmatch(s.bought, '(%d+):(%d+)') do
-  local upgrade = catalogue[id]
-  if upgrade then
-    sums[upgrade[1]] = saturated(sums[upgrade[1]] + upgrade[2] * tonumber(times_bought))
-    owns_dish = owns_dish or upgrade[3]
-  end
-end
-local passive = sums.mPs > 0 or sums.dPs > 0
-
-local rank, need, first_need = 0, 0, 0
-for xp in string.gmatch(levels, '%d+') do
-  rank = rank + 1
-  if rank == 1 then first_need = tonumber(xp) end
-  if rank == s.rank + 1 then need = tonumber(xp) end
-end
+local rates = {}
+derive(rates, s, upgrades, levels)
+local passive = rates.mPs > 0 or rates.dPs > 0
 
 -- At the old rates until their catalogue ended, from then on at the new ones.
 local pays = passive or stored and (s.mPs > 0 or s.dPs > 0)
@@ -88,11 +64,9 @@ if pays and stored then
   accrue(s, min(max(tonumber(ended or now_ms), s.accrued_at), now_ms), cap_s)
   paid, seconds = s.paid, s.seconds
 end
-for _, name in ipairs(SUMS) do
-  s[name] = sums[name]
+for name, value in pairs(rates) do
+  s[name] = value
 end
-s.need, s.first_need, s.click_xp = need, first_need, click_xp(s.stars, need)
-s.cook_gain = owns_dish and cook_gain(s.dPc, s.dM) or 0
 if pays then
   accrue(s, now_ms, max(0, cap_s - floor((s.accrued_at - since) / 1000)))
   paid, seconds = max(paid, s.paid), seconds + s.seconds

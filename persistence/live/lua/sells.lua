@@ -36,7 +36,7 @@
 --@include log_life
 --@include store_click
 --@include tell
---@include raised
+--@include served
 
 local stamp, origin, interval_us, burst = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -47,16 +47,4 @@ local function sell(session, marks, user_id, channel, heard, own, count, client,
   --@include steps/sell
 end
 
-local players, channels = #KEYS / 2, {}
-for i = 1, players do
-  channels[i] = ARGV[6 * i]
-end
-local subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', unpack(channels))
-local replies = {}
-for i = 1, players do
-  local user_id, channel, own, count, client, seq = unpack(ARGV, 6 * i - 1, 6 * i + 4)
-  local session, marks, heard = KEYS[2 * i - 1], KEYS[2 * i], subscribers[2 * i]
-  local well, reply = pcall(sell, session, marks, user_id, channel, heard, own, count, client, seq)
-  replies[i] = well and reply or raised(reply)
-end
-return replies
+return served(sell, KEYS, ARGV, 4)

@@ -362,7 +362,8 @@ def play_reply(shapes: Shapes, reply: Sequence[Any]) -> PlayReply:
     Lengths are not compared: a script is called by its SHA, so its head, held against its body, is right.
     Raises KeyError for a status that the script does not have.
     """
-    return _new(shapes[reply[0]], reply)
+    status, *_ = reply
+    return _new(shapes[status], reply)
 
 
 def tick_reply(reply: Sequence[Any]) -> Accrued | NotExecuted:
