@@ -69,14 +69,11 @@ def test_every_promise_is_kept_whatever_breaks(
 ) -> None:
     """Twenty seconds in each world: changes replay by the rules, tabs are sent each, PostgreSQL follows.
 
-    The seed is drawn again each time and stands in the output of a failure; `--seed` repeats the faults. How
-    soon requests are served after a fault is the machine's matter here: `make chaos` judges that.
+    The seed is drawn again each time and stands in the output of a failure; `--seed` repeats the faults.
     """
     run = running[", ".join(worlds)]
     said, _ = run.communicate(timeout=ENDED_WITHIN_S)
-    wrong = [line for line in said.splitlines() if line.startswith("WRONG: ")]
-    assert [line for line in wrong if ": served: " not in line] == [], said
-    assert run.returncode == (1 if wrong else 0), said
+    assert run.returncode == 0, said
     assert f"| **all** | {FAULTS} |" in said
 
 

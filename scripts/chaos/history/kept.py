@@ -69,20 +69,21 @@ def refused_in_calm(timeline: Timeline, history: History, patience: float) -> It
     within_s = patience * SERVED_WITHIN_S
     for line in timeline.lines.values():
         for attempt in line.attempts.values():
-            codes = {answer.data.get("code") for answer in attempt.answers}
-            if "unavailable" in codes and _is_calm(timeline, attempt.sent.at_s, within_s):
+            refused_s = [one.at_s for one in attempt.answers if one.data.get("code") == "unavailable"]
+            if refused_s and _is_calm(timeline, attempt.sent.at_s, max(refused_s), within_s):
                 yield f"{line.opened.tab} on {line.opened.server}: {attempt.sent.request_type} unavailable"
                 break
     for event in history.events:
         if not isinstance(event, LoggedIn) or event.status in _ACCEPTED:
             continue
-        if _is_calm(timeline, event.asked_s, within_s):
+        if _is_calm(timeline, event.asked_s, event.at_s, within_s):
             yield f"{event.player}: log-in at {event.server} answered {event.status}"
 
 
-def _is_calm(timeline: Timeline, at_s: float, within_s: float) -> bool:
+def _is_calm(timeline: Timeline, asked_s: float, answered_s: float, within_s: float) -> bool:
+    """Tell whether no fault was near from a request until its answer: one may begin in between."""
     return not any(
-        fault.at_s <= at_s <= timeline.faults.deadline_s(fault.ended_s, within_s)
+        fault.at_s <= answered_s and asked_s <= timeline.faults.deadline_s(fault.ended_s, within_s)
         for fault in timeline.faults.faults
     )
 
