@@ -124,7 +124,7 @@ def test_times_wait_for_faults_and_for_the_recorder() -> None:
 
 
 def test_a_request_of_before_a_fault_may_be_refused_within_it() -> None:
-    """It was sent in calm and answered once a fault had begun; what was answered before one is not excused."""
+    """It was sent in calm and answered once a fault had begun; an answer before the fault is not excused."""
     story = played()
     request = story.sends(ANNA, "cook")
     story.now_s += 1
