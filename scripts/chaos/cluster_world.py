@@ -98,6 +98,21 @@ class Cluster:
                         return by_port[master_port], [by_port[port] for port in ports]
         raise LookupError(slot)
 
+    async def _master_and_replica(self, slot: int) -> tuple[RedisNode, RedisNode]:
+        """Return the master of a slot and a replica of it, as soon as the others know of one.
+
+        After a fault a node that follows again is left out of the slots until the news of it has spread.
+        """
+        found: list[tuple[RedisNode, RedisNode]] = []
+
+        async def has_replica() -> bool:
+            master, replicas = await self._group(slot)
+            found.extend((master, replica) for replica in replicas)
+            return bool(found)
+
+        await until("a master has a replica", READY_WITHIN_S, has_replica)
+        return found.pop()
+
     def _slot(self, pick: float) -> int:
         """Choose the slot of one of the players."""
         return SLOT_OF_BUCKET[bucket_of(self.users[int(pick * len(self.users))])]
@@ -129,16 +144,15 @@ class Cluster:
                 await node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
     async def _fail_over(self, fault: Fault) -> None:
-        old, replicas = await self._group(self._slot(fault.pick))
-        new = replicas[0]
+        old, new = await self._master_and_replica(self._slot(fault.pick))
         await new.ask("CLUSTER", "FAILOVER", *(["TAKEOVER"] if fault.kind is Kind.FAILOVER_FORCED else []))
         await until("the replica takes over", READY_WITHIN_S, new.leads)
         await until("the old master follows", READY_WITHIN_S, old.follows)
 
     async def _kill_master(self, fault: Fault) -> None:
-        old, replicas = await self._group(self._slot(fault.pick))
+        old, new = await self._master_and_replica(self._slot(fault.pick))
         await old.kill()
-        await until("a replica takes over", READY_WITHIN_S, replicas[0].leads)
+        await until("a replica takes over", READY_WITHIN_S, new.leads)
         await asyncio.sleep(fault.for_s)
         await old.start()
         await until("the old master follows", READY_WITHIN_S, old.follows)
