@@ -3,7 +3,8 @@
     python -m scripts.hostile.attackers PORT SECONDS
 
 Tokens come on standard input, a JSON object; each connection visits with one attack after another, chosen by
-a fixed seed. Says `began` once all are connected, at last how many visits of each kind were made.
+a fixed seed. Says `began` once as many visits are over as there are connections, at last how many visits of
+each kind were made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import socket
 import sys
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from scripts.hostile.pieces import attacks
@@ -30,6 +32,20 @@ _ADDRESS: Final = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 _VISIT_LIMIT_S: Final = 1.0
 _QUIET_S: Final = 0.02
 _NICENESS: Final = 19
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What all connections of the crowd share."""
+
+    visits: Counter[str] = field(default_factory=Counter)
+    at_work: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        """Let nobody begin another visit, and nobody wait for the first ones."""
+        self.at_work.set()
+        self.over.set()
 
 
 def main() -> int:
@@ -49,46 +65,45 @@ def main() -> int:
 async def _attack(
     port: int, seconds: float, access: list[list[str]], refresh: list[list[str]]
 ) -> Counter[str]:
-    over = asyncio.Event()
+    progress = _Progress()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, over.set)
-    loop.call_later(seconds, over.set)
-    visits: Counter[str] = Counter()
+    loop.add_signal_handler(signal.SIGTERM, progress.end)
+    loop.call_later(seconds, progress.end)
     crowd = [
         asyncio.ensure_future(
             _visit_on(
                 port,
                 random.Random(number),  # noqa: S311 - the same attacks each time
                 attacks(access[number % len(access)], refresh[number % len(refresh)]),
-                visits,
-                over,
+                progress,
             )
         )
         for number in range(CONNECTIONS)
     ]
+    await progress.at_work.wait()
     print("began", flush=True)
-    await over.wait()
+    await progress.over.wait()
     for one in crowd:
         one.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
-    return visits
+    return progress.visits
 
 
-async def _visit_on(
-    port: int, chance: random.Random, kinds: list[Attack], visits: Counter[str], over: asyncio.Event
-) -> None:
+async def _visit_on(port: int, chance: random.Random, kinds: list[Attack], progress: _Progress) -> None:
     """Keep one connection busy: one visit after the other."""
-    while not over.is_set():
+    while not progress.over.is_set():
         attack = chance.choice(kinds)
         try:
             async with asyncio.timeout(_VISIT_LIMIT_S):
                 await _visit(port, attack)
-            visits[attack.name] += 1
+            progress.visits[attack.name] += 1
         except TimeoutError:
-            visits[f"{attack.name}, not ended"] += 1
+            progress.visits[f"{attack.name}, not ended"] += 1
         except OSError:
-            visits["refused or cut off"] += 1
+            progress.visits["refused or cut off"] += 1
             await asyncio.sleep(_QUIET_S)
+        if progress.visits.total() >= CONNECTIONS:
+            progress.at_work.set()
 
 
 async def _visit(port: int, attack: Attack) -> None:

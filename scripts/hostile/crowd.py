@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _REPOSITORY: Final = Path(__file__).parents[2]
-_LIMIT_S: Final = 30.0
+_LIMIT_S: Final = 120.0
 
 
 @dataclass(slots=True)
