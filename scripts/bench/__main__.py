@@ -1,6 +1,7 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
-    python -m scripts.bench [--short | --single] [--profile | --idle | --sessions | --scale | --tick | --away]
+    python -m scripts.bench [--short | --single]
+        [--profile | --idle | --sessions | --scale | --tick | --away | --coming]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import away, idle, plots, profiling, report, scaling, ticks
+from scripts.bench import away, coming, idle, plots, profiling, report, scaling, ticks
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -45,6 +46,7 @@ def main() -> None:
             ("scale", _scale),
             ("tick", _tick),
             ("away", _away),
+            ("coming", _coming),
         )
         if getattr(options, name)
     ]
@@ -66,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", action="store_true", help="with processes, and connections of a player")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
+    parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
     parser.add_argument("--tagged", action="store_true", help="--profile with client and seq")
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick")
@@ -94,6 +97,12 @@ def _idle(options: argparse.Namespace) -> None:
     found = uvloop.run(idle.idle())
     print(idle.described(found))
     _keep(options, "idle", found)
+
+
+def _coming(options: argparse.Namespace) -> None:
+    found = uvloop.run(coming.coming())
+    print(coming.described(found))
+    _keep(options, "coming", coming.figures(found))
 
 
 def _sessions(options: argparse.Namespace) -> None:

@@ -181,6 +181,12 @@ class Load:
             if join:
                 await asyncio.gather(*(peer.join() for peer in peers))
 
+    async def come(self, url: str, peer: Peer) -> None:
+        """Open one more connection and begin a session on it."""
+        self.peers.append(peer)
+        await _open(url, peer)
+        await peer.join()
+
     async def leave(self) -> None:
         """Close every connection."""
         await asyncio.gather(*(peer.leave() for peer in self.peers))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from runtime.stopping import StoppedWhileStartingError, interruptible_start
 from runtime.turns import Turns
 from server.app.accounts import AccountParts, build_accounts
 from server.app.background import Background
+from server.app.collector import collect_daily, spared_collector
 from server.app.game import Game, build_game
 from server.app.operations import Operations, build_operations
 from server.app.storage import Storage, build_storage
@@ -55,7 +55,7 @@ async def serve(
                 await server.start(port)
         except StoppedWhileStartingError:
             return False
-        _spare_collector()
+        stack.enter_context(spared_collector())
         if ready is not None:
             ready()
         await stopping.wait()
@@ -78,16 +78,6 @@ async def _build(settings: Settings, stack: AsyncExitStack, stopping: asyncio.Ev
     background = Background(stopping.set)
     stack.push_async_callback(background.stop)
     return _Server(settings, storage, accounts, game, operations, background)
-
-
-def _spare_collector() -> None:
-    """Let the garbage collector pass over what lives as long as the process, and look at the rest less often.
-
-    A request makes no cycles, a connection few. Measured: 0.3 to 0.9 µs a click, and pauses that are rare.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +104,7 @@ class _Server:
             "ticker": game.ticker.run,
             "unauthenticated connections": game.dispatch.watch_unauthenticated,
             "figures": self.operations.exporter.run,
+            "garbage": collect_daily,
         }
         if accounts.outbox is not None:
             tasks["mail"] = accounts.outbox.run

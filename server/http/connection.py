@@ -25,6 +25,7 @@ from server.http.heads import (
 )
 from server.http.messages import HttpRequest, HttpResponse, malformed
 from server.http.reader import RequestReader, RequestRefused
+from server.transports import release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any reason is the same to us
         """Let go. A request that is being answered is carried out: it may have changed something already."""
         self._stop_timer()
-        self._transport = None
+        if self._transport is not None:
+            release(self._transport)
+            self._transport = None
         self._owner.http_closed(self)
 
     def data_received(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
+from server.transports import release
 from server.ws.frames import MANY_LENGTHS, PING, TEXT_FINAL, TEXT_HEADERS, frame_span, is_utf8, text_header
 from server.ws.handshake import answer_upgrade
 from server.ws.library_protocol import LibraryProtocol
@@ -247,6 +248,7 @@ class Connection(asyncio.BufferedProtocol):
         self._library = None
         self._kept = None
         self._receiver.connection_closed(self)
+        release(self._transport)
 
     def pause_writing(self) -> None:
         """Note that the peer does not keep up."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
+import weakref
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import connect
 
-from server.http.connection import HttpLimits
+from server.http.connection import HttpConnection, HttpLimits
 from server.http.messages import HttpRequest, HttpResponse, json_response
 from server.http.routes import Route
 from server.listener import Listener, PortLimits
@@ -65,6 +67,33 @@ async def test_http_then_websocket_on_one_connection() -> None:
         writer.close()
         await until(lambda: listener.counts.total == 0)
         assert listener.counts.by_address == {}
+
+
+@pytest.mark.parametrize("request_head", [UPGRADE, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", b"?"])
+async def test_what_a_connection_leaves_is_freed_without_the_collector(
+    request_head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A WebSocket, HTTP, and what is refused: asyncio's transport goes with its connection."""
+    transports: list[weakref.ref[asyncio.BaseTransport]] = []
+    made = HttpConnection.connection_made
+
+    def noting(connection: HttpConnection, transport: asyncio.Transport) -> None:
+        transports.append(weakref.ref(transport))
+        made(connection, transport)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", noting)
+    async with listening() as (listener, _):
+        gc.disable()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            writer.write(request_head)
+            async with asyncio.timeout(LIMIT_S):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 ")
+            writer.close()
+            await until(lambda: listener.counts.total == 0)
+            await until(lambda: [transport() for transport in transports] == [None])
+        finally:
+            gc.enable()
 
 
 async def test_a_handshake_may_offer_any_subprotocols() -> None:
