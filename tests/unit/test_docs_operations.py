@@ -81,7 +81,7 @@ def test_the_example_of_an_env_file_has_every_setting() -> None:
 def _events() -> set[str]:
     """The events that the server and what it stands on log as a warning or worse."""
     found = set()
-    folders = ("server", "persistence", "runtime")
+    folders = ("server", "persistence", "seeds", "runtime")
     for path in (path for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):

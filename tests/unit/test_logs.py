@@ -105,18 +105,6 @@ def test_events_have_one_style() -> None:
         assert any(word.endswith("ed") or word in irregular for word in words) or words[-1] in states, event
 
 
-def test_every_warning_is_explained() -> None:
-    """The page for operators says what each warning and error means, and no event that does not exist."""
-    page = (REPOSITORY / "docs" / "operations.md").read_text()
-    table = page.partition("## What each warning means")[2].partition("\n## ")[0]
-    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
-    explained = {event for cell in cells for event in re.findall(r"`([a-z_]+)`", cell)}
-    events = set(_events())
-
-    assert {event for level, event in events if level in {"warning", "error", "exception"}} <= explained
-    assert explained <= {event for _, event in events} | {"library_reported"}
-
-
 def test_what_is_never_left_out_is_logged() -> None:
     """Each event whose every line is written exists."""
     assert {event for _, event in _events()} >= EVERY_LINE
