@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -73,8 +74,8 @@ async def test_no_game_hears_or_touches_another(
         for _ in range(5):
             await anna.ask("cook")
         for place in settings:
-            assert command("scripts.flush", place).returncode == 0
-            audited = command("scripts.audit", place)
+            assert (await command("scripts.flush", place)).returncode == 0
+            audited = await command("scripts.audit", place)
             assert "1 " in audited.stdout, audited.stdout
             assert audited.returncode == 0, audited.stdout
         await send(one, "DELETE", "/account", tokens[0]["access_token"], password=PASSWORD)
@@ -107,9 +108,9 @@ async def test_every_key_and_channel_begins_with_the_prefix(
                 await tablet.ask("session")
                 await anna.ask("cook")
                 assert (await tablet.push("cook"))["dishes"] == 1
-            assert command("scripts.flush", mine).returncode == 0
-            assert command("scripts.audit", mine).returncode == 0
-        assert command("scripts.restore", mine).returncode == 0
+            assert (await command("scripts.flush", mine)).returncode == 0
+            assert (await command("scripts.audit", mine)).returncode == 0
+        assert (await command("scripts.restore", mine)).returncode == 0
         await send(server, "POST", "/logout", tokens["refresh_token"])
         kinds = {key.split(":")[1] for key in keys_of(client) if key.startswith("tea:")}
         assert [key for key in keys_of(client) if not key.startswith("tea:")] == []
@@ -131,9 +132,10 @@ def keys_of(client: redis.Redis) -> list[str]:
     return list(client.scan_iter(count=1000))
 
 
-def command(module: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run an operator's command."""
-    return subprocess.run(
+async def command(module: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run an operator's command while players go on answering the server's pings."""
+    return await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-m", module],
         env={"PATH": os.environ["PATH"], "LOG_FORMAT": "json", **settings},
         cwd=REPOSITORY,
