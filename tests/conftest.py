@@ -9,6 +9,7 @@ import asyncio
 import gc
 import itertools
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import servers
-from tests.support.game_server import AS_INSTALLED, GameServer, running_game
+from tests.support.game_server import AS_INSTALLED, NURSERY, GameServer, running_game
 from tests.support.players import EXTERNAL
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ LONGEST_FIRST = (
 )
 """Files that take longest. A process runs a whole file: all would wait for a long one that began last."""
 
+# Some machines keep no bytecode: each process would then compile every test and every command anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # How long an example takes to make, or to run, is the machine's matter.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -88,6 +93,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=rank)
 
 
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of every later search for garbage: there is one after each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Fail a test whose loop had to handle an exception that nobody awaited."""
@@ -112,6 +123,7 @@ def _as_installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(AS_INSTALLED))
         yield
+    NURSERY.close()
 
 
 @pytest.fixture

@@ -16,17 +16,23 @@ from typing import TYPE_CHECKING
 import httpx
 import psutil
 
+from tests.support.forking import POSSIBLE, Nursery
 from tests.support.limits import LIMIT_S
 from tests.support.servers import free_port, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tests.support.forking import Running
+
 REPOSITORY = Path(__file__).parents[2]
 AS_INSTALLED = Path(__file__).parent / "as_installed"
 """Stands in PYTHONPATH: programs under test then find only what an operator has installed."""
 POLL_S = 0.02
 QUICK_PASSWORDS = {"BCRYPT_COST": "4"}
+PYTHON_PATH = f"{REPOSITORY}{os.pathsep}{AS_INSTALLED}"
+NURSERY = Nursery(PYTHON_PATH)
+"""Where most servers of this process come from; closed with it."""
 
 
 class GameServerError(RuntimeError):
@@ -37,13 +43,15 @@ class GameServerError(RuntimeError):
 class GameServer:
     """`python -m server` on a free port, with embedded databases where `settings` name none.
 
-    It sees the variables in `settings` and nothing else of ours. Data and log are in `folder`.
+    It sees the variables in `settings` and nothing else of ours. Data and log are in `folder`. Unless
+    `anew`, which is for tests of the start itself, it is forked from a process that has imported it.
     """
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    anew: bool = False
+    process: Running | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
@@ -68,16 +76,18 @@ class GameServer:
 
     def launch(self) -> None:
         """Start without waiting."""
-        chosen = {"DATA_DIR": str(self.folder / "data"), "PORT": str(self.port), **QUICK_PASSWORDS}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        own = {"PYTHONPATH": PYTHON_PATH, "LOG_FORMAT": "json", "PORT": str(self.port), **QUICK_PASSWORDS}
+        environment = kept | own | {"DATA_DIR": str(self.folder / "data")} | dict(self.settings)
         with (self.folder / "server.log").open("ab") as log:
+            # What is imported depends on where traces go.
+            if POSSIBLE and not self.anew and "OTEL_EXPORTER_OTLP_ENDPOINT" not in self.settings:
+                self.process = NURSERY.launch(environment, self.folder, log.fileno())
+                return
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "server"],
                 cwd=self.folder,
-                env=kept
-                | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{AS_INSTALLED}", "LOG_FORMAT": "json"}
-                | chosen
-                | dict(self.settings),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,177 @@
+"""Forks servers from a process that has imported them: each start then costs no second of imports.
+
+`python -m tests.support.forking FD` is that process; a `Nursery` starts it and asks it for servers. A server
+differs from one that `python -m server` starts in nothing but when its modules were imported: it has its own
+session, environment, folder and log. Linux alone: elsewhere a fork may not go on with what was imported.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+POSSIBLE: Final = sys.platform == "linux"
+IMPORTED: Final = ("server.__main__", "server.app")
+_MOST_BYTES: Final = 65_536
+
+
+class Running(Protocol):
+    """What a test does with a process that it started."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; nothing happens where it has ended."""
+
+
+@dataclass(slots=True)
+class Forked:
+    """A server that was forked. `ends` receives how it ended: its exit code, or minus the signal's number."""
+
+    pid: int
+    ends: socket.socket
+    returncode: int | None = field(default=None, init=False)
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        self._look(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code."""
+        self._look(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("python -m server", timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; nothing happens where it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def _look(self, limit_s: float | None) -> None:
+        if self.returncode is None and select.select([self.ends], [], [], limit_s) != ([], [], []):
+            self.returncode = int(self.ends.recv(_MOST_BYTES))
+            self.ends.close()
+
+
+class Nursery:
+    """Forks servers; the process that it does this with starts when the first is asked for."""
+
+    def __init__(self, python_path: str) -> None:
+        self._python_path = python_path
+        self._asking = threading.Lock()
+        self._requests: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, environment: Mapping[str, str], folder: Path, log: int) -> Forked:
+        """Fork a server with these variables, this current folder, and this descriptor for all it says."""
+        request = json.dumps({"environment": dict(environment), "folder": str(folder)}).encode()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self._asking:
+            socket.send_fds(self._served(), [request], [log, theirs.fileno()])
+        return Forked(int(ours.recv(_MOST_BYTES)), ours)
+
+    def close(self) -> None:
+        """End the process that forks; servers that still run are not ended by this."""
+        if self._requests is not None and self._process is not None:
+            self._requests.close()
+            self._process.wait()
+            self._requests = self._process = None
+
+    def _served(self) -> socket.socket:
+        if self._requests is None:
+            self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "tests.support.forking", str(theirs.fileno())],
+                    cwd="/",
+                    env={**os.environ, "PYTHONPATH": self._python_path},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        return self._requests
+
+
+def _serve(requests: socket.socket) -> int:
+    """Fork for each request, and tell how each ended, until nobody can ask any more."""
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()  # what all share is left alone by each one's collections
+    woken, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(waking)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([requests.fileno(), woken], [], [])
+        if woken in ready:
+            os.read(woken, _MOST_BYTES)
+            _tell_ends(running)
+        if requests.fileno() in ready:
+            request, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 2)
+            if not request:
+                return 0
+            log, ends = descriptors
+            pid = os.fork()
+            if pid == 0:
+                for descriptor in (requests.fileno(), woken, waking, ends):
+                    os.close(descriptor)
+                for other in running.values():
+                    other.close()
+                _become(json.loads(request), log)
+            os.close(log)
+            running[pid] = socket.socket(fileno=ends)
+            running[pid].send(b"%d" % pid)
+
+
+def _tell_ends(running: dict[int, socket.socket]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        ends = running.pop(pid)
+        with ends:
+            try:
+                ends.send(b"%d" % os.waitstatus_to_exitcode(status))
+            except BrokenPipeError:  # who started it has ended
+                continue
+
+
+def _become(request: dict[str, object], log: int) -> NoReturn:
+    """Go on as `python -m server` does."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.chdir(str(request["folder"]))
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    os.environ.clear()
+    os.environ.update(request["environment"])  # type: ignore[call-overload]  # names and texts, from JSON
+    sys.argv = ["python -m server"]
+    sys.exit(importlib.import_module("server.__main__").main())
+
+
+if __name__ == "__main__":
+    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1]))))
