@@ -37,7 +37,7 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """After `upgrade_buy`. `passive`: whether there is income without a click."""
+    """After `upgrade_buy`. `passive`: whether there is income without a click; `applied` were bought."""
 
     version: int
     money: float
@@ -45,6 +45,7 @@ class Bought:
     id: int
     times_bought: int
     passive: bool
+    applied: int
     duplicate: bool = False
 
 

@@ -7,6 +7,7 @@ Nothing here changes a session.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ from game.catalogue import BoostType, UpgradeId, UpgradeType
 from game.idle import Kitchen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from game.catalogue import Catalogue, Upgrade
     from game.session import Session
 
@@ -150,14 +153,35 @@ def price_of(upgrade: Upgrade, times_bought: int) -> float:
 
     UNAFFORDABLE where the power passes 1e300 or takes more than LONGEST_POWER multiplications.
     """
+    return _price(upgrade, _power(upgrade.price_factor, times_bought))
+
+
+def prices_of(upgrade: Upgrade, times_bought: int) -> Iterator[float]:
+    """Yield what one more costs, and each one after it, without an end."""
+    factor = upgrade.price_factor
+    power = _power(factor, times_bought)
+    while True:
+        yield _price(upgrade, power)
+        times_bought += 1
+        power = power * factor if factor == 1 or times_bought <= LONGEST_POWER else math.inf
+
+
+def _power(factor: float, times: int) -> float:
+    """Multiply a factor so many times; infinity where that passes LIMIT or takes too long."""
     power = 1.0
-    if upgrade.price_factor != 1:
-        if times_bought > LONGEST_POWER:
-            return UNAFFORDABLE
-        for _ in range(times_bought):
-            power *= upgrade.price_factor
+    if factor != 1:
+        if times > LONGEST_POWER:
+            return math.inf
+        for _ in range(times):
+            power *= factor
             if power > LIMIT:
-                return UNAFFORDABLE
+                return math.inf
+    return power
+
+
+def _price(upgrade: Upgrade, power: float) -> float:
+    if power > LIMIT:
+        return UNAFFORDABLE
     exact = float(upgrade.price) * power
     if exact >= UNAFFORDABLE:
         return UNAFFORDABLE

@@ -23,7 +23,7 @@ from game.errors import (
 )
 from game.limit import UNLIMITED, Limit, draw
 from game.outcomes import Achieved, Bought, Cooked, Paid, Refreshed, Reset, Risen, Shown, Sold, Unrisen
-from game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of, rates_of
+from game.rates import Rates, click_xp_of, cook_gain_of, need_of, prices_of, rates_of
 from game.session import Offline
 
 if TYPE_CHECKING:
@@ -146,12 +146,12 @@ def sell(
     return Sold(version, session.dishes, session.money, session.xp, int(applied))
 
 
-def upgrade_buy(
-    live: LiveSession, upgrade_id: int, now_us: int, cap_s: int, tag: Tag | None = None
+def upgrade_buy(  # noqa: PLR0917 - the order of the script's arguments
+    live: LiveSession, upgrade_id: int, now_us: int, cap_s: int, tag: Tag | None = None, count: int = 1
 ) -> Bought:
-    """Buy one upgrade, income paid first at the old rates.
+    """Buy an upgrade as many of `count` times as the money lasts, each at its own price, a dish once.
 
-    Raises SeqTooOld, UpgradeNotFound, UpgradeLocked, NotEnoughMoney.
+    Income is paid first, at the old rates. Raises SeqTooOld, UpgradeNotFound, UpgradeLocked, NotEnoughMoney.
     """
     session, rates = live.session, live.rates
     now_ms = now_us // 1000
@@ -169,6 +169,7 @@ def upgrade_buy(
             upgrade_id,
             times_bought,
             rates.passive,
+            0,
             duplicate=True,
         )
     is_dish = upgrade.upgrade_type is UpgradeType.DISH
@@ -177,21 +178,27 @@ def upgrade_buy(
     if session.rank < upgrade.access_level:
         raise UpgradeLocked(upgrade.access_level)
     accrued = accrue(session, rates, now_ms, cap_s)
-    price = price_of(upgrade, times_bought)
+    prices = prices_of(upgrade, times_bought)
+    price = next(prices)
     if accrued.money < price:
         raise NotEnoughMoney(accrued.money, price)
     accrued.apply(session)
-    session.money -= price
-    if rates.need > 0:
-        session.xp = saturated(session.xp + 5 * rates.need + half_up(1000, session.stars))
-    kind = upgrade.boost.boost_type
-    rates.sums[kind] = saturated(rates.sums[kind] + float(upgrade.boost.value_hundredths))
+    kind, value = upgrade.boost.boost_type, float(upgrade.boost.value_hundredths)
+    most, applied = 1 if is_dish else count, 0
+    while applied < most and session.money >= price:
+        session.money -= price
+        if rates.need > 0:
+            session.xp = saturated(session.xp + 5 * rates.need + half_up(1000, session.stars))
+        rates.sums[kind] = saturated(rates.sums[kind] + value)
+        applied += 1
+        price = next(prices)
     if is_dish or rates.cook_gain > 0:
         rates.cook_gain = cook_gain_of(rates.sums)
-    session.bought[upgrade_id] = times_bought + 1
-    session.purchases += 1
+    times_bought += applied
+    session.bought[upgrade_id] = times_bought
+    session.purchases += applied
     version = _changed(session, now_ms, tag, window)
-    return Bought(version, session.money, session.xp, upgrade_id, times_bought + 1, rates.passive)
+    return Bought(version, session.money, session.xp, upgrade_id, times_bought, rates.passive, applied)
 
 
 def level_up(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = None) -> Risen | Unrisen:

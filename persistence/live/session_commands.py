@@ -127,13 +127,14 @@ class SessionCommands:
             return words.encode()
         return bulk(count, *_tag(client, seq))
 
-    def buy(self, upgrade: Upgrade, client: str, seq: int) -> Command:
-        """Pack the purchase of an upgrade at the figures of its catalogue."""
+    def buy(self, upgrade: Upgrade, count: int, client: str, seq: int) -> Command:
+        """Pack `count` purchases of an upgrade at the figures of its catalogue."""
         return self._command(
             "upgrade_buy",
             self._cap,
             *_tag(client, seq),
             str(upgrade.id),
+            str(count),
             repr(upgrade.price),
             repr(upgrade.price_factor),
             str(upgrade.access_level),

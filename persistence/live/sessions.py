@@ -62,9 +62,11 @@ class Sessions:
         """Cook or sell (`kind`) `count` times; with one Redis in one call with others of this pass."""
         self._clicks.add(ref, kind, count, client, seq, on_reply)
 
-    def buy(self, ref: SessionRef, upgrade: Upgrade, client: str, seq: int, on_reply: OnReply) -> None:
-        """Buy an upgrade once, at the figures of its catalogue."""
-        self._send(ref, self._commands.buy(upgrade, client, seq), on_reply)
+    def buy(  # noqa: PLR0917 - as for a click
+        self, ref: SessionRef, upgrade: Upgrade, count: int, client: str, seq: int, on_reply: OnReply
+    ) -> None:
+        """Buy an upgrade `count` times, as often as the money lasts, at the figures of its catalogue."""
+        self._send(ref, self._commands.buy(upgrade, count, client, seq), on_reply)
 
     def level_up(self, ref: SessionRef, client: str, seq: int, on_reply: OnReply) -> None:
         """Raise the rank by one where the xp is there."""

@@ -120,7 +120,15 @@ RESPONSES: Final[dict[str, Schema]] = {
         {"dishes": AMOUNT, "money": AMOUNT, "xp": AMOUNT, "applied": WHOLE, "version": VERSION}, _DUPLICATE
     ),
     "upgrade_buy": shape(
-        {"money": AMOUNT, "xp": AMOUNT, "id": WHOLE, "times_bought": WHOLE, "version": VERSION}, _DUPLICATE
+        {
+            "money": AMOUNT,
+            "xp": AMOUNT,
+            "id": WHOLE,
+            "times_bought": WHOLE,
+            "applied": WHOLE,
+            "version": VERSION,
+        },
+        _DUPLICATE,
     ),
     "upgrade_list": shape(
         {"available": some(named("Upgrade")), "current": some(named("Upgrade")), "version": VERSION}

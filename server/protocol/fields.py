@@ -135,17 +135,23 @@ class RequestShape:
 
 @lru_cache(maxsize=16)
 def request_shapes(max_count: int = MAX_COUNT) -> Mapping[str, RequestShape]:
-    """Return the shape of every request type; `max_count` is the largest `count` that a client may send."""
-    count = WholeNumber(
+    """Return the shape of every request type; `max_count` is the largest `count` of clicks in one request."""
+    clicks = WholeNumber(
         "count",
         "count",
         (1, max_count),
         description="How many single requests in one; no more than CLICK_BURST.",
     )
+    purchases = WholeNumber(
+        "count",
+        "count",
+        (1, MAX_COUNT),
+        description="How many single purchases in one, each at its own price.",
+    )
     return {
-        "cook": RequestShape(count, tagged=True),
-        "sell": RequestShape(count, tagged=True),
-        "upgrade_buy": RequestShape(UPGRADE_ID, tagged=True),
+        "cook": RequestShape(clicks, tagged=True),
+        "sell": RequestShape(clicks, tagged=True),
+        "upgrade_buy": RequestShape(UPGRADE_ID, purchases, tagged=True),
         "level_up": RequestShape(tagged=True),
         "session_reset": RequestShape(tagged=True),
         "session": RequestShape(CLIENT),

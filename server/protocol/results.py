@@ -86,7 +86,8 @@ def _sell(reply: Sold) -> str:
 def _upgrade_buy(bought: Bought) -> str:
     return (
         f'"money":{number(bought.money)},"xp":{shifted(bought.xp, 100)},"id":{number(bought.id)},'
-        f'"times_bought":{number(bought.times_bought)},"version":{number(bought.version)}'
+        f'"times_bought":{number(bought.times_bought)},"applied":{number(bought.applied)},'
+        f'"version":{number(bought.version)}'
     )
 
 

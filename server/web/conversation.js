@@ -14,6 +14,8 @@ export const SEQ_WINDOW = 64;
 const PAUSE_MS = 250;
 const COUNTED = new Set(["cook", "sell", "upgrade_buy", "level_up", "session_reset"]);
 
+const isCount = (count) => count === undefined || (Number.isSafeInteger(count) && count >= 1);
+
 /**
  * What an earlier page of this tab kept of its conversation with `userId`, or null where that is damaged or another's.
  */
@@ -25,10 +27,11 @@ export function readKept(text, userId) {
 		const follows = ({ type, data, seq: own }) => {
 			const fits = COUNTED.has(type) && Number.isSafeInteger(own) && own > last && own <= seq;
 			last = own;
-			return fits && (type !== "upgrade_buy" || Number.isSafeInteger(data.id));
+			return fits && (type !== "upgrade_buy" || (Number.isSafeInteger(data.id) && isCount(data.count)));
 		};
 		if (!isWhole || waiting.length > SEQ_WINDOW || !waiting.every(follows)) return null;
-		const entry = ({ type, data, seq: own }) => ({ type, data: type === "upgrade_buy" ? { id: data.id } : {}, seq: own });
+		const dataOf = ({ id, count }) => (count === undefined ? { id } : { id, count });
+		const entry = ({ type, data, seq: own }) => ({ type, data: type === "upgrade_buy" ? dataOf(data) : {}, seq: own });
 		return { client, seq, waiting: waiting.map(entry) };
 	} catch {
 		return null;

@@ -123,7 +123,7 @@ class Handlers:
             responder.refuse(UpgradeNotFound())
             return
         ref, on_reply = self._target(responder)
-        self._sessions.buy(ref, upgrade, request.client, request.seq, on_reply)
+        self._sessions.buy(ref, upgrade, request.count, request.client, request.seq, on_reply)
 
     def _level_up(self, responder: Responder, request: Request) -> None:
         ref, on_reply = self._target(responder)

@@ -9,6 +9,8 @@ from tests.support.players import player
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
+STOVE = 68
+
 
 async def test_a_new_player_cooks_sells_and_buys(game: GameServer) -> None:
     """The sandwich costs nothing; a cook and a sell change dishes, money and xp as the rules say."""
@@ -44,6 +46,26 @@ async def test_count_applies_as_many_as_succeed(game: GameServer) -> None:
         await anna.ask("sell", count=990)
         sold = await anna.ask("sell", count=1000)
         assert (sold["dishes"], sold["applied"]) == (0, 10)
+
+
+async def test_count_buys_as_many_as_the_money_lasts(game: GameServer) -> None:
+    """`upgrade_buy` with a count is one change: each at its own price, a dish once; a number counts once."""
+    async with player(game) as anna, player(game, anna.token) as tablet:
+        await anna.ask("session")
+        await tablet.ask("session")
+        assert (await anna.ask("upgrade_buy", id=1, count=1000))["applied"] == 1
+        await anna.ask("cook", count=100)
+        await anna.ask("sell", count=100)
+        bought = await anna.ask("upgrade_buy", id=STOVE, count=1000, client="tab", seq=1)
+        assert (bought["applied"], bought["times_bought"], bought["money"]) == (2, 2, 100 - 25 - 36)
+        while (copy := await tablet.push("upgrade_buy"))["id"] != STOVE:
+            pass
+        assert copy == bought
+        again = await anna.ask("upgrade_buy", id=STOVE, count=1000, client="tab", seq=1)
+        assert (again["applied"], again["times_bought"], again["duplicate"]) == (0, 2, True)
+        assert (await anna.ask("upgrade_buy", id=STOVE, count=10))["code"] == "not_enough_money"
+        for count in (0, 1001, "10", 1.5):
+            assert (await anna.ask("upgrade_buy", id=STOVE, count=count))["code"] == "invalid_message"
 
 
 async def test_reads_answer_the_sender_alone(game: GameServer) -> None:

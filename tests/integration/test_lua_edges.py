@@ -57,7 +57,7 @@ def test_a_missing_session_is_told(wire: Wire, scripts: Mapping[str, Script]) ->
     calls = {
         "cook": (*common, 1, "0", 1, "", ""),
         "sell": (*common, 1, "0", 1, "", ""),
-        "upgrade_buy": (*common, CAP_S, "", "", 1, "0.0", "1.0", 0, 1, "mPc", 100),
+        "upgrade_buy": (*common, CAP_S, "", "", 1, 1, "0.0", "1.0", 0, 1, "mPc", 100),
         "level_up": (*common, CAP_S, "", "", "100"),
         "session_reset": (*common, CAP_S, "", ""),
         "passive": (*common, CAP_S, 0),
@@ -160,6 +160,7 @@ def test_everything_at_its_largest(wire: Wire, begin: Callable[..., Twins]) -> N
     for upgrade_id in (FEAST, 3, 8, 12, 14, 15):
         twins.wait(40_000_000_000)
         twins.upgrade_buy(upgrade_id, 10_000_000)
+        twins.upgrade_buy(upgrade_id, 10_000_000, count=1000)
     twins.level_up(CAP_S)
     twins.session(CAP_S)
     twins.achieve(ACHIEVEMENTS, packed_achievements(ACHIEVEMENTS))

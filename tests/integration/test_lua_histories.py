@@ -50,6 +50,7 @@ WAITS_US: Final = (
     -5_000_000,
 )
 COUNTS: Final = (1, 1, 1, 2, 3, 10, 64, 999, 1000, 1_000_000)
+PURCHASES: Final = (1, 1, 1, 2, 3, 10, 1000)
 LIMITS: Final = (
     UNLIMITED,
     Limit(20_000.0, 1000),
@@ -218,7 +219,9 @@ def _refresh(twins: Twins, details: _Details) -> None:
 STEPS_BY_KIND: Final[dict[str, Callable[[Twins, _Details], None]]] = {
     "cook": lambda t, d: t.cook(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d)),
     "sell": lambda t, d: t.sell(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d)),
-    "upgrade_buy": lambda t, d: t.upgrade_buy(d.pick(UPGRADE_IDS), d.pick(CAPS_S), _tag(t, d)),
+    "upgrade_buy": lambda t, d: t.upgrade_buy(
+        d.pick(UPGRADE_IDS), d.pick(CAPS_S), _tag(t, d), d.pick(PURCHASES)
+    ),
     "level_up": lambda t, d: t.level_up(d.pick(CAPS_S), _tag(t, d)),
     "session_reset": lambda t, d: t.session_reset(d.pick(CAPS_S), _tag(t, d)),
     "passive": lambda t, d: t.passive(d.pick(CAPS_S), d.pick(MARK_AFTERS_MS)),

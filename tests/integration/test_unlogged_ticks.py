@@ -124,7 +124,7 @@ class Kept:
         """Buy one more oven."""
         oven = CATALOGUE.by_id[5]  # type: ignore[index]  # UpgradeId is an int
         price = repr(oven.price), repr(oven.price_factor)
-        self._change("upgrade_buy", CAP_S, "", "", 5, *price, 0, 0, oven.boost.boost_type.value, 40)
+        self._change("upgrade_buy", CAP_S, "", "", 5, 1, *price, 0, 0, oven.boost.boost_type.value, 40)
 
     def level_up(self) -> None:
         """Rise, while there is xp."""

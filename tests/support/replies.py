@@ -28,7 +28,7 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
             return [_status(duplicate), version, *map(on_wire, (dishes, xp, applied))]
         case outcomes.Sold(version, dishes, money, xp, applied, duplicate):
             return [_status(duplicate), version, *map(on_wire, (dishes, money, xp, applied))]
-        case outcomes.Bought(version, money, xp, upgrade_id, times, passive, duplicate):
+        case outcomes.Bought(version, money, xp, upgrade_id, times, passive, applied, duplicate):
             return [
                 _status(duplicate),
                 version,
@@ -37,6 +37,7 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
                 upgrade_id,
                 times,
                 int(passive),
+                applied,
             ]
         case outcomes.Risen(version, rank, xp, following, duplicate):
             return [_status(duplicate), version, rank, on_wire(xp), on_wire(following)]
@@ -92,8 +93,8 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("cook", version, dishes, xp, applied)
         case outcomes.Sold(_, dishes, money, xp, applied, False):
             said = words("sell", version, dishes, money, xp, applied)
-        case outcomes.Bought(_, money, xp, upgrade_id, times, passive, False):
-            said = words("upgrade_buy", version, money, xp, upgrade_id, times, int(passive))
+        case outcomes.Bought(_, money, xp, upgrade_id, times, passive, applied, False):
+            said = words("upgrade_buy", version, money, xp, upgrade_id, times, int(passive), applied)
         case outcomes.Risen(_, rank, xp, following, False):
             said = words("level_up", version, rank, xp, following)
         case outcomes.Reset(_, money, dishes, rank, xp, stars, boost, accumulated, False):

@@ -134,7 +134,7 @@ class Twins:
             lambda: rules.sell(self.live, count, self.now_us, limit, tag),
         )
 
-    def upgrade_buy(self, upgrade_id: int, cap_s: int, tag: rules.Tag | None = None) -> None:
+    def upgrade_buy(self, upgrade_id: int, cap_s: int, tag: rules.Tag | None = None, count: int = 1) -> None:
         """Buy by both."""
         upgrade = self.live.catalogue.by_id[UpgradeId(upgrade_id)]
         self._both(
@@ -143,6 +143,7 @@ class Twins:
                 cap_s,
                 *_tagged(tag),
                 upgrade_id,
+                count,
                 repr(upgrade.price),
                 repr(upgrade.price_factor),
                 upgrade.access_level,
@@ -150,7 +151,7 @@ class Twins:
                 upgrade.boost.boost_type.value,
                 upgrade.boost.value_hundredths,
             ),
-            lambda: rules.upgrade_buy(self.live, upgrade_id, self.now_us, cap_s, tag),
+            lambda: rules.upgrade_buy(self.live, upgrade_id, self.now_us, cap_s, tag, count),
         )
 
     def level_up(self, cap_s: int, tag: rules.Tag | None = None) -> None:

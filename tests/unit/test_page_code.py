@@ -111,11 +111,11 @@ def _session(chance: random.Random) -> Session:
     )
 
 
-def _ask_model(live: LiveSession, request_type: str, upgrade_id: int) -> dict[str, Any]:
+def _ask_model(live: LiveSession, request_type: str, upgrade_id: int, count: int) -> dict[str, Any]:
     prices = [price_of(one, live.session.bought.get(one.id, 0)) for one in CATALOGUE.upgrades[:13]]
     try:
         if request_type == "upgrade_buy":
-            upgrade_buy(live, upgrade_id, NOW_MS * 1000, 0)
+            upgrade_buy(live, upgrade_id, NOW_MS * 1000, 0, count=count)
         else:
             {"cook": cook, "sell": sell}[request_type](live, 1, NOW_MS * 1000)
         session = live.session
@@ -151,9 +151,11 @@ def test_its_rules_are_the_rules_of_the_model() -> None:
         live = LiveSession.of(_session(chance), CATALOGUE)
         request_type = chance.choice(("cook", "sell", "upgrade_buy"))
         upgrade_id = chance.randint(1, 13)
-        request = {"game": _game(live), "type": request_type, "data": {"id": upgrade_id}}
+        count = chance.choice((1, 1, 2, 10, 1000))
+        data = {"id": upgrade_id, "count": count}
+        request = {"game": _game(live), "type": request_type, "data": data}
         asked.append(json.dumps(request))
-        expected.append(_ask_model(live, request_type, upgrade_id))
+        expected.append(_ask_model(live, request_type, upgrade_id, count))
     run = [NODE, str(WEB_TESTS / "rules_by_line.js")]
     answers = subprocess.run(
         run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True

@@ -57,8 +57,8 @@ def test_a_tick_has_a_reply_for_each_player() -> None:
 
 def test_a_publication_is_named_by_its_kind() -> None:
     """A publication has the type of the reply that it repeats; its version and flags are integers."""
-    bought = publication_of(b"upgrade_buy 12 100 5 3 2 1".split(b" "))
-    assert bought == Bought(b"upgrade_buy", 12, b"100", b"5", b"3", b"2", 1)
+    bought = publication_of(b"upgrade_buy 12 100 5 3 2 1 1".split(b" "))
+    assert bought == Bought(b"upgrade_buy", 12, b"100", b"5", b"3", b"2", 1, b"1")
     assert publication_of(b"passive 12 1 2 3 4 5".split(b" ")) == Income(
         b"passive", 12, b"1", b"2", b"3", b"4", b"5"
     )

@@ -108,7 +108,38 @@ def test_buying_brings_xp() -> None:
     """A purchase brings 5 % of the xp that the next rank needs and 0.1 for each current star."""
     player = live(money=5.0, stars=12_345.0, rank=9)
     # rank 10 needs 800: 40 xp; 0.12345 is 0.12
-    assert Bought(NOW_MS, 0, 4012, 3, 1, passive=False) == rules.upgrade_buy(player, 3, NOW_US, CAP_S)
+    bought = rules.upgrade_buy(player, 3, NOW_US, CAP_S)
+    assert Bought(NOW_MS, 0, 4012, 3, 1, passive=False, applied=1) == bought
+
+
+@pytest.mark.parametrize(
+    ("upgrade_id", "count", "money", "applied"),
+    [
+        (3, 1, 1e6, 1),
+        (3, 10, 1e6, 10),
+        (3, 1000, 1e6, 141),
+        (3, 2, 9.0, 1),
+        (3, 2, 10.0, 2),
+        (3, 1000, 1e300, 1000),
+        (SANDWICH, 1000, 1e6, 1),
+        (13, 1000, 1e18, 240),
+    ],
+)
+def test_a_count_of_purchases_is_as_many_single_ones(
+    upgrade_id: int, count: int, money: float, applied: int
+) -> None:
+    """`count` purchases leave what as many single ones leave, up to the first that would be refused."""
+    bought = {} if upgrade_id == SANDWICH else {SANDWICH: 1}
+    together = live(CATALOGUE, money=money, stars=12_345.0, rank=9, bought=bought)
+    apart = copy.deepcopy(together)
+    assert applied == rules.upgrade_buy(together, upgrade_id, NOW_US, CAP_S, count=count).applied
+    for _ in range(applied):
+        rules.upgrade_buy(apart, upgrade_id, NOW_US, CAP_S)
+    if applied < count:
+        with pytest.raises((NotEnoughMoney, UpgradeNotFound)):
+            rules.upgrade_buy(apart, upgrade_id, NOW_US, CAP_S)
+    apart.session.version = together.session.version
+    assert apart == together
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,9 @@ def test_a_purchase_carries_the_figures_of_the_catalogue(
     sessions: Sessions, ref: SessionRef, line: Line, upgrade: Upgrade
 ) -> None:
     """A purchase sends the upgrade's price, factor, level, kind and boost, not what a client said of them."""
-    sessions.buy(ref, upgrade, "tab", 9, ignore)
+    sessions.buy(ref, upgrade, 10, "tab", 9, ignore)
 
-    tail = [b"28800", b"tab", b"9", b"5", b"12.5", b"1.15", b"2", b"1", b"dPc", b"150"]
+    tail = [b"28800", b"tab", b"9", b"5", b"10", b"12.5", b"1.15", b"2", b"1", b"dPc", b"150"]
     assert called("upgrade_buy") + SHARED + tail == words(line.sent[-1])
 
 

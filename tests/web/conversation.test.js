@@ -163,11 +163,11 @@ test("copies for this tab are distinguished from answers, and strange ids are no
 test("the next page of the tab goes on where this one was left", () => {
   const talk = joined();
   talk.request("cook");
-  talk.request("upgrade_buy", { id: 2 });
+  talk.request("upgrade_buy", { id: 2, count: 10 });
   sent(talk);
   const next = joined(JSON.parse(JSON.stringify(talk.kept())), 1);
   assert.equal("tab", next.client);
-  assert.deepEqual([{ id: 2 }], next.unanswered.map((entry) => entry.data));
+  assert.deepEqual([{ id: 2, count: 10 }], next.unanswered.map((entry) => entry.data));
   next.request("sell");
   assert.deepEqual([1, 2, 3], seqs(sent(next)));
 });
@@ -192,6 +192,7 @@ test("what an earlier page kept is taken where it is whole and of the same playe
     { waiting: [null] },
     { waiting: [{ ...cook, type: "session" }] },
     { waiting: [cook, { ...buy, data: {} }] },
+    { waiting: [cook, { ...buy, data: { id: 7, count: "10" } }] },
     { waiting: Array(SEQ_WINDOW + 1).fill(cook) },
   ];
   for (const damage of damages) assert.equal(null, readKept(JSON.stringify({ ...kept, ...damage }), "4"), JSON.stringify(damage));

@@ -40,7 +40,10 @@ class Sold(NamedTuple):
 
 
 class Bought(NamedTuple):
-    """`upgrade_buy` was applied, or is a duplicate. `passive`: 1 when the player has passive income now."""
+    """`upgrade_buy` was applied, or is a duplicate (`applied` is 0 then).
+
+    `passive`: 1 when the player has passive income now.
+    """
 
     status: bytes
     version: int
@@ -49,6 +52,7 @@ class Bought(NamedTuple):
     id: Amount
     times_bought: Amount
     passive: int
+    applied: Amount
 
 
 class RankRaised(NamedTuple):

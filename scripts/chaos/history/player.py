@@ -156,7 +156,8 @@ class Player:
             return Wish("cook", {"count": self._chance.choice((1, 1, 2, 5))})
         (kind,) = self._chance.choices(list(_SHOP), list(_SHOP.values()))
         if kind == "upgrade_buy":
-            return Wish(kind, {"id": self._chance.choice((SANDWICH, *self._on_sale()))})
+            count = self._chance.choice((1, 1, 2, 10, 1000))
+            return Wish(kind, {"id": self._chance.choice((SANDWICH, *self._on_sale())), "count": count})
         if kind == "sell":
             return Wish(kind, {"count": self._chance.choice((1, 3, 20, 1000))})
         return Wish(kind, {"count": self._chance.choice((1, 2, 5, 20))} if kind == "cook" else {})

@@ -222,7 +222,8 @@ class _Course:
                 play(session, operation, self._catalogue)
             except Refusal:
                 continue
-            if said.applied is None or session.clicks - before.clicks == said.applied:
+            done = session.clicks + session.purchases - before.clicks - before.purchases
+            if said.applied is None or done == said.applied:
                 yield _Step(session, said.heard_s, operation)
 
     def _may_be(self, operation: Operation, said: Said) -> bool:

@@ -73,7 +73,7 @@ def play(session: Session, operation: Operation, catalogue: Catalogue) -> None:
         case "sell":
             rules.sell(live, count, now_us)
         case "upgrade_buy":
-            rules.upgrade_buy(live, upgrade_id, now_us, _CAP_S)
+            rules.upgrade_buy(live, upgrade_id, now_us, _CAP_S, count=count)
         case "level_up":
             rules.level_up(live, now_us, _CAP_S)
         case _:
