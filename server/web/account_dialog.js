@@ -1,7 +1,7 @@
 /** The dialog of the account: who one is, and how one leaves; a guest is asked to keep the kitchen. */
 
 import { closeDialog, el, openDialog, toast } from "./dom.js";
-import { form, part, twice } from "./forms.js";
+import { asking, form, part } from "./forms.js";
 import { keysAreOn, switchKeys } from "./keys.js";
 import { say } from "./texts.js";
 
@@ -22,7 +22,7 @@ export class AccountDialog {
 		const isGuest = email === "";
 		const who = isGuest ? [words("p", say("guestText")), this.#claimForm()] : [words("p", email), ...this.#changes()];
 		const name = part("kitchenName", this.table.nameForm(() => this.open()));
-		const out = isGuest ? twice("leaveGuest", "leaveGuestSure", () => this.table.leave()) : this.#logOut();
+		const out = isGuest ? this.#leaveGuest() : this.#logOut();
 		openDialog("account", ...who, name, this.#keys(), this.#export(), out, isGuest ? "" : this.#everywhere(), this.#delete(isGuest));
 	}
 
@@ -75,6 +75,11 @@ export class AccountDialog {
 		return button;
 	}
 
+	#leaveGuest() {
+		const words = { title: "leaveGuest", about: "leaveGuestText", sure: "leaveGuestSure" };
+		return asking("leaveGuest", words, () => this.table.leave());
+	}
+
 	#logOut() {
 		const out = el("button", { className: "primary log-out", textContent: say("logOut") });
 		out.onclick = () => this.table.leave();
@@ -82,7 +87,8 @@ export class AccountDialog {
 	}
 
 	#everywhere() {
-		return twice("logOutEverywhere", "logOutEverywhereSure", () => this.table.leave(true));
+		const words = { title: "logOutEverywhere", about: "everywhereText", sure: "logOutEverywhereSure" };
+		return asking("logOutEverywhere", words, () => this.table.leave(true));
 	}
 
 	#delete(isGuest) {

@@ -4,6 +4,7 @@ import { closeDialog, dialogShows, el, openDialog, toast, write } from "./dom.js
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
 import { resetPreview } from "./rules.js";
+import { makeSure } from "./sure.js";
 import { named, say, spoken } from "./texts.js";
 
 const number = (value, places = 2) => readable(value, spoken(), places);
@@ -33,17 +34,27 @@ export class Dialogs {
 		const ready = game.accumulated >= 1;
 		const reset = words("button", say("reset", number(after.stars)), "primary");
 		reset.disabled = !ready;
-		reset.onclick = async () => {
-			const sure = reset.textContent === say("resetSure");
-			if (!sure) return void (reset.textContent = say("resetSure"));
-			reset.disabled = true;
-			await this.table.ask("session_reset");
-			closeDialog();
-			toast(say("resetDone", number(this.table.game().boost)), "star");
-		};
+		reset.onclick = () => this.#askReset(after);
 		const now = [["starsNow", number(game.stars, 4)], ["pricesNow", `×${number(game.boost || 1)}`]];
 		const then = [["starsGathered", number(game.accumulated, 4)], ["starsAfter", `${number(after.stars, 4)} ★, ×${number(after.boost)}`]];
 		openDialog("stars", words("p", say("starsText")), facts(...now, ...then), ready ? "" : words("p", say("needStar")), reset);
+	}
+
+	/** What a reset takes, leaves and brings, and the button that does it. */
+	#askReset(after) {
+		const { money, dishes, rank, upgrades, boost } = this.table.game();
+		const bought = [...upgrades.values()].reduce((sum, { times_bought: times }) => sum + times, 0);
+		const lost = [["money", number(money)], ["dishes", number(dishes)], ["rankLost", number(rank)], ["upgradesLost", number(bought)]];
+		const factor = say("factorStep", number(boost || 1), number(after.boost));
+		const brings = [["starsAfter", `${number(after.stars, 4)} ★`], ["prices", factor]];
+		const about = [words("h3", say("lost")), facts(...lost), words("h3", say("kept")), words("p", say("keptText")), words("h3", say("brings")), facts(...brings)];
+		makeSure("resetTitle", "resetSure", () => this.#reset(), ...about);
+	}
+
+	async #reset() {
+		const { data, code, message } = await this.table.ask("session_reset");
+		closeDialog();
+		toast(data ? say("resetDone", number(this.table.game().boost)) : (say(code) ?? message), "star");
 	}
 
 	async medals() {

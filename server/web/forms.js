@@ -2,6 +2,7 @@
 
 import { el, write } from "./dom.js";
 import { refusalText } from "./refusals.js";
+import { makeSure } from "./sure.js";
 import { say } from "./texts.js";
 
 /** The fields by the names of their texts. */
@@ -44,18 +45,9 @@ export function form(submit, fields, act, done) {
 /** A part that is opened when wanted. */
 export const part = (title, ...children) => el("details", { name: "part" }, el("summary", { textContent: say(title) }), ...children);
 
-/** A button that acts when pressed again: `sure` is the key of what it asks first. */
-export function twice(text, sure, act) {
+/** A button for what cannot be taken back: `text` is its key; `title`, `about` and `sure` those of what is asked first. */
+export function asking(text, { title, about, sure }, act) {
 	const button = el("button", { type: "button", className: "plain", textContent: say(text) });
-	let asked = false;
-	button.onclick = () => {
-		if (asked) return act();
-		asked = true;
-		button.textContent = say(sure);
-	};
-	button.onblur = () => {
-		asked = false;
-		button.textContent = say(text);
-	};
+	button.onclick = () => makeSure(title, sure, act, el("p", { textContent: say(about) }));
 	return button;
 }

@@ -54,7 +54,10 @@ async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live
 async def test_stars_say_what_a_reset_brings_and_the_reset_brings_it(
     game: GameServer, live: redis.Redis
 ) -> None:
-    """1.73 gathered on top of 2.5: the preview, the question, and the kitchen that starts again."""
+    """1.73 gathered on top of 2.5: the preview, what is lost, and the kitchen that starts again.
+
+    Clicks in a row, where the first button was, end nothing: the second one stands elsewhere and waits.
+    """
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.register("stars@example.com")
         await page.click("[data-opens=stars]")
@@ -74,9 +77,26 @@ async def test_stars_say_what_a_reset_brings_and_the_reset_brings_it(
         await expect(page.locator("#dialog-body")).to_contain_text("4.23")
         await expect(page.locator("#dialog-body")).to_contain_text("×2.3")
         await keep_screenshot(page, "stars")
-        await page.click("#dialog .primary")
+        box = await page.locator("#dialog .primary").bounding_box()
+        assert box is not None
+        at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await page.mouse.dblclick(*at)
+        await page.keyboard.press("Escape")
+        await page.click("[data-opens=stars]")
+        sure = page.locator("#dialog .sure")
+        await page.evaluate(
+            "for (const one of ['.primary', '.sure', '.sure'])"
+            " document.querySelector(`#dialog ${one}`).click()"
+        )
+        await expect(page.locator("#dialog-body")).to_contain_text("You give up")
+        await expect(page.locator("#dialog-body")).to_contain_text("×1.1\u00a0→\u00a0×2.3")
+        await keep_screenshot(page, "stars-sure")
         await expect(page.locator("#rank b")).to_have_text("Rank 31")
-        await page.click("#dialog .primary")
+        second = await sure.bounding_box()
+        assert second is not None
+        assert second["y"] + second["height"] < box["y"]
+        await expect(sure).to_have_attribute("aria-disabled", "false")
+        await sure.click()
         await expect(page.locator("#rank b")).to_have_text("Rank 0")
         await expect(page.locator("#star-count")).to_have_text("4")
         await expect(page.locator("#money")).to_have_text("0")

@@ -131,7 +131,10 @@ async def test_two_tabs_that_claim_at_once_lose_nothing(game: GameServer) -> Non
 
 
 async def test_a_guest_is_asked_kindly_once_there_is_something_to_lose(game: GameServer) -> None:
-    """After some purchases a card asks; "later" puts it away, and the focus stays in the kitchen."""
+    """After some purchases a card asks; "later" puts it away, and the focus stays in the kitchen.
+
+    Leaving the kitchen, to which nobody can come back, takes more than a double-click.
+    """
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.cook_now()
         await page.locator(".item button").first.click()
@@ -151,6 +154,15 @@ async def test_a_guest_is_asked_kindly_once_there_is_something_to_lose(game: Gam
         await page.click("#keep .plain")
         await expect(page.locator("#keep")).to_be_hidden()
         await expect(page.locator("#kitchen")).to_be_focused()
+        await page.click("[data-opens=account]")
+        await page.evaluate(
+            "document.querySelector('#dialog-body > .plain:last-of-type').click();"
+            "for (let i = 0; i < 2; i++) document.querySelector('#dialog .sure').click()"
+        )
+        await expect(page.locator("#dialog-title")).to_have_text("Leave this kitchen")
+        await page.click("#dialog .primary")
+        await expect(page.locator("#dialog")).to_be_hidden()
+        await expect(page.locator("#kitchen")).to_be_visible()
         assert anna.complaints == []
 
 
