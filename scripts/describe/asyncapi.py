@@ -11,6 +11,7 @@ from server.http.heads import WEBSOCKET_PATH
 from server.protocol.close_codes import CloseCode
 from server.protocol.errors import REFUSALS
 from server.protocol.fields import (
+    ADDED,
     MAX_REQUEST_ID_CHARS,
     REQUEST_SHAPES,
     REQUEST_TYPES,
@@ -39,6 +40,7 @@ _MEANINGS: Final = {
     CloseCode.REVOKED: "the log-in was revoked: log in again",
     CloseCode.TOO_MANY_CONNECTIONS: "the user has too many connections; the newest is closed",
 }
+_TO_WHOM: Final = f"Goes only to connections that have sent `client`, or one of {', '.join(sorted(ADDED))}."
 _WITHOUT_NUL: Final = r"^[^\u0000]*$"
 
 
@@ -148,7 +150,7 @@ def describe() -> dict[str, object]:
     found = schemas()
     shown = [name for name in found if name.endswith(("Request", "Response", "Push")) or name == "Error"]
     channel = {"$ref": "#/channels/game"}
-    operations: dict[str, object] = {}
+    operations: dict[str, dict[str, object]] = {}
     for kind in sorted(REQUEST_TYPES):
         answers = [_message(f"{title(kind)}Response"), _message("Error")]
         operations[kind] = {
@@ -163,6 +165,8 @@ def describe() -> dict[str, object]:
             "channel": channel,
             "messages": [_message(f"{title(kind)}Push")],
         }
+        if kind not in RESPONSES:
+            operations[f"push_{kind}"] |= {"description": _TO_WHOM}
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -25,7 +25,8 @@ class Conversation:
 
     `token`, `family`, `user_id` and `expires_at_s` are those of the last token that was found good; one that
     was refused leaves nothing behind. `checking` is the family of a token that is being checked, "" when it
-    turned out to be revoked or none is.
+    turned out to be revoked or none is. `knows_more`: it sent `client` or a request type that the original
+    system did not have, so it is sent pushes of kinds that that one did not have.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Conversation:
         "has_shown_token",
         "invalid_in_a_row",
         "joined",
+        "knows_more",
         "revoked",
         "token",
         "user_id",
@@ -48,6 +50,7 @@ class Conversation:
         self.checking = ""
         self.has_shown_token = False
         self.joined = False
+        self.knows_more = False
         self.revoked = False
         self.invalid_in_a_row = 0
 

@@ -166,5 +166,7 @@ def request_shapes(max_count: int = MAX_COUNT) -> Mapping[str, RequestShape]:
 
 REQUEST_SHAPES: Final = request_shapes()
 REQUEST_TYPES: Final = frozenset(REQUEST_SHAPES)
+ADDED: Final = frozenset({"achievements", "leaderboard", "name_set"})
+"""Requests that the original system did not have."""
 STATE_CHANGING: Final = frozenset(name for name, shape in REQUEST_SHAPES.items() if shape.tagged)
 """Requests that may carry `client` and `seq`, so that one sent twice is applied once."""

@@ -24,6 +24,7 @@ from persistence.live.replies.status import Status
 from persistence.live.retries import RETRY_FOR_S
 from server.protocol import results
 from server.protocol.errors import refusal_of
+from server.protocol.fields import ADDED
 from server.protocol.messages import response
 
 if TYPE_CHECKING:
@@ -83,12 +84,16 @@ class Handlers:
             "leaderboard": self._leaderboard,
             "name_set": self._name_set,
         }
+        for request_type in ADDED:
+            self._table[request_type] = partial(_knowing_more, self._table[request_type])
 
     def start(self, responder: Responder, request: Request) -> None:
         """Begin a request whose token is good; the exchange is busy until it is answered.
 
         Raises NotSent where its command could not be sent and waiting does not help.
         """
+        if request.client:
+            responder.exchange.knows_more = True
         try:
             self._table[request.request_type](responder, request)
         except NotSent as error:
@@ -328,6 +333,12 @@ class Handlers:
             responder.refuse(answer)
         else:
             responder.answer(response(request.request_id_json, request.request_type, answer), "ok")
+
+
+def _knowing_more(start: Start, responder: Responder, request: Request) -> None:
+    """Begin a request that the original system did not have: its sender is sent more from now on."""
+    responder.exchange.knows_more = True
+    start(responder, request)
 
 
 def _player(responder: Responder) -> Player:

@@ -149,10 +149,13 @@ class Hub:
         return self._sessions.lane_of(player.ref).hears(player.ref.channel)
 
     def tell_achieved(self, player: Player, version: int, packed: bytes) -> None:
-        """Announce achievements to every joined connection of a player."""
+        """Announce achievements to every joined connection of a player that knows of them.
+
+        Clients of the original system warn of what they don't know.
+        """
         payload = results.achievement_push(version, packed, self._catalogues.current)
         for exchange in player.exchanges:
-            if exchange.joined:
+            if exchange.joined and exchange.knows_more:
                 exchange.version = max(exchange.version, version)
                 exchange.connection.send(payload)
 

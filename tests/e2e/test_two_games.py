@@ -67,7 +67,7 @@ async def test_no_game_hears_or_touches_another(
         player(other, tokens[1]["access_token"]) as ben,
     ):
         assert (await anna.ask("session"))["session"]["dishes"] == 0
-        await ben.ask("session")
+        await ben.ask("session", client="tab")
         for each in (anna, ben):
             await each.ask("upgrade_buy", id=1)
         before = await ben.ask("session")

@@ -25,6 +25,7 @@ MAX_ERRORS: Final = 15
 ERRORS_WITHIN_S: Final = 3.0
 UNSENT_BYTES: Final = 2**24
 CHANGES: Final = frozenset({"cook", "sell", "upgrade_buy", "level_up", "session_reset", "passive"})
+KNOWN: Final = CHANGES | {"session", "upgrade_list", "level_check", "error"}
 
 
 class LoggedOut(Exception):  # noqa: N818 - what it does to its player
@@ -46,7 +47,8 @@ class LegacyClient:
 
     It counts its requests from "1" on each connection, knows neither `client`, `seq`, `count` nor `version`,
     and asks for the level after every change. What meets `token invalid` is sent again after a refresh, but
-    not a `session`. A field that it reads and does not find is a KeyError.
+    not a `session`. A field that it reads and does not find is a KeyError; a kind of message that it does not
+    know, of which it would warn, fails the test.
     """
 
     server: GameServer
@@ -136,6 +138,7 @@ class LegacyClient:
         self.heard.append(message)
         assert message["message_type"] == "response"
         request_id, kind, data = message["request_id"], message["request_type"], message["data"]
+        assert kind in KNOWN
         asked = self._answered(request_id) if request_id else None
         if kind == "error":
             await self._take_error(data, asked)
