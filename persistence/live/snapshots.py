@@ -38,6 +38,11 @@ class Snapshot(NamedTuple):
     accumulated: Amount
     bought: bytes
     achieved: bytes
+    clicks: Amount
+    cooked: Amount
+    earned: Amount
+    purchases: Amount
+    resets: Amount
 
 
 def snapshot_of(reply: object) -> Snapshot | None:
@@ -60,6 +65,11 @@ def snapshot_of(reply: object) -> Snapshot | None:
         accumulated=_amount(life.accumulated),
         bought=bought,
         achieved=achieved,
+        clicks=_amount(now.clicks),
+        cooked=_amount(now.cooked),
+        earned=_amount(now.earned),
+        purchases=_amount(life.purchases),
+        resets=_amount(life.resets),
     )
 
 

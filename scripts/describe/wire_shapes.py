@@ -101,6 +101,7 @@ NAMED: Final[dict[str, Schema]] = {
             "done": {"type": "boolean"},
         }
     ),
+    "Statistics": shape(dict.fromkeys(("clicks", "cooked", "earned", "purchases", "resets"), AMOUNT)),
     "Entry": shape({"place": _PLACE, "name": TEXT, "value": AMOUNT}),
     "OwnEntry": shape({"place": {"anyOf": [_PLACE, {"type": "null"}]}, "name": _OR_NULL, "value": AMOUNT}),
 }
@@ -134,7 +135,8 @@ RESPONSES: Final[dict[str, Schema]] = {
         {"available": some(named("Upgrade")), "current": some(named("Upgrade")), "version": VERSION}
     ),
     "level_check": shape(
-        {"current_rank": RANK, "current_xp": AMOUNT, "version": VERSION}, {"needed_xp": AMOUNT}
+        {"current_rank": RANK, "current_xp": AMOUNT, "saved_version": WHOLE, "version": VERSION},
+        {"needed_xp": AMOUNT},
     ),
     "level_up": shape(
         {"current_rank": RANK, "current_xp": AMOUNT, "version": VERSION}, {"next_xp": AMOUNT} | _DUPLICATE
@@ -169,7 +171,9 @@ RESPONSES: Final[dict[str, Schema]] = {
         }
     ),
     "name_set": shape({"name": {"type": "string", "minLength": 3, "maxLength": 24}}),
-    "achievements": shape({"achievements": some(named("Achievement")), "version": VERSION}),
+    "achievements": shape(
+        {"achievements": some(named("Achievement")), "statistics": named("Statistics"), "version": VERSION}
+    ),
 }
 """The data of each response that is no error."""
 

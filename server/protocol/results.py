@@ -255,7 +255,14 @@ def _achievement(achievement: Achievement, language: str, *, done: bool) -> dict
 def _achievements(read: Snapshot, catalogue: Catalogue) -> str:
     reached = _ids(read.achieved)
     items = [_achievement(one, catalogue.language, done=one.id in reached) for one in ACHIEVEMENTS]
-    return f'{{"achievements":{orjson.dumps(items).decode()},"version":{number(read.version)}}}'
+    statistics = (
+        f'{{"clicks":{number(read.clicks)},"cooked":{number(read.cooked)},"earned":{number(read.earned)},'
+        f'"purchases":{number(read.purchases)},"resets":{number(read.resets)}}}'
+    )
+    return (
+        f'{{"achievements":{orjson.dumps(items).decode()},"statistics":{statistics},'
+        f'"version":{number(read.version)}}}'
+    )
 
 
 def _ids(packed: bytes | None) -> set[int]:
@@ -271,7 +278,7 @@ def _level_check(read: Snapshot, catalogue: Catalogue) -> str:
     needed = f',"needed_xp":{catalogue.level_xp[rank + 1]}' if rank < catalogue.last_rank else ""
     return (
         f'{{"current_rank":{rank},"current_xp":{shifted(read.xp, 100)}{needed},'
-        f'"version":{number(read.version)}}}'
+        f'"saved_version":{number(read.saved)},"version":{number(read.version)}}}'
     )
 
 

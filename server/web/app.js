@@ -15,15 +15,15 @@ import { keysAreOn } from "./keys.js";
 import { Kitchen } from "./kitchen.js";
 import { Menu } from "./menu.js";
 import { readable, span } from "./numbers.js";
+import { Played } from "./played.js";
 import { apply, price } from "./rules.js";
+import { Saving } from "./saving.js";
 import { ofTab } from "./storage.js";
 import { named, say, spoken, switchLanguage, translate } from "./texts.js";
 import { Tutorial } from "./tutorial.js";
 
 /** Where the tab's conversation waits for the next page of the same tab. */
 const KEPT = "click-and-cook.conversation";
-/** How often the server is asked whether all is saved: while the player works, and once the hands rest. */
-const ASK_SAVED_MS = { busy: 10_000, resting: 2_500 };
 const TOTALS_AFTER_MS = 2_500;
 const MENU_EVERY_MS = 200;
 const ASK_OFFER_AGAIN_MS = 5_000;
@@ -33,7 +33,8 @@ const kitchen = new Kitchen();
 const menu = new Menu(buy);
 const tutorial = new Tutorial(menu);
 const entrance = new Entrance(account, enter);
-const dialogs = new Dialogs({ game: view, ask, account: () => accountDialog.open() });
+const played = new Played();
+const dialogs = new Dialogs({ game: view, ask, account: () => accountDialog.open(), playedS: () => played.seconds });
 const nameForm = (done) => dialogs.nameForm(done);
 const accountDialog = new AccountDialog(account, { game: view, nameForm, leave: logOut, gone: () => leave("deleted") });
 const keeping = new Keeping(() => accountDialog.claim());
@@ -48,10 +49,7 @@ let totalsTimer = 0;
 let menuTimer = 0;
 let menuShownMs = -Infinity;
 let menuKey = "";
-/** The version after this tab's last change, when that was, and when its safety was asked for. */
-let changedVersion = 0;
-let changedMs = 0;
-let askedSavedMs = 0;
+let saving = new Saving();
 
 /** The game with what is not answered yet. */
 function view() {
@@ -99,7 +97,7 @@ function showLink() {
 	if (!link.classList.contains(name)) announce(link.children[1].textContent);
 	link.className = `playing ${name}`;
 	link.lastChild.hidden = inMs < 1500;
-	const safe = game.savedVersion >= changedVersion;
+	const safe = saving.isSafe(connection.conversation.unanswered.length, Date.now());
 	byId("saved").classList.toggle("saving", !safe);
 	write(byId("saved").lastChild, say(safe ? "saved" : "saving"));
 }
@@ -156,24 +154,20 @@ function heard({ kind, type, data, request }) {
 	const { money, dishes } = game.told ?? data;
 	game.merge(type, data);
 	if (type === "passive") kitchen.glide({ money: data.money - money, dishes: data.dishes - dishes });
-	if (request?.seq) {
-		changedVersion = game.version;
-		changedMs = Date.now();
-	}
+	if (request?.seq) saving.changed(game.version, Date.now());
+	if (data.saved_version) saving.told(data.saved_version);
 	if (data.offline) dialogs.away(data.offline);
 	if (game.told?.need === undefined && !connection.conversation.awaits("level_check")) connection.request("level_check");
 	tell?.({ data });
 	show();
 }
 
-/** Asks whether the player's last change is safe for good. */
-function askSaved() {
-	if (!connection?.conversation.joined || game.savedVersion >= changedVersion) return;
-	const nowMs = Date.now();
-	const resting = nowMs - changedMs > ASK_SAVED_MS.resting;
-	if (nowMs - askedSavedMs < ASK_SAVED_MS[resting ? "resting" : "busy"]) return;
-	askedSavedMs = nowMs;
-	connection.request("session");
+function everySecond() {
+	if (!connection) return;
+	const { joined } = connection.conversation;
+	if (joined && saving.asks(Date.now())) connection.request("level_check");
+	if (joined && !document.hidden) played.tick(account.userId);
+	showLink();
 }
 
 function atPlay(plays) {
@@ -186,7 +180,7 @@ function atPlay(plays) {
 
 function enter() {
 	game = new Game();
-	changedVersion = 0;
+	saving = new Saving();
 	// Taken, not copied: a duplicated tab must not go on with the same client.
 	const own = readKept(ofTab.get(KEPT), account.userId) ?? { client: newClient() };
 	ofTab.remove(KEPT);
@@ -257,7 +251,7 @@ byId("language").onclick = () => {
 	switchLanguage();
 	translateAll();
 };
-setInterval(askSaved, 1000);
+setInterval(everySecond, 1000);
 
 setUpDialog();
 translateAll();

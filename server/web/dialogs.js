@@ -18,7 +18,7 @@ export class Dialogs {
 
 	/**
 	 * @param table `game` gives the game as it looks now; `ask` sends a request and resolves to `{data}` of its answer, or
-	 *   to `{code, message}`; `account` opens the account's dialog
+	 *   to `{code, message}`; `account` opens the account's dialog; `playedS` says for how long one has played
 	 */
 	constructor(table) {
 		this.table = table;
@@ -57,15 +57,29 @@ export class Dialogs {
 		toast(data ? say("resetDone", number(this.table.game().boost)) : (say(code) ?? message), "star");
 	}
 
+	/** The achievements with their progress, and what the player did in a lifetime. */
 	async medals() {
 		openDialog("medals", "…");
 		const { data } = await this.table.ask("achievements");
 		if (!data || !dialogShows("medals")) return;
-		const list = data.achievements.map(({ title, titles, text, texts, done }) => {
-			const about = el("div", {}, words("b", named(titles, title)), words("p", named(texts, text)));
-			return row(done ? "" : "undone", icon("staff_quality"), about, words("span", done ? say("done") : ""));
-		});
-		openDialog("medals", el("ul", {}, ...list));
+		const { rank, stars } = this.table.game();
+		const counts = { rank, stars, ...data.statistics };
+		const done = data.achievements.filter((each) => each.done);
+		const rows = [...data.achievements.filter((each) => !each.done), ...done].map((each) => this.#medal(each, counts));
+		const { clicks, cooked, earned, purchases, resets } = counts;
+		const lifetime = Object.entries({ clicks, cooked, earned, purchases, resets }).map(([name, count]) => [name, number(count, 0)]);
+		const time = ["played", span(this.table.playedS(), spoken())];
+		const have = say("medalsHave", done.length, data.achievements.length);
+		openDialog("medals", words("h3", say("lifetime")), facts(...lifetime, time), words("h3", have), el("ul", {}, ...rows));
+	}
+
+	#medal({ title, titles, text, texts, counter, threshold, done }, counts) {
+		const about = el("div", {}, words("b", named(titles, title)), words("p", named(texts, text)));
+		if (done) return row("", icon("staff_quality"), about, words("span", say("done")));
+		const count = Math.min(counts[counter], threshold);
+		const label = say("ofAll", number(count, 0), number(threshold, 0));
+		about.append(el("progress", { max: threshold, value: count, ariaLabel: label }));
+		return row("undone", icon("staff_quality"), about, words("span", label));
 	}
 
 	async board(by = "money") {

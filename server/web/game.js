@@ -8,8 +8,6 @@ export class Game {
 	/** The newest state that the server told, in the shape of rules.js; null before the first `session`. */
 	told = null;
 	version = 0;
-	/** The newest version that is safe for good. */
-	savedVersion = 0;
 
 	/** Takes the data of an answer or of a copy. What is older than what is known, changes nothing. */
 	merge(type, data) {
@@ -24,13 +22,12 @@ export class Game {
 		return requests.reduce((game, { type, data }) => apply(game, type, data) ?? game, this.told);
 	}
 
-	#takeSession({ session, version, saved_version: saved = 0 }) {
+	#takeSession({ session, version }) {
 		const { money, dishes, level, prestige, upgrades, user_id: userId, user_email: email } = session;
 		const need = this.told?.rank === level.rank ? this.told.need : undefined;
 		this.told = { userId, email, money, dishes, rank: level.rank, xp: level.xp, need };
 		Object.assign(this.told, prestigeOf(prestige), { upgrades: shelf(upgrades) });
 		this.version = version;
-		this.savedVersion = Math.max(saved, this.savedVersion);
 	}
 }
 

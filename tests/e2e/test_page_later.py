@@ -156,6 +156,8 @@ async def test_achievements_are_told_when_reached_and_listed(game: GameServer) -
         await expect(page.locator(".toast").filter(has_text="First dish")).to_be_visible()
         await page.click("[data-opens=medals]")
         await expect(page.locator(".row:not(.undone)").filter(has_text="First dish")).to_be_visible()
+        await expect(page.locator(".row.undone").filter(has_text="Line cook")).to_contain_text("1 of 1,000")
+        await expect(page.locator("#dialog-body dl")).to_contain_text("Dishes cooked1")
         await keep_screenshot(page, "achievements")
         await page.keyboard.press("Escape")
         await page.click("#language")

@@ -96,7 +96,7 @@ class Redis:
     def _answer(self, on_snapshot: Callable[[Snapshot | None, object], None]) -> None:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, int):
-            on_snapshot(Snapshot(answer, 0, b"a@b.c", 0, 0, 0, 0, 0, 0, 0, b"", b""), None)
+            on_snapshot(Snapshot(answer, 0, b"a@b.c", 0, 0, 0, 0, 0, 0, 0, b"", b"", 0, 0, 0, 0, 0), None)
         else:
             on_snapshot(None, answer)
 

@@ -41,8 +41,8 @@ function started() {
 }
 
 test("a session is the whole state; owned and offered upgrades are one shelf", () => {
-  const { told, version, savedVersion } = started();
-  assert.deepEqual([10, 9], [version, savedVersion]);
+  const { told, version } = started();
+  assert.equal(10, version);
   assert.deepEqual([1, 2], [...told.upgrades.keys()]);
   const { money, dishes, rank, xp, need, stars, boost, accumulated } = told;
   assert.deepEqual([9, 2, 4, 11.5, undefined, 1, 1.1, 0.5], [money, dishes, rank, xp, need, stars, boost, accumulated]);
