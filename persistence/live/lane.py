@@ -63,7 +63,7 @@ class Lane(Pipeline):
     Call `run` in a supervised task; it connects again, with jittered back-off, until it is cancelled.
     """
 
-    __slots__ = ("_checking_role", "_open_connection", "_subscriber", "_writer", "run_id")
+    __slots__ = ("_checking_role", "_open_connection", "_subscriber", "_writer", "branch", "run_id")
 
     def __init__(
         self,
@@ -74,6 +74,11 @@ class Lane(Pipeline):
     ) -> None:
         super().__init__(name, limits)
         self.run_id = ""
+        self.branch = ""
+        """Names what the connection's Redis executed one after the other: of one branch nothing was lost.
+
+        A restart begins another one, and a replica does that becomes the master, though its run goes on.
+        """
         self._open_connection = open_connection
         self._subscriber = subscriber
         self._writer: asyncio.StreamWriter | None = None
@@ -163,6 +168,7 @@ class Lane(Pipeline):
                 raise LaneDown("INFO without run_id")
             if _is_replica(replication):
                 raise LaneDown(_REPLICA)
+            self.branch = f"{self.run_id} {_line(cast('bytes', replication), b'master_replid')}"
             await self._subscriber.lane_opened(self)
         finally:
             self._opening = False

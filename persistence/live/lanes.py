@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -12,7 +13,7 @@ from redis.exceptions import RedisError
 from persistence.live.addresses import is_cluster, opener, replaces_masters
 from persistence.live.bucket_lanes import BucketLanes
 from persistence.live.cluster_map import ask_slots, cluster_map
-from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word
+from persistence.live.decisions import REDIS_WORDS, REPLICA_WORDS, Step, error_word, is_failure
 from persistence.live.durability import ask_durability
 from persistence.live.keys import BUCKETS, SLOT_OF_BUCKET, Bucket, Keys, bucket_of, bucket_of_channel
 from persistence.live.lane import Lane
@@ -37,6 +38,10 @@ REFRESH_AT_MOST_EVERY_S: Final = 0.1
 _EXPECTED_FOR_S: Final = 60.0
 _SUBSCRIBE_AGAIN_FIRST_S: Final = 0.05
 _SUBSCRIBE_AGAIN_MOST_S: Final = 1.0
+_BEGIN_AGAIN_S: Final = 0.05
+
+FirstCommand = tuple[bytes, Callable[[], None]]
+"""A packed command that is safe to repeat, and what is called once it was executed."""
 
 
 class Hearer(Protocol):
@@ -44,6 +49,9 @@ class Hearer(Protocol):
 
     def channels_of(self, lane: Lane) -> list[bytes]:
         """Name the channels that this process needs on a lane."""
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:
+        """Pack what a lane executes before whatever else this process sends on it, if it was not yet."""
 
     def lane_ready(self, lane: Lane) -> None:
         """Take note that Redis has confirmed a lane's subscriptions (again).
@@ -87,6 +95,7 @@ class Lanes:
         self._expected_s: dict[str, float] = {}
         """Until when the lanes to nodes that a slot is on its way to are kept (loop time)."""
         self._unheard: set[bytes] = set()
+        self._beginning_again: set[Lane] = set()
         self._subscribing_again: asyncio.TimerHandle | None = None
         self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
         self._read_again = asyncio.Event()
@@ -171,6 +180,7 @@ class Lanes:
             self._take_durability(lane),
         )
         self._subscribe_all(lane)
+        self._begin(lane)
         loop = asyncio.get_running_loop()
         subscribed: asyncio.Future[bool] = loop.create_future()
         lane.behind(partial(_settle, subscribed))
@@ -182,6 +192,20 @@ class Lanes:
         for channel in self._hearer.channels_of(lane) if self._hearer is not None else ():
             if bucket_of_channel(channel) in buckets:
                 lane.subscribe(channel)
+
+    def _begin(self, lane: Lane) -> None:
+        """Send what comes first on a lane."""
+        self._beginning_again.discard(lane)
+        for packed, on_executed in self._hearer.first_commands(lane) if self._hearer is not None else ():
+            lane.send_first(packed, partial(self._began, lane, on_executed))
+
+    def _began(self, lane: Lane, on_executed: Callable[[], None], reply: object) -> None:
+        if not is_failure(reply):
+            on_executed()
+        elif not isinstance(reply, LaneError) and lane not in self._beginning_again:
+            # On a lost lane it comes first again, once the lane is back.
+            self._beginning_again.add(lane)
+            asyncio.get_running_loop().call_later(_BEGIN_AGAIN_S, self._begin, lane)
 
     def _ready(self, lane: Lane, executed: bool = True) -> None:
         if executed and lane.up and self._hearer is not None:
@@ -302,6 +326,7 @@ class Lanes:
     def _arrived(self, lane: Lane, buckets: Container[int]) -> None:
         """Hear the players of buckets on the lane that these take from now on."""
         self._subscribe_all(lane, buckets)
+        self._begin(lane)
         lane.behind(partial(self._ready, lane))
 
     async def _cluster_slots(self) -> tuple[Node, object]:

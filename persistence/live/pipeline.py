@@ -22,6 +22,7 @@ from persistence.live.lane_contract import (
     LaneLimits,
     LaneTotals,
     OnReply,
+    Regardless,
     ReplyLost,
     pack,
 )
@@ -176,6 +177,14 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
             raise self._full()
         self._push(pack(*words), settle)
         return await future
+
+    def send_first(self, command: bytes, on_reply: OnReply) -> None:
+        """Send a command whatever waits, and also before everybody may send; replicas are not waited for.
+
+        Without a connection nothing is sent, and `on_reply` never called.
+        """
+        if self.up or self._opening:
+            self._push(command, Regardless(on_reply))
 
     def subscribe(self, channel: bytes) -> None:
         """Subscribe to a sharded channel before any command queued after this call."""

@@ -33,6 +33,9 @@ MARK_AFTER_MS: Final = 30_000
 """What ticks alone have changed is marked dirty this long after the last save: it can be computed again.
 Until then it is in Redis' memory only."""
 
+FLOOR_KEPT_MS: Final = 600_000
+"""How long a version waits for a session that is not in Redis: the connections that were sent it ask soon."""
+
 _BULK_HEADS: Final = tuple(f"${size}\r\n" for size in range(64 * 4 + 1))
 """Heads of bulk strings up to the longest `client`, 64 characters of four bytes. Looking one up takes a third
 less time than formatting it."""
@@ -196,6 +199,11 @@ class SessionCommands:
     def note(self, user_id: UserId) -> bytes:
         """Pack the call that marks a player whose session may be on another node."""
         return pack("EVALSHA", self._scripts["note"].sha, 1, self._keys.dirty(bucket_of(user_id)), user_id)
+
+    def raise_above(self, user_id: UserId, version: int) -> bytes:
+        """Pack the call that keeps a session from taking a version again that was sent."""
+        sha = self._scripts["raise_above"].sha
+        return pack("EVALSHA", sha, 1, self._keys.session(user_id), version, FLOOR_KEPT_MS)
 
     def release(self, user_id: UserId, ttl_s: int) -> bytes:
         """Pack the call that lets a clean session expire `ttl_s` from now."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from persistence.errors import NotSent
 from persistence.live.lane_contract import LaneError, Regardless
 from persistence.live.replies.status import Status
-from persistence.live.snapshots import passive_of, snapshot_of, stale
+from persistence.live.snapshots import of_no_run, passive_of, snapshot_of, stale
 
 if TYPE_CHECKING:
     from persistence.live.lane_contract import OnReply
@@ -29,9 +29,16 @@ class SessionReads:
         self._commands = commands
 
     def snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot as it lies in Redis, whatever its stamp and whether or not replicas have it."""
+        """Read a snapshot as it lies in Redis, whether or not replicas have it.
+
+        Of whatever run of Redis; but one that is of none has to be refreshed before it is shown.
+        """
 
         def on_reply(reply: object) -> None:
+            refused = of_no_run(reply)
+            if refused is not None:
+                on_snapshot(None, list(refused))
+                return
             snapshot = snapshot_of(reply)
             on_snapshot(snapshot, None if snapshot is not None else _instead(reply))
 

@@ -121,7 +121,7 @@ class Sessions:
     # Reads.
 
     def snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot) -> None:
-        """Read a snapshot as it lies in Redis, whatever its stamp and whether or not replicas have it."""
+        """Read a snapshot as it lies in Redis, of whatever run, and whether or not replicas have it."""
         self._reads.snapshot(ref, on_snapshot)
 
     def fresh_snapshot(self, ref: SessionRef, on_snapshot: OnSnapshot, *, regardless: bool = False) -> None:
@@ -168,6 +168,13 @@ class Sessions:
         self._subscriptions.touch(ref, ttl_s)
 
     # Recovery.
+
+    def raise_above(self, ref: SessionRef, version: int) -> bytes:
+        """Pack what keeps a session from taking a version again that was sent, where Redis lost changes.
+
+        Have it executed before any other command on the session.
+        """
+        return self._commands.raise_above(ref.user_id, version)
 
     async def repeat(
         self,

@@ -21,6 +21,8 @@ class _Fields(NamedTuple):
 SNAPSHOT_FIELDS: Final = _Fields._fields
 PASSIVE_FIELDS: Final = ("rates",)
 _EXACT_TO: Final = 2**53
+_NO_RUN: Final = (b"", b"?")
+"""Runs in the stamps of sessions that were loaded (lua/load.lua) and suspected (lua/raise_above.lua)."""
 
 
 class Snapshot(NamedTuple):
@@ -85,6 +87,19 @@ def stale(reply: object, stamp: str) -> Stale | None:
         return None
     held = (fields.rates or b"")[STAMP_AT:]
     return None if held == stamp.encode() else Stale(Status.STALE, held)
+
+
+def of_no_run(reply: object) -> Stale | None:
+    """Tell a session that was loaded, or is suspected since Redis may have lost changes of it.
+
+    Its version may have been given before: such a session is refreshed before it is shown.
+    """
+    fields = _fields_of(reply)
+    if fields is None or fields.now is None:
+        return None
+    held = (fields.rates or b"")[STAMP_AT:]
+    _, _, run = held.partition(b".")
+    return Stale(Status.STALE, held) if run in _NO_RUN else None
 
 
 def _fields_of(reply: object) -> _Fields | None:

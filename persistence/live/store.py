@@ -18,7 +18,7 @@ from persistence.errors import LiveUnavailable
 from persistence.live.decisions import Caller, Step, is_failure
 from persistence.live.keys import Bucket, bucket_of
 from persistence.live.lane_contract import LaneDown, LaneError, pack
-from persistence.live.lanes import Lanes
+from persistence.live.lanes import FirstCommand, Lanes
 from persistence.live.retries import RETRY_FOR_S, exchange, judge, prepare
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class _NoSubscriber:
     """Hears nothing: these lanes subscribe to no channel."""
 
     def channels_of(self, lane: Lane) -> list[bytes]:  # noqa: ARG002 - the contract of Hearer
+        return []
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:  # noqa: ARG002 - as above
         return []
 
     def lane_ready(self, lane: Lane) -> None:

@@ -26,10 +26,11 @@ class Player:
 
     `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
     since the last tick. `paid_s`: loop time of the last `passive` that was sent to the connections, whichever
-    process ticked. `doubts` counts how often the connections may have missed a change.
+    process ticked. `doubts` counts how often the connections may have missed a change. `branch` is the branch
+    of Redis' history that the connections' versions are of.
     """
 
-    __slots__ = ("active", "doubts", "exchanges", "paid_s", "passive", "ref", "user_id")
+    __slots__ = ("active", "branch", "doubts", "exchanges", "paid_s", "passive", "ref", "user_id")
 
     def __init__(self, user_id: UserId, ref: SessionRef) -> None:
         self.user_id = user_id
@@ -39,6 +40,7 @@ class Player:
         self.active = False
         self.paid_s = 0.0
         self.doubts = 0
+        self.branch = ""
 
 
 class Exchange(Conversation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.current_catalogue import Catalogues
     from persistence.live.lane import Lane
+    from persistence.live.lanes import FirstCommand
     from persistence.live.replies.play import Change
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Exchange
@@ -70,6 +72,7 @@ class Hub:
             self.players[user_id] = player
             self._by_channel[ref.channel] = player
             self._sessions.subscribe(ref)
+            player.branch = self._sessions.lane_of(ref).branch
         elif 0 < self._max_connections_per_user <= len(player.exchanges):
             self.refused_per_user += 1
             return None
@@ -183,6 +186,25 @@ class Hub:
             for player in self.players.values()
             if self._sessions.lane_of(player.ref) is lane
         ]
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:
+        """Keep sessions from taking versions again that connections of this process were sent.
+
+        A Redis that may have lost changes may give the same versions to others: only of one branch of its
+        history each version is one state.
+        """
+        commands: list[FirstCommand] = []
+        branch = lane.branch
+        for player in self.players.values():
+            if self._sessions.lane_of(player.ref) is not lane or player.branch == branch:
+                continue
+            sent = max(exchange.version for exchange in player.exchanges)
+            if sent:
+                packed = self._sessions.raise_above(player.ref, sent)
+                commands.append((packed, partial(setattr, player, "branch", branch)))
+            else:
+                player.branch = branch
+        return commands
 
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Send a player's connections the present state: what was published before was not heard.

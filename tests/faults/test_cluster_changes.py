@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from game.session import UserId
 from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
-from persistence.live.lanes import Lanes
+from persistence.live.lanes import FirstCommand, Lanes
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
@@ -148,6 +148,10 @@ class Ear:
         """Name the channel on its lane."""
         here = self._lanes.lane_of(self._user_id) is lane
         return [channel(self._user_id).encode()] if here else []
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:  # noqa: ARG002 - the contract of Hearer
+        """Nothing is to be sent."""
+        return []
 
     def lane_ready(self, lane: Lane) -> None:
         """Nothing waits for it."""

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tests.support.servers import ValkeyServer
 
 DISHES = 10
+FAR_AHEAD = 4 * 10**12
+"""A version no clock has come to."""
+
 AGAIN: dict[str, dict[str, object]] = {
     # A duplicate, which says nothing of money.
     "cook": {"client": "tab", "seq": 1},
@@ -118,3 +121,45 @@ async def test_a_request_between_two_masters_waits_for_the_new_one(
         world.proxies[1].answering.set()
         for each in (tab, newcomer):
             assert "code" not in await each.answer("between")
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("found", ["lower", "same", "missing"])
+@pytest.mark.parametrize("request_type", ["session", "cook"])
+async def test_a_version_that_was_sent_is_not_given_again_by_another_master(
+    masters: list[ValkeyServer], request_type: str, found: str, late: bool
+) -> None:
+    """Two masters served for a while, and the one that is left has gone another way, up to a lower version.
+
+    The session there was refreshed by another process, or comes from PostgreSQL. It is compared with
+    PostgreSQL, then shown under a version above all that the other master gave. `late`: the connection to the
+    new master opens only after the player's slot is known to be there.
+    """
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES, version=FAR_AHEAD)
+        asking, listening = await world.joined(), await world.joined()
+        for request_id in ("1", "2"):
+            asking.ask(request_id, "cook")
+            await asking.answer(request_id)
+        sent = max(asking.versions)
+        assert sent > FAR_AHEAD
+        if late:
+            world.proxies[1].answering.clear()
+        else:
+            await world.open_second_lane()
+        if found == "missing":
+            world.cold.saved = {"version": 5, "dishes": 3}
+        else:
+            version = FAR_AHEAD if found == "lower" else sent
+            world.put(1, version=version, dishes=3, cook_gain=1, click_xp=100, stamp=world.stamp_of(1))
+        await world.move(replaced=True, lost=True)
+        world.proxies[1].answering.set()
+        await world.until_second_lane_is_up()
+        asking.ask("again", request_type)
+        answer = await asking.answer("again")
+        assert answer["version"] > sent
+        shown = await listening.pushed("session")
+        assert shown["session"]["dishes"] >= 3
+        assert world.cold.verified or found == "missing"
+        for tab in (asking, listening):
+            assert tab.versions == sorted(tab.versions)

@@ -14,7 +14,7 @@ import redis
 
 from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.lane_contract import LaneDown
-from persistence.live.lanes import Lanes
+from persistence.live.lanes import FirstCommand, Lanes
 from persistence.live.scripts import load_scripts
 from tests.support import servers
 from tests.support.game_server import running_game
@@ -137,6 +137,10 @@ class Ear:
     def channels_of(self, lane: Lane) -> list[bytes]:  # noqa: ARG002 - the contract of Hearer
         """Name the one channel."""
         return [b"user:{1}:1"]
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:  # noqa: ARG002 - the contract of Hearer
+        """Nothing is to be sent."""
+        return []
 
     def lane_ready(self, lane: Lane) -> None:
         """Nothing was missed."""

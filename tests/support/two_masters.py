@@ -69,6 +69,7 @@ class Cold:
 
     def __init__(self) -> None:
         self.saved: dict[str, object] | None = None
+        self.verified = False
         self.write: Callable[[dict[str, object]], None] = lambda _: None
 
     async def load(self, ref: object, *, create: bool) -> bool:  # noqa: ARG002 - the contract of ColdStore
@@ -78,8 +79,9 @@ class Cold:
         self.write(self.saved)
         return True
 
-    async def verify(self, ref: object) -> None:
-        """Believe Redis."""
+    async def verify(self, ref: object) -> None:  # noqa: ARG002 - the contract of ColdStore
+        """Believe Redis, and keep that it was asked for."""
+        self.verified = True
 
 
 class Tab:
@@ -195,6 +197,17 @@ class World:
         if replaced:
             self.lanes.rest_port = self.lanes.port
         await self.lanes.refreshed()
+
+    def stamp_of(self, server: int) -> str:
+        """Return the stamp of a session that was refreshed by some process at a server."""
+        with _client(self.servers[server]) as client:
+            return f"{CATALOGUE.generation}.{client.info('server')['run_id']}"
+
+    async def open_second_lane(self) -> None:
+        """Give the second server the slots that are not the player's."""
+        self.lanes.rest_port = self.proxies[1].port
+        await self.lanes.refreshed()
+        await self.until_second_lane_is_up()
 
     async def until_second_lane_is_up(self) -> None:
         """Wait until the second server may be asked."""

@@ -3,6 +3,7 @@
 -- claimed: only while the claim of the load is the caller's own and no session exists; the claim is spent.
 -- create: the same for a player who never had a session: zeros, paid up to now, marked dirty.
 -- newer: where no session exists or an older one, of which nothing is kept; its connections are notified.
+-- The `floor` that lua/raise_above.lua left stays, for `refresh`.
 -- Where the marks are given as the session's own key, they may be on another node, since the slot is on its way: the caller marks.
 -- The stamp names no run, if anything the generation of the rates that were saved: `refresh` derives them before the first use.
 --
@@ -22,7 +23,7 @@
 -- SENDS    reloaded, version
 -- EFFECTS  session with EXPIRE, or with create a dirty mark and none; the claim; over an older session the mark goes and
 --          `reloaded` is published; replies a word for each session
--- COST     a session: HGET, HSET of some 6 fields, EXPIRE
+-- COST     a session: HMGET, HSET of some 6 fields, EXPIRE
 
 --@include formats
 --@include now_us
@@ -44,14 +45,20 @@ local function saved(session, first, last)
   redis.call('EXPIRE', session, ttl_s)
 end
 
+local function keep(session, floor)
+  if floor then redis.call('HSET', session, 'floor', floor) end
+end
+
 -- `first` and `last`: where in ARGV the session's fields stand.
 local function load(session, claim_key, marks, user_id, channel, claim, version, first, last)
   if mode == 'newer' then
-    local now = redis.call('HGET', session, 'now')
+    local held = redis.call('HMGET', session, 'now', 'floor')
+    local now, floor = held[1], held[2]
     if now and struct.unpack('<d', now) >= tonumber(version) then return { 'exists' } end
     if now then
       redis.call('DEL', session)
       if marks ~= session then redis.call('ZREM', marks, user_id) end
+      keep(session, floor)
     end
     saved(session, first, last)
     if now then redis.call('SPUBLISH', channel, origin .. ' reloaded ' .. version) end
@@ -59,9 +66,12 @@ local function load(session, claim_key, marks, user_id, channel, claim, version,
   end
   if redis.call('GET', claim_key) ~= claim then return { 'unclaimed' } end
   redis.call('DEL', claim_key)
-  if redis.call('HEXISTS', session, 'now') == 1 then return { 'exists' } end
-  -- Of lua/reserve.lua.
-  if marks == session then redis.call('DEL', session) end
+  local held = redis.call('HMGET', session, 'now', 'floor')
+  local now, floor = held[1], held[2]
+  if now then return { 'exists' } end
+  -- What is there expires: of lua/reserve.lua, or lua/raise_above.lua.
+  if floor or marks == session then redis.call('DEL', session) end
+  keep(session, floor)
   if mode == 'create' then
     create(session, marks, user_id, first, last)
   else

@@ -17,9 +17,9 @@
 -- SENDS    passive, version, money, dishes, rank, xp, accumulated
 --          reloaded, version
 -- EFFECTS  session: stamp and every derived field; where income was paid, or changes may be missing, also version, what accruing
---          changes, dirty and the dirty mark; of what was paid publishes `passive`, or `reloaded` where no more is to come, by
+--          changes, dirty and the dirty mark, and floor goes; of what was paid publishes `passive`, or `reloaded` where no more is to come, by
 --          nobody's origin: the caller's connections are to hear of it too
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
+-- COST     HMGET, TIME, HGET, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
 --@include math
 --@include now_us
@@ -55,7 +55,15 @@ local since, now_ms, cap_s = s.accrued_at, floor(now_us() / 1e3), tonumber(offli
 -- run lost it whole.
 local run, new_run = string.match(s.stamp, '%.(.+)$'), string.match(new_stamp, '%.(.+)$')
 local lost = run ~= new_run
-if lost then s.version = max(s.version, s.saved_at, now_ms) + mark_after_ms end
+if lost then
+  s.version = max(s.version, s.saved_at, now_ms) + mark_after_ms
+  -- What a connection was sent, perhaps by a run whose clock is ahead of this one's.
+  local floor = redis.call('HGET', session, 'floor')
+  if floor then
+    s.version = max(s.version, tonumber(floor))
+    redis.call('HDEL', session, 'floor')
+  end
+end
 local paid, seconds = 0, 0
 local money, dishes, xp, accumulated = s.money, s.dishes, s.xp, s.accumulated
 if pays and stored then

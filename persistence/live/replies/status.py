@@ -39,6 +39,8 @@ class Status(bytes, Enum):
     GONE = b"gone"
     DELETED = b"deleted"
     CHANGED = b"changed"
+    AHEAD = b"ahead"
+    SUSPECTED = b"suspected"
     MARKED = b"marked"
     REVOKED = b"revoked"
     COUNTED = b"counted"

@@ -81,6 +81,7 @@ UPKEEP_SHAPES: Final[Mapping[str, Mapping[bytes, type[UpkeepReply]]]] = {
     "mark": {Status.MARKED: Done, Status.GONE: Done},
     "delete": {Status.DELETED: Done, Status.GONE: Done},
     "set_email": {Status.CHANGED: Done, Status.GONE: Done},
+    "raise_above": {Status.AHEAD: Done, Status.SUSPECTED: Done, Status.MISSING: Done},
     "revoke": {Status.REVOKED: Done},
     "look": {Status.OK: Looked, Status.UNREADABLE: Unreadable},
     "throttle": {Status.COUNTED: Done, Status.REFUSED: AttemptRefused},
