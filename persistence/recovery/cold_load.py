@@ -35,6 +35,8 @@ _log = structlog.get_logger(__name__)
 CLAIM_MS: Final = 5000
 _LOAD_WITHIN_S: Final = 2.0
 _LOOK_AGAIN_S: Final = 0.02
+_ORIGIN: Final = "load"
+"""Nobody's: that a session was replaced, the connections of this process are to hear as well."""
 
 ReadRows = Callable[[Sequence["UserId"]], Awaitable[dict["UserId", "Saved"]]]
 
@@ -229,7 +231,7 @@ class Loader:
             *call_keys,
             mode,
             self._ttl_s,
-            self._lanes.origin,
+            _ORIGIN,
             user_id,
             ref.channel,
             claim,

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from game.session import Session
+from persistence.durable.sessions import Saved
+from tests.support.game_catalogue import SANDWICH
 from tests.support.servers import running_valkey
-from tests.support.two_masters import Tab, two_masters
+from tests.support.two_masters import USER, Tab, two_masters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +124,25 @@ async def test_a_request_between_two_masters_waits_for_the_new_one(
         world.proxies[1].answering.set()
         for each in (tab, newcomer):
             assert "code" not in await each.answer("between")
+
+
+async def test_what_postgresql_has_newer_is_shown_to_the_tabs_of_the_process_that_loads_it(
+    masters: list[ValkeyServer],
+) -> None:
+    """The new master's session was shown before it was compared: its successor is shown as well."""
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES, version=FAR_AHEAD)
+        asking, listening = await world.joined(), await world.joined()
+        world.put(1, version=FAR_AHEAD + 100_000, dishes=3, stamp=world.stamp_of(0))
+        newer = Session(USER, version=FAR_AHEAD + 200_000, accrued_at_ms=0, bought={SANDWICH: 1}, money=777.0)
+        world.cold.newer = Saved("", newer, [])
+        await world.move(replaced=True, lost=True)
+        await world.until_second_lane_is_up()
+        assert (await listening.pushed("session"))["version"] == FAR_AHEAD + 100_000
+        listening.received.clear()
+        asking.ask("again", "cook")
+        assert (await asking.answer("again"))["version"] > newer.version
+        assert (await listening.pushed("session"))["session"]["money"] == newer.money
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -20,6 +20,7 @@ from persistence.live.retries import request
 from persistence.live.scripts import load_scripts
 from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
+from persistence.recovery.cold_load import Loader
 from runtime.turns import Turns
 from server.auth.tokens import AccessClaims
 from server.observability.metrics import RequestMetrics
@@ -35,11 +36,13 @@ from tests.support.redis_proxy import redis_proxy
 from tests.support.servers import POLL_S, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from persistence.durable.current_catalogue import Catalogues
+    from persistence.durable.sessions import Saved
     from persistence.live.lane import Lane
     from persistence.live.lane_contract import LaneLimits
+    from persistence.live.session_ref import SessionRef
     from persistence.live.sources import ColdStore
     from runtime.url_parts import Node
     from server.ws.connection import Connection
@@ -65,9 +68,14 @@ class TwoMasters(Lanes):
 
 
 class Cold:
-    """What PostgreSQL has: `saved`, the values of the player's session; None where it has none."""
+    """What PostgreSQL has: `saved`, the values of the player's session; None where it has none.
 
-    def __init__(self) -> None:
+    Where `newer` is set, a session in Redis is compared with it as with a row of PostgreSQL.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.newer: Saved | None = None
+        self._lanes = lanes
         self.saved: dict[str, object] | None = None
         self.verified = False
         self.write: Callable[[dict[str, object]], None] = lambda _: None
@@ -79,9 +87,20 @@ class Cold:
         self.write(self.saved)
         return True
 
-    async def verify(self, ref: object) -> None:  # noqa: ARG002 - the contract of ColdStore
-        """Believe Redis, and keep that it was asked for."""
+    async def verify(self, ref: SessionRef) -> None:
+        """Replace what is older than `newer`, and keep that it was asked for."""
         self.verified = True
+        if self.newer is None:
+            return
+        row = self.newer
+
+        async def rows(_users: Sequence[UserId]) -> dict[UserId, Saved]:
+            return {USER: row}
+
+        loader = Loader(self._lanes, self._lanes.scripts, rows, 60)
+        running = asyncio.create_task(loader.run())
+        await loader.verify(ref)
+        running.cancel()
 
 
 class Tab:
@@ -141,7 +160,7 @@ class World:
         self.first: Lane
         catalogues = SimpleNamespace(current=CATALOGUE, watch=lambda _: None)
         commands = SessionCommands(lanes.scripts, lanes.keys, PlayLimits(0, 1000, 28_800), "")
-        self.cold = Cold()
+        self.cold = Cold(lanes)
         self.cold.write = lambda values: self.put(1, **values)
         self.sessions = Sessions(
             lanes, commands, cast("Catalogues", catalogues), cast("ColdStore", self.cold)

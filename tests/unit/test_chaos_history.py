@@ -24,6 +24,8 @@ from scripts.chaos.history.events import (
 )
 from scripts.chaos.history.impact import Impact, add_impacts
 from scripts.chaos.history.judge import judge
+from scripts.chaos.history.order import against_time
+from scripts.chaos.history.timeline import Timeline
 from scripts.chaos.plan import Kind, plan
 from scripts.chaos.proof import PROOFS
 from scripts.chaos.world import WORLDS
@@ -105,6 +107,22 @@ def test_a_loss_is_allowed_where_redis_may_lose() -> None:
     judgement = judge(history, CATALOGUE)
     assert judgement.lines == []
     assert judgement.replayed["anna"].lost == 1
+
+
+def test_an_answer_that_redis_may_lose_says_nothing_of_later_ones() -> None:
+    """Two masters served: one answered a lower version than the other had before; at no other time."""
+    story = played()
+    before = story.shown()
+    story.joined.remove(BERT)
+    story.does(ANNA, "cook", 5)
+    request = story.sends(BERT, "session")
+    story.hears(BERT, request, "session", before)
+    found = list(against_time(Timeline.of(story.history)))
+    assert len(found) == 1
+    for loses in ("all", "unanswered"):
+        story.add(Faulted(story.now_s - 2, story.now_s, "failover", "", loses=loses))
+        assert (list(against_time(Timeline.of(story.history))) == found) is (loses == "unanswered")
+        story.history.events.pop()
 
 
 def test_times_wait_for_faults_and_for_the_recorder() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from scripts.chaos.history.events import Heard
+    from scripts.chaos.history.events import Faulted, Heard
     from scripts.chaos.history.timeline import Attempt, Line, Timeline
 
 ANSWERED_WITHIN_S: Final = 10.0
@@ -30,7 +30,11 @@ def went_backwards(timeline: Timeline) -> Iterator[str]:
 
 
 def against_time(timeline: Timeline) -> Iterator[str]:
-    """Say which answer has no higher version than one that came before its request was sent."""
+    """Say which answer has no higher version than one that came before its request was sent.
+
+    Not where Redis may have lost the earlier one: its master may have served next to another one.
+    """
+    lost = [fault for fault in timeline.faults.faults if fault.loses == "all"]
     players = {line.opened.player for line in timeline.lines.values()}
     for player in sorted(players):
         answered = sorted(_answered(timeline, player), key=lambda pair: pair[1].at_s)
@@ -38,7 +42,8 @@ def against_time(timeline: Timeline) -> Iterator[str]:
         highest, at = 0, 0
         for attempt, answer in asked:
             while at < len(answered) and answered[at][1].at_s < attempt.sent.at_s:
-                highest = max(highest, answered[at][1].data["version"])
+                if not _may_be_lost(answered[at][1].at_s, lost):
+                    highest = max(highest, answered[at][1].data["version"])
                 at += 1
             version, kind = answer.data["version"], answer.request_type
             new = kind in _STRICT and not answer.data.get("duplicate")
@@ -86,7 +91,7 @@ def forgotten(timeline: Timeline) -> Iterator[str]:
                 known += (
                     (answer.at_s, str(operation.asked["client"]), int(operation.asked["seq"]))
                     for answer in operation.applied
-                    if not any(fault.at_s - LOST_BY_S <= answer.at_s <= fault.ended_s for fault in lost)
+                    if not _may_be_lost(answer.at_s, lost)
                     if answer.request_type != "level_up" or "next_xp" in answer.data
                 )
         for line in timeline.of_player(player):
@@ -99,6 +104,10 @@ def forgotten(timeline: Timeline) -> Iterator[str]:
                     last = max(numbers, default=0)
                     if answer.data["last_seq"] < last:
                         yield f"{_name(line)}: {client} is at {answer.data['last_seq']}, answered was {last}"
+
+
+def _may_be_lost(answered_s: float, losses: Sequence[Faulted]) -> bool:
+    return any(fault.at_s - LOST_BY_S <= answered_s <= fault.ended_s for fault in losses)
 
 
 def _name(line: Line) -> str:

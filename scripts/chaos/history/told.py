@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from scripts.chaos.history.timeline import Line, Timeline
 
 TOLD_WITHIN_S: Final = 2.0
-_SHOWN_BY_INCOME: Final = frozenset({"cook", "sell", "level_up"})
-"""Changes of which a later `passive` says everything: it has all amounts but what was bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +56,6 @@ def late(
             continue
         own = _own_operations(line)
         states = [heard for heard in line.heard if heard.request_type == "session"]
-        paid = [
-            (heard.at_s, heard.data["version"]) for heard in line.heard if heard.request_type == "passive"
-        ]
         pushed_s = {
             heard.data["version"]: heard.at_s for heard in line.heard if heard.request_type in CHANGING
         }
@@ -73,8 +68,6 @@ def late(
             if due_s >= min(line.closed_s, now_s) or pushed_s.get(change.version, due_s + 1) <= due_s:
                 continue
             later = [each.at_s for each in states if each.data["version"] >= change.version]
-            if change.kind in _SHOWN_BY_INCOME:
-                later += [at_s for at_s, version in paid if version >= change.version]
             later += [pushed_s[change.version]] if change.version in pushed_s else []
             if not later or min(later) > due_s:
                 yield Late(line, change, min(later) - change.heard_s if later else None)
