@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import orjson
+
 from persistence.durable.translated import translated
 
 if TYPE_CHECKING:
@@ -34,11 +36,11 @@ INSERT INTO operator_subjects (user_id) SELECT id FROM accounts WHERE id = $1 ON
 """
 _LOCK_SUBJECT: Final = "SELECT subject FROM operator_subjects WHERE user_id = $1 FOR UPDATE"
 _BEGIN: Final = """
-INSERT INTO operator_intents (operator, reason, subject, what, amount, undoes)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING number
+INSERT INTO operator_intents (operator, reason, subject, what, amount, undoes, session_given)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number
 """
 _OPEN: Final = """
-SELECT number, begun_at AS made_at, operator, reason, what, amount, undoes, 'begun' AS outcome,
+SELECT number, operator, reason, what, amount, undoes, session_given,
        begun_at < clock_timestamp() - make_interval(secs => $2) AS forgotten
 FROM operator_intents AS intent
 WHERE subject = $1 AND NOT EXISTS (SELECT FROM operator_log WHERE operator_log.number = intent.number)
@@ -46,12 +48,14 @@ ORDER BY number
 """
 _FINISH: Final = """
 INSERT INTO operator_log
-    (number, operator, reason, subject, what, amount, undoes, outcome, before, after, version)
-SELECT number, operator, reason, subject, what, amount, undoes, $2, $3, $4, $5
+    (number, operator, reason, subject, what, amount, undoes, outcome, before, after, version, session_found)
+SELECT number, operator, reason, subject, what, amount, undoes, $2, $3, $4, $5, $6
 FROM operator_intents WHERE number = $1
 """
 _LOG: Final = """
-SELECT number, made_at, operator, reason, subject, what, amount, undoes, outcome, before, after, version
+SELECT number, made_at, operator, reason, subject, what, amount, undoes, outcome, before, after, version,
+    (SELECT session_given FROM operator_intents WHERE operator_intents.number = operator_log.number),
+    session_found
 FROM operator_log WHERE subject = (SELECT subject FROM operator_subjects WHERE user_id = $1)
 """
 _LATEST: Final = f"{_LOG} ORDER BY number DESC LIMIT $2"
@@ -62,8 +66,15 @@ _SAME: Final = """
 SELECT max(done.number) FROM operator_log AS done
 WHERE subject = $1 AND what = $2 AND amount = $3 AND reason = $4 AND undoes IS NOT DISTINCT FROM $5
 AND outcome = 'done' AND NOT EXISTS (
+    SELECT FROM operator_intents AS intent
+    WHERE intent.number = done.number AND intent.session_given IS DISTINCT FROM $6
+) AND NOT EXISTS (
     SELECT FROM operator_log AS undo WHERE undo.undoes = done.number AND undo.outcome = 'done'
 )
+"""
+_LATEST_IMPORT: Final = """
+SELECT max(number) FROM operator_intents JOIN operator_log USING (number)
+WHERE operator_intents.subject = $1 AND session_given IS NOT NULL AND outcome = 'done'
 """
 _UNDONE: Final = "SELECT number FROM operator_log WHERE undoes = $1 AND outcome = 'done'"
 
@@ -78,13 +89,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an operator wants changed: who asks, why, of what how much; `undoes`: the change it takes back."""
+    """What an operator wants changed: who asks, why, of what how much; `undoes`: the change it takes back.
+
+    `session`: of an import, what is to be in the session, as JSON.
+    """
 
     operator: str
     reason: str
     what: str
     amount: float = 0.0
     undoes: int | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +127,13 @@ class Turn:
     async def same(self, wish: Wish) -> int | None:
         """Return the number under which the very same was done before and not taken back."""
         number: int | None = await self._connection.fetchval(
-            _SAME, self._subject, wish.what, wish.amount, wish.reason, wish.undoes
+            _SAME, self._subject, wish.what, wish.amount, wish.reason, wish.undoes, wish.session
         )
+        return number
+
+    async def latest_import(self) -> int | None:
+        """Return the number of the latest import that was done."""
+        number: int | None = await self._connection.fetchval(_LATEST_IMPORT, self._subject)
         return number
 
     async def undone_by(self, number: int) -> int | None:
@@ -123,21 +143,21 @@ class Turn:
 
     async def begin(self, wish: Wish) -> Intent:
         """Give a wish its number, kept from now on whatever becomes of this turn."""
-        number = await self._pool.fetchval(
-            _BEGIN, wish.operator, wish.reason, self._subject, wish.what, wish.amount, wish.undoes
-        )
+        asked = (wish.operator, wish.reason, self._subject, wish.what, wish.amount, wish.undoes, wish.session)
+        number = await self._pool.fetchval(_BEGIN, *asked)
         return Intent(number, wish, forgotten=False)
 
-    async def finish(
+    async def finish(  # noqa: PLR0917 - in the order of the log's columns
         self,
         intent: Intent,
         outcome: Outcome,
         before: float | None = None,
         after: float | None = None,
         version: int | None = None,
+        found: str | None = None,
     ) -> None:
-        """Write what came of a change."""
-        await self._connection.execute(_FINISH, intent.number, outcome.value, before, after, version)
+        """Write what came of a change; `found`: what was in the session before an import."""
+        await self._connection.execute(_FINISH, intent.number, outcome.value, before, after, version, found)
 
 
 class OperatorLog:
@@ -158,19 +178,27 @@ class OperatorLog:
     async def finish(self, intent: Intent, outcome: Outcome) -> None:
         """Write what came of a change after whose turn no player is left to take turns with."""
         with translated():
-            await self._pool.execute(_FINISH, intent.number, outcome.value, None, None, None)
+            await self._pool.execute(_FINISH, intent.number, outcome.value, None, None, None, None)
 
     async def latest(self, user_id: UserId, at_most: int) -> list[dict[str, Any]]:
         """Return the latest changes of a player, the newest first."""
         with translated():
-            return [dict(row) for row in await self._pool.fetch(_LATEST, user_id, at_most)]
+            return [plain_entry(row) for row in await self._pool.fetch(_LATEST, user_id, at_most)]
 
     async def get(self, user_id: UserId, number: int) -> dict[str, Any] | None:
         """Return one change of a player."""
         with translated():
             row = await self._pool.fetchrow(_GET, user_id, number)
-        return None if row is None else dict(row)
+        return None if row is None else plain_entry(row)
+
+
+def plain_entry(row: asyncpg.Record) -> dict[str, Any]:
+    """Return an entry of the log with its sessions as values, not as JSON."""
+    sessions = ("session_given", "session_found")
+    return {**row, **{name: row[name] and orjson.loads(row[name]) for name in sessions}}
 
 
 def _wish(row: asyncpg.Record) -> Wish:
-    return Wish(row["operator"], row["reason"], row["what"], row["amount"], row["undoes"])
+    return Wish(
+        row["operator"], row["reason"], row["what"], row["amount"], row["undoes"], row["session_given"]
+    )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from persistence.durable.operator_log import OF_PLAYER
+from persistence.durable.operator_log import OF_PLAYER, plain_entry
 from persistence.durable.sessions import load_records
 from persistence.durable.translated import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
     from game.session import UserId
@@ -41,6 +43,16 @@ SELECT name, earned, stars, place_by_money, place_by_stars FROM leaderboard WHER
 """
 
 _SUSPENSIONS: Final = "SELECT since, ends_at, because FROM suspensions WHERE user_id = $1"
+
+_LISTS: Final[tuple[tuple[str, Callable[[asyncpg.Record], dict[str, Any]]], ...]] = (
+    (_FAMILIES, dict),
+    (_TOKENS, dict),
+    (_LINKS, dict),
+    (_PLACES, dict),
+    (OF_PLAYER, plain_entry),
+    (_SUSPENSIONS, dict),
+)
+"""What there may be several rows of, in the order of PlayerRows."""
 
 LEFT_OUT: Final = {
     "operator_log.operator": "the name of somebody else: who answers letters",
@@ -80,7 +92,7 @@ async def read_player(pool: Pool, user_id: UserId) -> PlayerRows | None:
                 session,
                 await connection.fetchval(_UPDATED_AT, user_id),
                 *[
-                    [dict(row) for row in await connection.fetch(statement, user_id)]
-                    for statement in (_FAMILIES, _TOKENS, _LINKS, _PLACES, OF_PLAYER, _SUSPENSIONS)
+                    [plain(row) for row in await connection.fetch(statement, user_id)]
+                    for statement, plain in _LISTS
                 ],
             )

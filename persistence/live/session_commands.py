@@ -14,6 +14,7 @@ from game.catalogue import UpgradeType
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
+from persistence.live.progress_text import progress_text
 from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from game.adjusting import Adjustment
     from game.catalogue import Catalogue, Upgrade
+    from game.replacing import Progress
     from game.session import UserId
     from persistence.live.keys import Keys
     from persistence.live.scripts import Script
@@ -172,6 +174,13 @@ class SessionCommands:
             packed_boosts(catalogue),
             self._levels,
         )
+
+    def replace(self, progress: Progress, number: int, catalogue: Catalogue) -> Command:
+        """Pack an operator's import of this number under a catalogue."""
+        self._take(catalogue)
+        boosts = packed_boosts(catalogue)
+        own = (self._cap, OPERATORS, str(number), progress_text(progress), boosts, self._levels)
+        return self._command("replace", *own)
 
     # Commands whose arguments differ.
 

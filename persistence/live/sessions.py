@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from game.adjusting import Adjustment
     from game.catalogue import Upgrade
+    from game.replacing import Progress
     from game.session import UserId
     from persistence.live.lane import Lane
     from persistence.live.lane_contract import OnReply
@@ -91,6 +92,10 @@ class Sessions:
     def adjust(self, ref: SessionRef, change: Adjustment, number: int, on_reply: OnReply) -> None:
         """Make an operator's change of this number once."""
         self._send(ref, self._commands.adjust(change, number, self._catalogues.current), on_reply)
+
+    def replace(self, ref: SessionRef, progress: Progress, number: int, on_reply: OnReply) -> None:
+        """Put an export's progress in the place of a session's own once, under this operator's number."""
+        self._send(ref, self._commands.replace(progress, number, self._catalogues.current), on_reply)
 
     def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
         """Pay the passive income of players of one shard in one call; they are replied to in a list.

@@ -6,14 +6,18 @@ import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
-from scripts.player.amounts import SCALES, shown, title
+from game.replacing import NUMBERS, Progress
+from persistence.durable.operator_log import Outcome
+from server.desk.amounts import SCALES, shown, title
+from server.desk.importing import progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from game.catalogue import Catalogue
-    from scripts.player.changing import Made
+    from server.desk.changing import Made
+    from server.desk.orders import Result
 
 _COUNTS: Final = ("clicks", "cooked", "earned", "purchases", "resets")
 
@@ -72,20 +76,52 @@ def log_lines(entries: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> Ite
         undoes = f", takes back {entry['undoes']}" if entry["undoes"] else ""
         yield (
             f"{entry['number']}  {_utc(entry['made_at'])}  {entry['operator']}"
-            f"  {entry['outcome']}{undoes}  {title(what, catalogue)} {before} → {after}"
+            f"  {entry['outcome']}{undoes}  {title(what, catalogue)} "
+            f"{'a session' if entry['session_given'] else f'{before} → {after}'}"
             f"  version {entry['version'] or '—'}  {entry['reason']!r}"
         )
 
 
-def made_line(made: Made, catalogue: Catalogue) -> str:
+def result_lines(command: str, result: Result, catalogue: Catalogue) -> list[str]:
+    """Say what came of an order, and of what others had begun."""
+    settled = [f"begun earlier: {line}" for made in result.settled for line in _made_lines(made, catalogue)]
+    if result.made is not None:
+        return settled + _made_lines(result.made, catalogue)
+    if result.outcome is not Outcome.DONE:
+        return [f"change {result.number} is {result.outcome.value}: {result.why}"]
+    return [result.link or f"change {result.number}: {command} is done"]
+
+
+def _made_lines(made: Made, catalogue: Catalogue) -> list[str]:
     """Say what came of a change."""
     what = made.wish.what
     if made.earlier:
-        return f"change {made.number} did this already; --again does it once more"
+        return [f"change {made.number} did this already; --again does it once more"]
     if made.why:
-        return f"change {made.number} is {made.outcome.value}: {made.why} ({shown(what, made.before)} now)"
+        now = "" if made.before is None else f" ({shown(what, made.before)} now)"
+        return [f"change {made.number} is {made.outcome.value}: {made.why}{now}"]
+    if made.wish.session is not None:
+        heading = f"change {made.number}: {what} is done at version {made.version}"
+        return [heading, *_replaced_lines(made.found, progress_of(made.wish.session), catalogue)]
     before, after = shown(what, made.before), shown(what, made.after)
-    return f"change {made.number}: {title(what, catalogue)} {before} → {after} at version {made.version}"
+    return [f"change {made.number}: {title(what, catalogue)} {before} → {after} at version {made.version}"]
+
+
+def _replaced_lines(found: Progress | None, given: Progress, catalogue: Catalogue) -> Iterator[str]:
+    """Say what an import changed, a line each; what stayed the same is left out."""
+    if found is None:
+        yield "  what was there before is not known"
+        return
+    for name in NUMBERS:
+        before, after = getattr(found, name), getattr(given, name)
+        if before != after:
+            yield f"  {name:11} {shown(name, before)} → {shown(name, after)}"
+    for upgrade in sorted({*found.bought, *given.bought}):
+        before, after = found.bought.get(upgrade, 0), given.bought.get(upgrade, 0)
+        if before != after:
+            yield f"  {title(str(upgrade), catalogue)} {before} → {after}"
+    if found.achieved != given.achieved:
+        yield f"  achievements {len(found.achieved)} → {len(given.achieved)}"
 
 
 def _utc(moment: datetime) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -14,21 +17,29 @@ import jwt
 import orjson
 import pytest
 
+from game.replacing import NUMBERS, Progress
 from game.session import UserId
+from persistence.durable.current_catalogue import open_catalogues
 from persistence.durable.operator_log import OperatorLog, Outcome, Turn, Wish
+from persistence.durable.sessions import load_rows
 from persistence.errors import DurableUnavailable
 from persistence.live.keys import bucket_of
 from persistence.live.store import call
 from runtime.settings import read_settings
 from scripts.databases import open_databases
-from scripts.player.changing import Changes
-from scripts.player.sessions import OperatorSessions, open_sessions
+from server.desk.changing import Changes
+from server.desk.errors import NotBegun
+from server.desk.importing import progress_json
+from server.desk.operations import Operations
+from server.desk.orders import Order
+from server.desk.sessions import OperatorSessions, open_sessions
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD, Player, click_until, joined, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from game.adjusting import Adjustment
     from persistence.live.replies.play import PlayReply
@@ -62,11 +73,11 @@ async def command(settings: Mapping[str, str], *words: object, code: int = 0) ->
 @asynccontextmanager
 async def desk(settings: Mapping[str, str]) -> AsyncIterator[tuple[Databases, OperatorSessions, OperatorLog]]:
     """Open what a command works with, in this process."""
-    async with (
-        open_databases(read_settings(dict(settings))) as databases,
-        open_sessions(databases) as sessions,
-    ):
-        yield databases, sessions, OperatorLog(databases.pool)
+    async with open_databases(read_settings(dict(settings))) as databases:
+        catalogues = await open_catalogues(databases.pool, "ru")
+        read_rows = partial(load_rows, databases.pool)
+        async with open_sessions(databases.store, catalogues, read_rows, databases.settings) as sessions:
+            yield databases, sessions, OperatorLog(databases.pool)
 
 
 async def money_of(each: Player) -> int:
@@ -154,12 +165,104 @@ async def test_commands_show_change_and_take_back(game: GameServer) -> None:
         ]
 
 
+EXPORTED = Progress(
+    **dict.fromkeys(NUMBERS, 7.0) | {"money": 700.0, "rank": 3.0}, bought={1: 1}, achieved=(1,)
+)
+
+
+def as_export(progress: Progress, user_id: int) -> dict[str, Any]:
+    """Write progress as an export has it."""
+    return {"format": 1, "account": {"user_id": user_id}, "saved": {"version": 5, **progress.plain()}}
+
+
+async def test_an_export_comes_into_another_account(game: GameServer, tmp_path: Path) -> None:
+    """While its player clicks: all changes at once, every click counts, and it can be taken back."""
+    async with AsyncExitStack() as stack:
+        anna, user_id, _ = await cooking(stack, game)
+        databases, sessions, _ = await stack.enter_async_context(desk(game.settings))
+        operations = Operations(databases.pool, databases.store, sessions, "")
+        found = await operations.find(str(user_id))
+        done = asyncio.Event()
+        clicking = asyncio.create_task(click_until(anna, done, 1))
+        export = as_export(EXPORTED, user_id + 1)
+        order = Order("import", "boris", "letter 20", export=export)
+        made = await operations.carry_out(found, order)
+        assert (made.outcome, (await operations.carry_out(found, order)).number) == (
+            Outcome.DONE,
+            made.number,
+        )
+        done.set()
+        clicks = await clicking
+        shown = (await anna.ask("session"))["session"]
+        assert made.made is not None
+        assert made.made.found is not None
+        before = made.made.found
+        assert (shown["money"], shown["level"]["rank"]) == (700, 3)
+        assert shown["dishes"] - 7 == clicks - before.clicks
+        with pytest.raises(NotBegun, match="another account"):
+            await operations.carry_out(found, Order("restore-from", "boris", "letter 21", export=export))
+        forbidden = as_export(replace(EXPORTED, bought={1: 2}), user_id)
+        refused = await operations.carry_out(found, Order("import", "boris", "letter 22", export=forbidden))
+        assert (refused.outcome, refused.why) == (Outcome.REFUSED, "the rules allow no such upgrade 1")
+        undone = await operations.carry_out(found, Order("undo", "boris", "letter 23", number=made.number))
+        assert undone.outcome is Outcome.DONE
+        kept = await operations.kept(found)
+        assert Progress.read(kept["live"]) == before
+        (tmp_path / "export.json").write_bytes(orjson.dumps(as_export(EXPORTED, user_id)))
+        why = ("--reason", "letter 24", "--operator", "boris")
+        said = await command(game.settings, user_id, "restore-from", tmp_path / "export.json", *why)
+        assert [line.split() for line in said.splitlines()][1] == ["money", "0", "→", "700"]
+        first = await operations.carry_out(found, replace(order, reason="letter 25"))
+        await operations.carry_out(found, replace(order, reason="letter 26"))
+        with pytest.raises(NotBegun, match="only the latest"):
+            await operations.carry_out(found, Order("undo", "boris", "letter 27", number=first.number))
+
+
+async def test_a_watched_player(game: GameServer) -> None:
+    """The session first, then each change as the player's tabs are sent it, until Ctrl-C."""
+    async with AsyncExitStack() as stack:
+        anna, user_id, tokens = await cooking(stack, game)
+        tab = await joined(stack, game, tokens["access_token"])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "scripts.player", str(user_id), "watch", "--json"),
+            env={**os.environ, **game.settings, "PYTHONPATH": ""},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+
+        async def line() -> dict[str, Any]:
+            assert process.stdout is not None
+            async with asyncio.timeout(LIMIT_S):
+                said: dict[str, Any] = orjson.loads(await process.stdout.readline())
+            return said
+
+        first = await line()
+        assert (first["request_type"], first["data"]["session"]["user_id"]) == ("session", user_id)
+        await anna.ask("cook")
+        heard = await line()
+        assert (heard["request_type"], heard["data"]) == ("cook", await tab.push("cook"))
+        _, sessions, log = await stack.enter_async_context(desk(game.settings))
+        await Changes(log, sessions, user_id).make(Wish("boris", "letter", "money", 5.0))
+        while (heard := await line())["request_type"] != "session":
+            assert heard["request_type"] == "achievement"
+        assert heard["data"]["session"]["money"] == 5
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(LIMIT_S):
+            assert await process.wait() == 0
+
+
 class _Interrupted(OperatorSessions):
     """Sessions of an operator whose command ends before (`at` 0) or after (1) the change is made."""
 
     def __init__(self, sessions: OperatorSessions, at: int) -> None:
         self._inner = sessions
         self._at = at
+
+    async def replace(self, user_id: UserId, progress: Progress, number: int) -> PlayReply:
+        """End as a killed command does."""
+        if self._at:
+            await self._inner.replace(user_id, progress, number)
+        raise _KilledError
 
     async def adjust(self, user_id: UserId, change: Adjustment, number: int) -> PlayReply:
         """End as a killed command does."""
@@ -189,8 +292,18 @@ async def test_a_killed_command_is_made_once(game: GameServer, at: int) -> None:
             assert made is not None
             assert [each.wish for each in settled] == [wish]
         assert await money_of(anna) == 14
+        rich = Wish("anna", "letter 3", "import", session=progress_json(EXPORTED))
+        with pytest.raises(_KilledError):
+            await killed.make(rich)
+        await Changes(log, sessions, user_id).make(same)
+        assert await money_of(anna) == 700
         entries = await log.latest(user_id, 9)
-        assert [(entry["amount"], entry["outcome"]) for entry in entries] == [(9, "done"), (5, "done")]
+        assert [(entry["amount"], entry["outcome"]) for entry in entries] == [
+            (0, "done"),
+            (9, "done"),
+            (5, "done"),
+        ]
+        assert (entries[0]["session_found"] is None) == bool(at)
 
 
 async def test_without_postgresql_nothing_is_done_by_halves(

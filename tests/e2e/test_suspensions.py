@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from persistence.durable.account_table import AccountTable
 from persistence.durable.operator_log import OperatorLog
 from persistence.durable.reset_links import ResetLinks
-from scripts.player.access import Access
+from server.desk.access import Access
+from server.desk.errors import NoPlayer
 from tests.e2e.test_desk import command, cooking, desk
 from tests.support.browser import visitor
 from tests.support.game_server import GameServer, running_game
@@ -25,6 +26,9 @@ from tests.support.players import PASSWORD, Player, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from game.session import UserId
+    from scripts.databases import Databases
 
 
 async def closed_with(each: Player) -> int:
@@ -35,6 +39,11 @@ async def closed_with(each: Player) -> int:
                 await each.socket.recv()
         except ConnectionClosed as closed:
             return 0 if closed.rcvd is None else closed.rcvd.code
+
+
+def access_of(databases: Databases, user_id: UserId) -> Access:
+    """What operators do with a player's account."""
+    return Access(databases.pool, databases.store, databases.settings.public_url, user_id)
 
 
 class Door:
@@ -107,7 +116,7 @@ async def test_without_an_end_until_an_operator_ends_it(game: GameServer) -> Non
         here, user_id, tokens = await cooking(stack, game)
         databases, _, _ = await stack.enter_async_context(desk(game.settings))
         email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
-        door, access = Door(game, email, tokens), Access(databases, user_id)
+        door, access = Door(game, email, tokens), access_of(databases, user_id)
         for _ in range(2):
             await access.suspend("boris", "letter 5", None)
         assert await closed_with(here) == 4001
@@ -124,7 +133,7 @@ async def test_log_out_ends_every_log_in(game: GameServer) -> None:
         databases, _, _ = await stack.enter_async_context(desk(game.settings))
         email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
         door = Door(game, email, tokens)
-        await Access(databases, user_id).log_out("boris", "letter 7")
+        await access_of(databases, user_id).log_out("boris", "letter 7")
         assert await closed_with(here) == 4001
         assert (await door.refresh())[0] == 401
         assert (await door.log_in())[0] == 200
@@ -136,10 +145,9 @@ async def test_a_link_of_an_operator_sets_a_password_once(game: GameServer) -> N
         _, user_id, tokens = await cooking(stack, game)
         databases, _, log = await stack.enter_async_context(desk(game.settings))
         email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
-        made = await Access(databases, user_id).reset_link("boris", "letter 9", email)
-        assert made is not None
-        number, link = made
-        door, token = Door(game, email, tokens), link.partition("/#reset=")[2]
+        made = await access_of(databases, user_id).reset_link("boris", "letter 9", email)
+        number = made.number
+        door, token = Door(game, email, tokens), made.link.partition("/#reset=")[2]
         assert (await door.ask("/reset", token=token, password="another password"))[0] == 200
         assert (await door.ask("/reset", token=token, password="another password"))[0] == 401
         assert (await door.log_in("another password"))[0] == 200
@@ -171,18 +179,19 @@ async def test_a_deletion_leaves_the_log_alone(game: GameServer) -> None:
         here, user_id, tokens = await cooking(stack, game)
         databases, _, _ = await stack.enter_async_context(desk(game.settings))
         email = await databases.pool.fetchval("SELECT email FROM accounts WHERE id = $1", user_id)
-        number = await Access(databases, user_id).delete("boris", "letter 10")
+        deleted = await access_of(databases, user_id).delete("boris", "letter 10")
         assert await closed_with(here) == 4001
         door = Door(game, email, tokens)
         assert (await door.log_in())[0] == 401
         assert (await door.refresh())[0] == 401
         assert await databases.store.hashes([user_id]) == [{}]
-        row = await databases.pool.fetchrow("SELECT * FROM operator_log WHERE number = $1", number)
+        row = await databases.pool.fetchrow("SELECT * FROM operator_log WHERE number = $1", deleted.number)
         assert row is not None
         assert (row["what"], row["outcome"]) == ("delete", "done")
         subjects = "SELECT count(*) FROM operator_subjects WHERE subject = $1"
         assert await databases.pool.fetchval(subjects, row["subject"]) == 0
-        assert await Access(databases, user_id).delete("boris", "letter 10") is None
+        with pytest.raises(NoPlayer):
+            await access_of(databases, user_id).delete("boris", "letter 10")
 
 
 async def test_the_page_asks_to_log_in_and_says_why_it_is_refused(game: GameServer) -> None:
@@ -194,7 +203,7 @@ async def test_the_page_asks_to_log_in_and_says_why_it_is_refused(game: GameServ
         user_id = await databases.pool.fetchval(
             "SELECT id FROM accounts WHERE email = 'suspended@example.com'"
         )
-        await Access(databases, user_id).suspend("boris", "letter 12", None)
+        await access_of(databases, user_id).suspend("boris", "letter 12", None)
         await expect(page.locator("#entrance")).to_be_visible()
         await page.fill("[name=email]", "suspended@example.com")
         await page.fill("[name=password]", PASSWORD)
@@ -208,7 +217,7 @@ async def test_a_log_in_under_way_is_refused_too(game: GameServer, between: str)
     async with AsyncExitStack() as stack:
         _, user_id, _ = await cooking(stack, game)
         databases, _, _ = await stack.enter_async_context(desk(game.settings))
-        await Access(databases, user_id).suspend("boris", "letter 8", None)
+        await access_of(databases, user_id).suspend("boris", "letter 8", None)
         hashed = await databases.pool.fetchval("SELECT password_hash FROM accounts WHERE id = $1", user_id)
         if between == "log_in":
             accounts = AccountTable(databases.pool, 60)

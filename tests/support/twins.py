@@ -10,12 +10,13 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from game import adjusting, errors, rates, rules
+from game import adjusting, errors, rates, replacing, rules
 from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.hashes import fields_of, number_text, numbers_of
 from persistence.live.keys import bucket_of
+from persistence.live.progress_text import progress_text
 from persistence.live.session_commands import MARK_AFTER_MS
 from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import channel, dirty_key, session_key
@@ -219,6 +220,36 @@ class Twins:
             packed_levels(catalogue),
         )
         self._step(f"adjust {what} by {by} at {self.now_us}", "adjust", (*common, *own), reply)
+        return reply
+
+    def replace(self, progress: replacing.Progress, number: int, cap_s: int = SAVED_TTL_S) -> list[Any]:
+        """Import progress by both; returns what is to be replied."""
+        state, catalogue = self.live.session, self.live.catalogue
+        try:
+            outcome = replacing.replace(self.live, progress, number, self.now_us, cap_s)
+        except errors.SeqTooOld as refusal:
+            reply = refused(refusal)
+        else:
+            match outcome:
+                case replacing.Replaced(version, found):
+                    reply = [b"ok", version, progress_text(found).encode()]
+                    self._mark()
+                    self._publish_adjusted()
+                case adjusting.AdjustedBefore(version):
+                    reply = [b"duplicate", version]
+                case replacing.NotAllowed(what):
+                    reply = [b"out_of_range", what.encode()]
+        common = (self.stamp, state.user_id, self._channel, self.own, ORIGIN)
+        text = progress_text(progress)
+        own = (
+            cap_s,
+            adjusting.OPERATORS,
+            number,
+            text,
+            packed_boosts(catalogue),
+            packed_levels(catalogue),
+        )
+        self._step(f"replace by {text} at {self.now_us}", "replace", (*common, *own), reply)
         return reply
 
     def _publish_adjusted(self) -> None:

@@ -187,7 +187,7 @@ class Adjusted(NamedTuple):
 
 
 class AdjustedBefore(NamedTuple):
-    """`adjust` made the change of this number earlier; the session is at `version` by now."""
+    """`adjust` or `replace` made the change of this number earlier; the session is at `version` by now."""
 
     status: bytes
     version: int
@@ -198,6 +198,21 @@ class OutOfRange(NamedTuple):
 
     status: bytes
     before: Amount
+
+
+class Replaced(NamedTuple):
+    """`replace` put progress in the place of what it `found`: a text of `persistence.live.progress_text`."""
+
+    status: bytes
+    version: int
+    found: bytes
+
+
+class NotAllowed(NamedTuple):
+    """`replace` refused: the rules allow no such `what`, a number's name or the id of an upgrade."""
+
+    status: bytes
+    what: bytes
 
 
 class Refreshed(NamedTuple):
@@ -285,6 +300,8 @@ PlayReply: TypeAlias = (
     | Adjusted
     | AdjustedBefore
     | OutOfRange
+    | Replaced
+    | NotAllowed
     | Refreshed
     | NotExecuted
     | Behind
@@ -350,6 +367,13 @@ PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
         Status.DUPLICATE: AdjustedBefore,
         Status.OUT_OF_RANGE: OutOfRange,
         Status.UPGRADE_NOT_FOUND: Refused,
+        Status.SEQ_TOO_OLD: SeqTooOld,
+        **_MISSING_OR_STALE,
+    },
+    "replace": {
+        Status.OK: Replaced,
+        Status.DUPLICATE: AdjustedBefore,
+        Status.OUT_OF_RANGE: NotAllowed,
         Status.SEQ_TOO_OLD: SeqTooOld,
         **_MISSING_OR_STALE,
     },

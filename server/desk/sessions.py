@@ -1,14 +1,11 @@
-"""The sessions of the game for a command of an operator: loaded and refreshed as the server does it."""
+"""The sessions of the game for an operator: loaded and refreshed as for players, changed with an outcome."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from persistence.durable.current_catalogue import open_catalogues
-from persistence.durable.sessions import load_rows
 from persistence.errors import NotSent
 from persistence.live.decisions import is_failure
 from persistence.live.replies.play import PLAY_SHAPES, play_reply
@@ -19,21 +16,32 @@ from persistence.live.sessions import Sessions
 from persistence.recovery.cold_load import Loader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from game.adjusting import Adjustment
     from game.catalogue import Catalogue
+    from game.replacing import Progress
     from game.session import UserId
+    from persistence.live.lane_contract import OnReply
     from persistence.live.replies.play import PlayReply
-    from scripts.databases import Databases
+    from persistence.live.session_ref import SessionRef
+    from persistence.live.sources import CatalogueSource
+    from persistence.live.store import LiveStore
+    from persistence.recovery.cold_load import ReadRows
+    from runtime.settings import Settings
 
 
 class OperatorSessions:
     """Changes sessions and waits for the outcome."""
 
-    def __init__(self, sessions: Sessions, catalogue: Catalogue) -> None:
+    def __init__(self, sessions: Sessions, catalogues: CatalogueSource) -> None:
         self._sessions = sessions
-        self.catalogue = catalogue
+        self._catalogues = catalogues
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue in force."""
+        return self._catalogues.current
 
     async def adjust(self, user_id: UserId, change: Adjustment, number: int) -> PlayReply:
         """Make a change of this number once; returns what the script replied.
@@ -41,6 +49,19 @@ class OperatorSessions:
         Raises NoSession where the player never played, StorageUnavailable where it may have happened: the
         same number again is safe.
         """
+        return await self._made(
+            "adjust", user_id, lambda ref, on_reply: self._sessions.adjust(ref, change, number, on_reply)
+        )
+
+    async def replace(self, user_id: UserId, progress: Progress, number: int) -> PlayReply:
+        """Put progress in the place of the session's own, as `adjust` makes a change."""
+        return await self._made(
+            "replace", user_id, lambda ref, on_reply: self._sessions.replace(ref, progress, number, on_reply)
+        )
+
+    async def _made(
+        self, script: str, user_id: UserId, call: Callable[[SessionRef, OnReply], None]
+    ) -> PlayReply:
         loop = asyncio.get_running_loop()
         ref, until_s = self._sessions.ref(user_id), loop.time() + RETRY_FOR_S
         replied: asyncio.Future[object] = loop.create_future()
@@ -48,7 +69,7 @@ class OperatorSessions:
         def send() -> None:
             nonlocal replied
             replied = loop.create_future()
-            self._sessions.adjust(ref, change, number, replied.set_result)
+            call(ref, replied.set_result)
 
         try:
             send()
@@ -59,21 +80,26 @@ class OperatorSessions:
             if not is_failure(reply):
                 status, *_ = cast("list[Any]", reply)
                 if status not in (Status.MISSING, Status.STALE):
-                    return play_reply(PLAY_SHAPES["adjust"], cast("list[Any]", reply))
+                    return play_reply(PLAY_SHAPES[script], cast("list[Any]", reply))
             await self._sessions.repeat(ref, reply, send, until_s)
 
 
 @asynccontextmanager
-async def open_sessions(databases: Databases) -> AsyncIterator[OperatorSessions]:
-    """Open the sessions over a command's own connections; ends its task with the block."""
-    settings, lanes = databases.settings, databases.store.lanes
-    catalogues = await open_catalogues(databases.pool, settings.catalog_language)
-    loader = Loader(lanes, lanes.scripts, partial(load_rows, databases.pool), settings.session_ttl_s)
+async def open_sessions(
+    store: LiveStore, catalogues: CatalogueSource, read_rows: ReadRows, settings: Settings
+) -> AsyncIterator[OperatorSessions]:
+    """Open the sessions over a store's connections; ends its task with the block.
+
+    Connections of another process' players hear what is changed, and so do those of this one: a store
+    publishes under a name of its own.
+    """
+    lanes = store.lanes
+    loader = Loader(lanes, lanes.scripts, read_rows, settings.session_ttl_s)
     limits = PlayLimits(settings.click_rate, settings.click_burst, settings.offline_cap_s)
     commands = SessionCommands(lanes.scripts, lanes.keys, limits, "")
     loading = asyncio.create_task(loader.run())
     try:
-        yield OperatorSessions(Sessions(lanes, commands, catalogues, loader), catalogues.current)
+        yield OperatorSessions(Sessions(lanes, commands, catalogues, loader), catalogues)
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)

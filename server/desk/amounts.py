@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.adjusting import RANK
 from game.catalogue import UpgradeId
+from server.desk.errors import NotUnderstood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +23,6 @@ SCALES: Final[Mapping[str, int]] = {
     "boost": 10,
 }
 """How many of a session's units make one that people read, by the field's name."""
-
-
-class NotUnderstood(Exception):  # noqa: N818 - what became of the operator's words
-    """An operator's words name nothing; the text says what may stand there."""
 
 
 def in_units(what: str, text: str) -> float:
