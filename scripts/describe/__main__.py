@@ -1,6 +1,6 @@
-"""Write docs/openapi.yaml and docs/asyncapi.yaml: `python -m scripts.describe`; `--check` only compares.
+"""Write openapi.yaml, asyncapi.yaml and the client library's wire.d.ts; `--check` only compares.
 
-Both are made from what the code itself checks by, so nothing in them is written twice.
+`python -m scripts.describe` makes all from what the code itself checks by: nothing in them is written twice.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from scripts.describe import asyncapi, openapi
+from scripts.describe import asyncapi, openapi, typescript
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DOCS: Final = Path(__file__).parents[2] / "docs"
-_HEAD: Final = "# Made by `python -m scripts.describe` from the code; changes here are lost.\n"
+REPOSITORY: Final = Path(__file__).parents[2]
+_HEAD: Final = "Made by `python -m scripts.describe` from the code; changes here are lost."
 _DOCUMENTS: Final[dict[str, Callable[[], dict[str, object]]]] = {
-    "openapi.yaml": openapi.describe,
-    "asyncapi.yaml": asyncapi.describe,
+    "docs/openapi.yaml": openapi.describe,
+    "docs/asyncapi.yaml": asyncapi.describe,
 }
+_TYPES: Final = "clients/js/lib/wire.d.ts"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -34,16 +35,17 @@ class _Dumper(yaml.SafeDumper):
 
 
 def rendered() -> dict[str, str]:
-    """Return the text of each document by its file's name."""
-    return {
-        name: _HEAD
+    """Return the text of each file by its path in the repository."""
+    documents = {
+        name: f"# {_HEAD}\n"
         + yaml.dump(describe(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, indent=2)
         for name, describe in _DOCUMENTS.items()
     }
+    return {**documents, _TYPES: f"/** {_HEAD} */\n\n{typescript.describe()}"}
 
 
-def stale(folder: Path = DOCS) -> list[str]:
-    """Return the names of the files that are not what the code says, or missing."""
+def stale(folder: Path = REPOSITORY) -> list[str]:
+    """Return the paths of the files that are not what the code says, or missing."""
     return [
         name
         for name, text in rendered().items()
@@ -58,10 +60,10 @@ def main() -> int:
     if parser.parse_args().check:
         names = stale()
         for name in names:
-            print(f"docs/{name} is stale: run `python -m scripts.describe`", file=sys.stderr)
+            print(f"{name} is stale: run `python -m scripts.describe`", file=sys.stderr)
         return 1 if names else 0
     for name, text in rendered().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+        (REPOSITORY / name).write_text(text, encoding="utf-8")
     return 0
 
 
