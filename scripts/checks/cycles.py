@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("game", "runtime", "persistence", "seeds", "scripts", "server")
+PACKAGES: Final = ("game", "runtime", "persistence", "seeds", "clients", "scripts", "server")
+_MAY_BE_RELATIVE: Final = "clients."
+"""Installed under another name than here."""
 
 ALLOWED: Final[frozenset[frozenset[str]]] = frozenset()
 """The circles that are left: none. An entry is the set of a circle's modules; entries are only taken out."""
@@ -49,15 +51,25 @@ def imports_of(sources: Mapping[str, str]) -> Graph:
             if isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                if node.level:
-                    raise ValueError(f"{module}: imports are absolute in this project")
-                inner = {f"{node.module}.{alias.name}" for alias in node.names} & sources.keys()
+                origin = _origin(module, node, sources)
+                inner = {f"{origin}.{alias.name}" for alias in node.names} & sources.keys()
                 # What is no module of its own is a name in the module that it is imported from.
                 named |= inner
                 if len(inner) < len(node.names):
-                    named.add(str(node.module))
+                    named.add(origin)
         graph[module] = (named & sources.keys()) - {module}
     return graph
+
+
+def _origin(module: str, node: ast.ImportFrom, sources: Mapping[str, str]) -> str:
+    """Name the module that an import takes names from."""
+    if not node.level:
+        return str(node.module)
+    if node.level > 1 or not module.startswith(_MAY_BE_RELATIVE):
+        raise ValueError(f"{module}: imports are absolute in this project")
+    is_package = any(name.startswith(f"{module}.") for name in sources)
+    package = module if is_package else module.rpartition(".")[0]
+    return f"{package}.{node.module}"
 
 
 def circles(graph: Graph) -> list[list[str]]:

@@ -47,7 +47,15 @@ def test_what_is_allowed_must_be_there() -> None:
     assert problems([], allowed) == ["gone, take it out of ALLOWED: a, b"]
 
 
-def test_relative_imports_are_refused() -> None:
+def test_relative_imports_are_read_where_they_are_allowed() -> None:
+    """Client libraries are installed under another name, so their imports are relative."""
+    sources = {"clients.lib": "from .one import x", "clients.lib.one": "from .two import y"}
+    graph = imports_of({**sources, "clients.lib.two": "from .one import z"})
+    assert graph["clients.lib"] == {"clients.lib.one"}
+    assert circles(graph) == [["clients.lib.one", "clients.lib.two", "clients.lib.one"]]
+
+
+def test_relative_imports_are_refused_elsewhere() -> None:
     """A relative import would pass unseen: it is an error."""
     with pytest.raises(ValueError, match="absolute"):
         imports_of({"a.one": "from . import two\n", "a.two": ""})

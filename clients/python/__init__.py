@@ -1,0 +1,1 @@
+"""The Python library. It is installed as `clickcook`; this project imports it from where it lies."""
