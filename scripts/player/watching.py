@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.durable.find_player import Found
     from persistence.live.lane import Lane
+    from persistence.live.lanes import FirstCommand
     from scripts.databases import Databases
     from server.desk.operations import Operations
 
@@ -51,6 +52,10 @@ class _Ear:
         """Name the channel on the lane to the master that has it."""
         own = self._lanes.lane_of(self._user_id)
         return [self._lanes.keys.channel(self._user_id).encode()] if lane is own else []
+
+    def first_commands(self, lane: Lane) -> list[FirstCommand]:  # noqa: ARG002 - the contract of Hearer
+        """Nothing is to be sent."""
+        return []
 
     def lane_ready(self, lane: Lane) -> None:
         """Nothing is known before the channel is heard."""
