@@ -57,7 +57,7 @@ LONGEST_FIRST = (
 )
 """Files that take longest. A process runs a whole file: all would wait for a long one that began last."""
 
-# Some machines keep no bytecode: each process would then compile every test and every command anew.
+# Some machines keep no bytecode: each process would then compile every test and every command again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -19,7 +19,7 @@ _MAX_HOPS: Final = 16
 _MAX_FORWARDED_CHARACTERS: Final = 1024
 """The end is what our proxies wrote; a client may have put anything before it."""
 _PARSED_KEPT: Final = 1024
-"""Five are read for a WebSocket, mostly the same; reading them anew took 4 % of what a connection costs."""
+"""Five are read for a WebSocket, mostly the same; reading each again took 4 % of what a connection costs."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -44,7 +44,7 @@ class GameServer:
     """`python -m server` on a free port, with embedded databases where `settings` name none.
 
     It sees the variables in `settings` and nothing else of ours. Data and log are in `folder`. Unless
-    `anew`, which is for tests of the start itself, it is forked from a process that has imported it.
+    `again`, which is for tests of the start itself, it is forked from a process that has imported it.
     """
 
     folder: Path
