@@ -31,7 +31,7 @@ def game() -> Iterator[GameServer]:
     """A game that is not started yet."""
     with fresh_folder("quiet") as folder:
         folder.chmod(0o711)
-        server = GameServer(folder, anew=True)
+        server = GameServer(folder, from_scratch=True)
         try:
             yield server
         finally:

@@ -26,7 +26,7 @@ ACCOUNT = {"email": "cook@example.com", "password": "correct horse"}
 def game() -> Iterator[GameServer]:
     """A game that is not started yet."""
     with fresh_folder("game") as folder:
-        server = GameServer(folder, anew=True)
+        server = GameServer(folder, from_scratch=True)
         try:
             yield server
         finally:
@@ -130,7 +130,7 @@ def test_a_second_server_on_the_same_data_is_refused(game: GameServer) -> None:
     """The line names the folder and the process that has it; the first plays on."""
     game.start()
     assert game.process is not None
-    second = GameServer(game.folder / "second", {"DATA_DIR": str(game.folder / "data")}, anew=True)
+    second = GameServer(game.folder / "second", {"DATA_DIR": str(game.folder / "data")}, from_scratch=True)
     second.folder.mkdir()
 
     line = refusal(second)
@@ -173,7 +173,9 @@ def test_unreachable_databases_are_refused_after_a_short_wait(game: GameServer) 
     refused = []
     for variable, address in addresses.items():
         workers = {"WORKERS": "3"} if variable == "REDIS_CONNECTION" else {}
-        server = GameServer(game.folder / variable, secrets | workers | {variable: address}, anew=True)
+        server = GameServer(
+            game.folder / variable, secrets | workers | {variable: address}, from_scratch=True
+        )
         server.folder.mkdir()
         server.launch()  # both at once: each waits for ten seconds
         refused.append((variable, server))
@@ -188,7 +190,7 @@ def test_a_taken_port_is_refused(game: GameServer) -> None:
     """A second server, on data of its own, cannot have the first one's port."""
     game.start()
     with fresh_folder("second") as folder:
-        second = GameServer(folder, port=game.port, anew=True)
+        second = GameServer(folder, port=game.port, from_scratch=True)
         try:
             assert refusal(second).startswith(f"click-and-cook: HOST=127.0.0.1 PORT={game.port}")
         finally:

@@ -44,13 +44,13 @@ class GameServer:
     """`python -m server` on a free port, with embedded databases where `settings` name none.
 
     It sees the variables in `settings` and nothing else of ours. Data and log are in `folder`. Unless
-    `again`, which is for tests of the start itself, it is forked from a process that has imported it.
+    `from_scratch`, which is for tests of the start itself, it is forked from a process that has imported it.
     """
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    anew: bool = False
+    from_scratch: bool = False
     process: Running | None = field(default=None, init=False)
 
     @property
@@ -81,7 +81,7 @@ class GameServer:
         environment = kept | own | {"DATA_DIR": str(self.folder / "data")} | dict(self.settings)
         with (self.folder / "server.log").open("ab") as log:
             # What is imported depends on where traces go.
-            if POSSIBLE and not self.anew and "OTEL_EXPORTER_OTLP_ENDPOINT" not in self.settings:
+            if POSSIBLE and not self.from_scratch and "OTEL_EXPORTER_OTLP_ENDPOINT" not in self.settings:
                 self.process = NURSERY.launch(environment, self.folder, log.fileno())
                 return
             self.process = subprocess.Popen(

@@ -69,6 +69,14 @@ export interface Achievement {
 	done: boolean;
 }
 
+export interface Statistics {
+	clicks: number;
+	cooked: number;
+	earned: number;
+	purchases: number;
+	resets: number;
+}
+
 export interface Entry {
 	place: number;
 	name: string;
@@ -85,6 +93,7 @@ export interface AchievementsRequest {}
 
 export interface AchievementsResult {
 	achievements: Achievement[];
+	statistics: Statistics;
 	version: number;
 }
 
@@ -115,6 +124,7 @@ export interface LevelCheckRequest {}
 export interface LevelCheckResult {
 	current_rank: number;
 	current_xp: number;
+	saved_version: number;
 	version: number;
 	needed_xp?: number;
 }
@@ -186,6 +196,7 @@ export interface SessionResetResult {
 
 export interface UpgradeBuyRequest {
 	id: number;
+	count?: number;
 }
 
 export interface UpgradeBuyResult {
@@ -193,6 +204,7 @@ export interface UpgradeBuyResult {
 	xp: number;
 	id: number;
 	times_bought: number;
+	applied: number;
 	version: number;
 	duplicate?: true;
 }
