@@ -237,7 +237,8 @@ async def test_the_game_is_played_over_tls(
     """A whole server over TLS: clicks, copies to another connection, and a flush to PostgreSQL."""
     place = tls_redis if kind == "rediss" else tls_cluster
     url = f"{kind}://{USER}@{place}?ssl_ca_certs={certificate.file}"
-    with running_game({**EXTERNAL, **module_databases, "REDIS_CONNECTION": url}) as server:
+    patient = {**EXTERNAL, "DRAIN_S": str(int(LIMIT_S))}
+    with running_game({**patient, **module_databases, "REDIS_CONNECTION": url}) as server:
         token = (await asyncio.to_thread(register, server))["access_token"]
         async with player(server, token) as anna, player(server, token) as tablet:
             await anna.ask("session")

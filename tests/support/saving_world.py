@@ -21,6 +21,7 @@ from persistence.live.store import LiveStore, open_store
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher, Pace
 from persistence.writeback.leases import Leases
+from tests.support.limits import LIMIT_S
 from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import dirty_key, session_key
 
@@ -169,7 +170,7 @@ async def saving_world(url: str, dsn: str) -> AsyncIterator[SavingWorld]:
         pool.terminate()
 
 
-async def until(check: Callable[[], Awaitable[object]], limit_s: float = 20.0) -> None:
+async def until(check: Callable[[], Awaitable[object]], limit_s: float = LIMIT_S) -> None:
     """Look until it holds; raises TimeoutError when it does not within the limit."""
     async with asyncio.timeout(limit_s):
         while not await check():  # noqa: ASYNC110 - what is waited for happens in another process
