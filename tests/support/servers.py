@@ -5,7 +5,9 @@ They listen on Unix sockets, the cluster on free ports of loopback. The test tha
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib.util
 import os
 import pwd
@@ -260,7 +262,7 @@ class PostgresServer:
         """Start, with a new cluster of databases where none is, and wait until it answers."""
         if not self.data.exists():
             self._initialise()
-        command = [*self._as_account(), str(POSTGRES_PROGRAMS / "postgres"), "-D", str(self.data)]
+        command = [*_as_account(), str(POSTGRES_PROGRAMS / "postgres"), "-D", str(self.data)]
         command += [
             "-k",
             str(self.folder),
@@ -315,27 +317,41 @@ class PostgresServer:
         return pid in (started.pid, *(child.pid for child in started.children(recursive=True)))
 
     def _initialise(self) -> None:
+        # A copy costs a tenth of what `initdb` does.
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        command = [*self._as_account(), str(POSTGRES_PROGRAMS / "initdb"), "-D", str(self.data), "--no-sync"]
-        command += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        command = ["cp", "-a", str(_new_cluster()), str(self.data)]
         subprocess.run(command, check=True, capture_output=True)
 
-    @staticmethod
-    def _as_account() -> list[str]:
-        if os.geteuid() != 0:
-            return []
+
+@functools.cache
+def _new_cluster() -> Path:
+    """Make a cluster of databases that is never started, once for this process; removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="cc-initdb-", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
-        # The capability opens the way to programs under a home that others may not enter, like /root.
-        return [
-            "setpriv",
-            f"--reuid={nobody.pw_uid}",
-            f"--regid={nobody.pw_gid}",
-            "--clear-groups",
-            "--inh-caps=+dac_override",
-            "--ambient-caps=+dac_override",
-        ]
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    command = [*_as_account(), str(POSTGRES_PROGRAMS / "initdb"), "-D", str(folder / "data"), "--no-sync"]
+    command += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "data"
+
+
+def _as_account() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    # The capability opens the way to programs under a home that others may not enter, like /root.
+    return [
+        "setpriv",
+        f"--reuid={nobody.pw_uid}",
+        f"--regid={nobody.pw_gid}",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    ]
 
 
 @contextlib.contextmanager
