@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runtime.connection_urls import parse_postgres_url, parse_redis_url
+from runtime.desk_settings import parse_desk_tokens
 from runtime.env_file import EnvFileError, read_env_file
 from runtime.mail_settings import check_public_url, check_sender, parse_smtp_url
 from runtime.url_parts import UrlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from runtime.desk_settings import DeskToken
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -71,7 +74,8 @@ class Settings:
     address with an e-mail), `max_connections_*` (each for one process). `worker_index` is set in the
     processes that a supervisor started: they share the port, and tell each other their figures in
     `worker_folder`. Traces go to `trace_endpoint` (none: nothing is traced), one WebSocket request in
-    `trace_one_in` among them.
+    `trace_one_in` among them. The desk in a browser listens on `desk_port` (0: it is off), and may also be
+    reached at `desk_url`, through a proxy.
     """
 
     db_connection: Secret = field(default=Secret(""))
@@ -111,6 +115,10 @@ class Settings:
     worker_folder: Path | None = None
     trace_endpoint: str = ""
     trace_one_in: int = 100
+    desk_host: str = "127.0.0.1"
+    desk_port: int = 0
+    desk_tokens: tuple[DeskToken, ...] = ()
+    desk_url: str = ""
 
     @property
     def embeds_postgres(self) -> bool:
@@ -121,6 +129,11 @@ class Settings:
     def embeds_redis(self) -> bool:
         """Whether Valkey is to be started here."""
         return not self.redis_connection
+
+    @property
+    def opens_desk(self) -> bool:
+        """Whether this process serves the desk: of several workers the first does."""
+        return self.desk_port > 0 and not self.worker_index
 
     @property
     def shares_port(self) -> bool:
@@ -186,9 +199,14 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         worker_folder=read.optional_path("WORKER_FOLDER"),
         trace_endpoint=read.web_address("OTEL_EXPORTER_OTLP_ENDPOINT"),
         trace_one_in=read.whole("TRACE_ONE_IN", 100, 1, MOST),
+        desk_host=read.host("DESK_HOST", "127.0.0.1"),
+        desk_port=read.whole("DESK_PORT", 0, 0, 65_535),
+        desk_tokens=read.desk_tokens("DESK_TOKENS"),
+        desk_url=read.checked("DESK_URL", check_public_url).rstrip("/"),
     )
     _check_secrets(settings)
     _check_mail(settings)
+    _check_desk(settings)
     return settings
 
 
@@ -215,6 +233,18 @@ def _check_mail(settings: Settings) -> None:
         raise StartupError("MAIL_FROM is missing: with SMTP_URL give the address that mail comes from")
     if not settings.public_url:
         raise StartupError("PUBLIC_URL is missing: with SMTP_URL give the page's address, for links in mail")
+
+
+def _check_desk(settings: Settings) -> None:
+    if not settings.desk_port:
+        return
+    if settings.desk_port == settings.port:
+        raise StartupError(f"DESK_PORT={settings.desk_port} is PORT as well: give the desk a port of its own")
+    if not settings.desk_tokens:
+        raise StartupError(
+            "DESK_TOKENS is missing: with DESK_PORT give name:token for each operator; "
+            "make a token with: openssl rand -hex 32"
+        )
 
 
 class _Reader:
@@ -297,6 +327,10 @@ class _Reader:
 
     def smtp_url(self, name: str) -> Secret:
         return self._url(name, parse_smtp_url)
+
+    def desk_tokens(self, name: str) -> tuple[DeskToken, ...]:
+        text = self._url(name, parse_desk_tokens).reveal()
+        return parse_desk_tokens(text) if text else ()
 
     def checked(self, name: str, check: Callable[[str], None]) -> str:
         return self._url(name, check).reveal()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from game.replacing import NUMBERS, Progress
 from persistence.durable.operator_log import Outcome
-from server.desk.amounts import SCALES, shown, title
-from server.desk.importing import progress_of
+from server.desk.amounts import shown, title
+from server.desk.showing import differences_of, last_used, owned, session_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from game.catalogue import Catalogue
     from server.desk.changing import Made
     from server.desk.orders import Result
-
-_COUNTS: Final = ("clicks", "cooked", "earned", "purchases", "resets")
 
 
 def account_lines(kept: Mapping[str, Any], processes: int) -> Iterator[str]:
@@ -32,8 +29,7 @@ def account_lines(kept: Mapping[str, Any], processes: int) -> Iterator[str]:
     live = [family for family in kept["log_ins"] if family["revoked_at"] is None]
     yield f"log-ins      {len(live)} live, {len(kept['log_ins']) - len(live)} ended"
     for family in live:
-        used = max((token["issued_at"] for token in family["refresh_tokens"]), default=family["created_at"])
-        yield f"  {family['id']}  began {_utc(family['created_at'])}, last used {_utc(used)}"
+        yield f"  {family['id']}  began {_utc(family['created_at'])}, last used {_utc(last_used(family))}"
     for suspension in kept["suspensions"]:
         until = _utc(suspension["ends_at"]) if suspension["ends_at"] else "an operator ends it"
         yield f"suspended    since {_utc(suspension['since'])} until {until}: {suspension['because']!r}"
@@ -50,15 +46,11 @@ def session_lines(kept: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str
     if live is None and saved is None:
         yield "session      none: the player has never played"
         return
-    columns = (live or {}, saved or {})
     yield f"{'':13}{'Redis':>26}{'PostgreSQL':>26}"
-    for name in (*SCALES, "rank", *_COUNTS, "version"):
-        texts = (shown(name, part.get(name)) if part else "—" for part in columns)
-        yield f"{name:13}" + "".join(f"{text:>26}" for text in texts)
-    bought = (live or saved)["bought"]
-    yield "owns         " + (
-        ", ".join(f"{title(what, catalogue)} {n} times" for what, n in bought.items()) or "nothing"
-    )
+    for row in session_rows(kept):
+        yield f"{row.name:13}{row.live:>26}{row.saved:>26}"
+    has = owned(kept, catalogue)
+    yield "owns         " + (", ".join(f"{what} {times} times" for what, times in has.items()) or "nothing")
     if live is not None:
         since_ms, saved_ms = live["unsaved_since"], live["saved_at"]
         yield f"saved        {_ago(saved_ms)}; " + (
@@ -102,26 +94,12 @@ def _made_lines(made: Made, catalogue: Catalogue) -> list[str]:
         return [f"change {made.number} is {made.outcome.value}: {made.why}{now}"]
     if made.wish.session is not None:
         heading = f"change {made.number}: {what} is done at version {made.version}"
-        return [heading, *_replaced_lines(made.found, progress_of(made.wish.session), catalogue)]
+        if made.found is None:
+            return [heading, "  what was there before is not known"]
+        changed = differences_of(made, catalogue)
+        return [heading, *(f"  {each.what:11} {each.before} → {each.after}" for each in changed)]
     before, after = shown(what, made.before), shown(what, made.after)
     return [f"change {made.number}: {title(what, catalogue)} {before} → {after} at version {made.version}"]
-
-
-def _replaced_lines(found: Progress | None, given: Progress, catalogue: Catalogue) -> Iterator[str]:
-    """Say what an import changed, a line each; what stayed the same is left out."""
-    if found is None:
-        yield "  what was there before is not known"
-        return
-    for name in NUMBERS:
-        before, after = getattr(found, name), getattr(given, name)
-        if before != after:
-            yield f"  {name:11} {shown(name, before)} → {shown(name, after)}"
-    for upgrade in sorted({*found.bought, *given.bought}):
-        before, after = found.bought.get(upgrade, 0), given.bought.get(upgrade, 0)
-        if before != after:
-            yield f"  {title(str(upgrade), catalogue)} {before} → {after}"
-    if found.achieved != given.achieved:
-        yield f"  achievements {len(found.achieved)} → {len(given.achieved)}"
 
 
 def _utc(moment: datetime) -> str:

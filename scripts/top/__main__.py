@@ -22,7 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.top.lines import LINES, troubles
-from scripts.top.reading import Change, Reading, read
+from scripts.top.reading import read
+from server.observability.readings import Change, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scripts.top.reading import Change
+    from server.observability.readings import Change
 
 _MIB: Final = 2**20
 _KIB: Final = 2**10

@@ -108,6 +108,9 @@ class _Server:
         }
         if accounts.outbox is not None:
             tasks["mail"] = accounts.outbox.run
+        desk = self.operations.desk
+        if desk is not None:
+            tasks |= {"desk figures": desk.figures.run, "desk cold loads": desk.loader.run}
         if storage.flusher is not None:
             tasks["flusher"] = partial(_flush, storage.flusher, self.flush_stop)
         return tasks
@@ -118,6 +121,8 @@ class _Server:
         for name, work in self.tasks().items():
             self.background.start(name, work())
         self.game.sweeper.start()
+        if self.operations.desk is not None:
+            await self.operations.desk.start(settings)
         try:
             bound = port or bind_port(settings.host, settings.port, shared=settings.shares_port)
             await listener.start_on(bound.sockets)
@@ -132,9 +137,13 @@ class _Server:
         end_s = loop.time() + settings.drain_s
         _log.info("drain_began", connections=len(dispatch.exchanges))
         listener.stop_accepting()
+        if self.operations.desk is not None:
+            self.operations.desk.listener.stop_accepting()
         await dispatch.drain(settings.drain_s / 2)
         await dispatch.emptied(max(0.1, settings.drain_s / 4))
-        await listener.close(max(0.1, (end_s - loop.time()) / 2))
+        listeners = [listener, *([] if self.operations.desk is None else [self.operations.desk.listener])]
+        closing_s = max(0.1, (end_s - loop.time()) / 2)
+        await asyncio.gather(*(each.close(closing_s) for each in listeners))
         self.game.sweeper.stop()
         left = 0
         if self.storage.flusher is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runtime.log_output import LOG_OUTPUT
+from server.app.desk import build_desk
 from server.http.account_routes import account_routes
 from server.http.cors import Origins
 from server.http.people_routes import Features, people_routes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.settings import Settings
     from runtime.turns import Turns
     from server.app.accounts import AccountParts
+    from server.app.desk import Desk
     from server.app.game import Game
     from server.app.storage import Storage
     from server.observability.tracing import Tracing
@@ -35,10 +37,11 @@ _WEB: Final = Path(__file__).parents[1] / "web"
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The port, and the metrics of the process."""
+    """The port, the metrics of the process, and the desk where this process serves it."""
 
     listener: Listener
     exporter: Exporter
+    desk: Desk | None
 
 
 def build_operations(
@@ -87,4 +90,6 @@ def build_operations(
         tracing.routes(routes), read_files(_WEB), Origins(settings.allowed_origins), game.metrics.count_http
     )
     limits = PortLimits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
-    return Operations(Listener(website, game.gateway, limits, turns=turns, counts=counts), exporter)
+    listener = Listener(website, game.gateway, limits, turns=turns, counts=counts)
+    desk = build_desk(settings, storage, turns, exporter.render, health.readiness)
+    return Operations(listener, exporter, desk)

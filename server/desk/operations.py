@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from game.adjusting import RANK
-from persistence.durable.find_player import find_player
+from persistence.durable.find_player import find_player, search_players
 from persistence.durable.operator_log import OperatorLog, Outcome, Wish
 from persistence.live.keys import bucket_of
 from persistence.live.store import call, expect
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from game.catalogue import Catalogue
-    from persistence.durable.find_player import Found
+    from persistence.durable.find_player import Found, Listed
     from persistence.durable.pool import Pool
     from persistence.live.store import LiveStore
     from server.desk.orders import Order
@@ -49,6 +49,10 @@ class Operations:
         if found is None:
             raise NoPlayer(f"no player has the id, e-mail or name {who!r}")
         return found
+
+    async def search(self, text: str, at_most: int) -> list[Listed]:
+        """List players whose e-mail or name begins with a text, or whose id it is."""
+        return await search_players(self._pool, text, at_most)
 
     async def kept(self, found: Found) -> dict[str, Any]:
         """Return everything that is kept of the player; raises NoPlayer."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from game.replacing import Progress
     from game.session import UserId
     from persistence.live.lane_contract import OnReply
+    from persistence.live.lanes import Lanes
     from persistence.live.replies.play import PlayReply
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import CatalogueSource
@@ -84,22 +85,32 @@ class OperatorSessions:
             await self._sessions.repeat(ref, reply, send, until_s)
 
 
+def operator_sessions(
+    lanes: Lanes, catalogues: CatalogueSource, loader: Loader, settings: Settings
+) -> OperatorSessions:
+    """Build the sessions over lanes that hear nothing, whose `loader` somebody runs.
+
+    The lanes publish under a name of their own: this process' connections hear what is changed, as others do.
+    """
+    limits = PlayLimits(settings.click_rate, settings.click_burst, settings.offline_cap_s)
+    commands = SessionCommands(lanes.scripts, lanes.keys, limits, "")
+    return OperatorSessions(Sessions(lanes, commands, catalogues, loader), catalogues)
+
+
+def operator_loader(lanes: Lanes, read_rows: ReadRows, settings: Settings) -> Loader:
+    """Build what brings the sessions of players who are away into Redis."""
+    return Loader(lanes, lanes.scripts, read_rows, settings.session_ttl_s)
+
+
 @asynccontextmanager
 async def open_sessions(
     store: LiveStore, catalogues: CatalogueSource, read_rows: ReadRows, settings: Settings
 ) -> AsyncIterator[OperatorSessions]:
-    """Open the sessions over a store's connections; ends its task with the block.
-
-    Connections of another process' players hear what is changed, and so do those of this one: a store
-    publishes under a name of its own.
-    """
-    lanes = store.lanes
-    loader = Loader(lanes, lanes.scripts, read_rows, settings.session_ttl_s)
-    limits = PlayLimits(settings.click_rate, settings.click_burst, settings.offline_cap_s)
-    commands = SessionCommands(lanes.scripts, lanes.keys, limits, "")
+    """Open the sessions over a command's own connections; ends its task with the block."""
+    loader = operator_loader(store.lanes, read_rows, settings)
     loading = asyncio.create_task(loader.run())
     try:
-        yield OperatorSessions(Sessions(lanes, commands, catalogues, loader), catalogues)
+        yield operator_sessions(store.lanes, catalogues, loader, settings)
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from scripts.top.reading import Reading, read
+from scripts.top.reading import read
 from server.protocol.errors import REFUSALS
 from server.protocol.fields import REQUEST_TYPES
 from tests.support.game_server import REPOSITORY, GameServer
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _pytest.mark import ParameterSet
+
+    from server.observability.readings import Reading
 
 DEPLOY: Final = REPOSITORY / "deploy"
 DASHBOARD: Final = DEPLOY / "grafana" / "click-and-cook.json"

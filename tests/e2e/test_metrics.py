@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from scripts.top.reading import Reading, read
+from scripts.top.reading import read
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player, register
@@ -23,6 +23,7 @@ from tests.support.players import EXTERNAL, PASSWORD, player, register
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from server.observability.readings import Reading
     from tests.support.servers import PostgresServer, ValkeyServer
 
 STOPPED_WITHOUT_ANSWER_S = 5.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.top.reading import Change, Reading
+from server.observability.readings import Change, Reading
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.limits import LIMIT_S
 from tests.support.players import player

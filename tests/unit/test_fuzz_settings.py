@@ -30,6 +30,10 @@ VARIABLES = (
     "TRUSTED_PROXIES",
     "FLUSHER",
     "WORKER_INDEX",
+    "DESK_HOST",
+    "DESK_PORT",
+    "DESK_TOKENS",
+    "DESK_URL",
 )
 SECRETS = frozenset(VARIABLES[:4])
 MARK = "correct horse"

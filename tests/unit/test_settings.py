@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime.desk_settings import DeskToken, digest_of
 from runtime.settings import Secret, Settings, StartupError, read_settings
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def test_every_setting_is_read() -> None:
             "WORKER_FOLDER": "/tmp/workers",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
             "TRACE_ONE_IN": "10",
+            "DESK_HOST": "0.0.0.0",
+            "DESK_PORT": "1400",
+            "DESK_TOKENS": f"anna:{'a' * 32}, boris:{'b' * 40}:read",
+            "DESK_URL": "https://desk.example/",
         }
     )
 
@@ -119,6 +124,13 @@ def test_every_setting_is_read() -> None:
         worker_folder=Path("/tmp/workers"),
         trace_endpoint="http://collector:4318",
         trace_one_in=10,
+        desk_host="0.0.0.0",
+        desk_port=1400,
+        desk_tokens=(
+            DeskToken("anna", digest_of("a" * 32), read_only=False),
+            DeskToken("boris", digest_of("b" * 40), read_only=True),
+        ),
+        desk_url="https://desk.example",
     )
     defaults = Settings()
     for each in dataclasses.fields(Settings):
@@ -168,6 +180,9 @@ def test_every_setting_is_read() -> None:
         ("GUEST_TTL_DAYS", "ninety"),
         ("WAIT_REPLICAS", "11"),
         ("TRACE_ONE_IN", "0"),
+        ("DESK_PORT", "65536"),
+        ("DESK_PORT", "1323"),
+        ("DESK_HOST", "desk..example"),
     ],
 )
 def test_nonsense_is_told_in_one_line_with_the_value(name: str, value: str) -> None:
@@ -198,6 +213,15 @@ def test_nonsense_is_told_in_one_line_with_the_value(name: str, value: str) -> N
         ("ACCESS_TOKEN_SECRET", "pepper,,pepper"),
         ("ACCESS_TOKEN_SECRET", "pepper"),
         ("REFRESH_TOKEN_SECRET", f"{'r' * 32},pepper"),
+        ("DESK_TOKENS", "anna:pepper"),
+        ("DESK_TOKENS", "pepper" * 6),
+        ("DESK_TOKENS", f"{'pepper' * 6}:anna"),
+        ("DESK_TOKENS", f"anna:{'pepper' * 6}:write"),
+        ("DESK_TOKENS", f"anna:{'pepper' * 6},anna:{'r' * 32}"),
+        ("DESK_TOKENS", f"anna:{'pepper' * 6},boris:{'pepper' * 6}:read"),
+        ("DESK_TOKENS", f"anna:{'pepper' * 6},"),
+        ("DESK_TOKENS", f"anna:{'pepper' * 6}é"),
+        ("DESK_URL", "https://pepper@desk.example"),
     ],
 )
 def test_nonsense_in_a_secret_is_told_without_the_value(name: str, value: str) -> None:
@@ -246,6 +270,13 @@ def test_external_databases_need_secrets(missing: str, database: str) -> None:
 
     with pytest.raises(StartupError, match=f"^{missing} is missing"):
         read(environ | {missing: ""})
+
+
+def test_a_desk_needs_tokens() -> None:
+    """A port without tokens is refused; tokens without a port open nothing."""
+    with pytest.raises(StartupError, match="DESK_TOKENS is missing"):
+        read({"DESK_PORT": "1400"})
+    assert not read({"DESK_TOKENS": f"anna:{'a' * 32}"}).opens_desk
 
 
 def test_embedded_databases_take_short_secrets() -> None:

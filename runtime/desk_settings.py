@@ -1,0 +1,54 @@
+"""Who may use the desk in a browser, as DESK_TOKENS says it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.url_parts import UrlError
+
+LEAST_TOKEN_BYTES: Final = 32
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,24}")
+"""Shorter than any token: where both were exchanged, no message shows the token as a name."""
+_MOST_TOKENS: Final = 100
+_READ_ONLY: Final = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskToken:
+    """One operator: the name in the log, the SHA-256 of the token, and whether it may only look."""
+
+    name: str
+    digest: bytes
+    read_only: bool
+
+
+def digest_of(token: str) -> bytes:
+    """Return what is kept of a token: random enough that one round does."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def parse_desk_tokens(text: str) -> tuple[DeskToken, ...]:
+    """Read `name:token,name:token:read`; raises UrlError, which shows no token."""
+    tokens = tuple(_parse(part.strip(), at) for at, part in enumerate(text.split(","), 1))
+    names, digests = {token.name for token in tokens}, {token.digest for token in tokens}
+    if len(names) < len(tokens) or len(digests) < len(tokens):
+        raise UrlError("has a name or a token twice: each operator needs a name and a token of their own")
+    if len(tokens) > _MOST_TOKENS:
+        raise UrlError(f"has over {_MOST_TOKENS} tokens")
+    return tokens
+
+
+def _parse(part: str, at: int) -> DeskToken:
+    name, _, rest = part.partition(":")
+    token, _, mode = rest.partition(":")
+    if _NAME.fullmatch(name) is None or not token or mode not in {"", _READ_ONLY}:
+        raise UrlError(f"entry {at} makes no sense: give name:token or name:token:read, separated by commas")
+    if len(token.encode()) < LEAST_TOKEN_BYTES or not (token.isascii() and token.isprintable()):
+        raise UrlError(
+            f"the token of {name} is not {LEAST_TOKEN_BYTES} bytes of ASCII or more: "
+            "make one with: openssl rand -hex 32"
+        )
+    return DeskToken(name, digest_of(token), mode == _READ_ONLY)

@@ -1,0 +1,95 @@
+"""The desk in a browser: its own port, its pages, and what operators do over this process' databases."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from persistence.durable.sessions import load_rows
+from runtime.settings import StartupError
+from server.desk.figures import Figures
+from server.desk.guard import Guard
+from server.desk.operations import Operations
+from server.desk.routes import CHANGES, desk_routes
+from server.desk.sessions import operator_loader, operator_sessions
+from server.desk.site import DeskSite, NoWebSockets
+from server.http.connection import HttpLimits
+from server.http.static import read_files
+from server.listener import Listener, PortLimits
+from server.ports import bind_port
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from persistence.recovery.cold_load import Loader
+    from runtime.settings import Settings
+    from runtime.turns import Turns
+    from server.app.storage import Storage
+    from server.http.service_routes import Readiness
+
+_log = structlog.get_logger(__name__)
+
+_WEB: Final = Path(__file__).parent.parent / "desk" / "web"
+_MOST_CONNECTIONS: Final = 200
+_MOST_BODY_BYTES: Final = 512 * 1024
+"""An export goes up whole: of a player with a thousand log-ins it has about half as much."""
+_BIND_WITHIN_S: Final = 3.0
+_LOOK_AGAIN_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The desk's port and its tasks."""
+
+    listener: Listener
+    figures: Figures
+    loader: Loader
+
+    async def start(self, settings: Settings) -> None:
+        """Listen; raises StartupError when the port is not available.
+
+        A worker that was just killed may hold it for a moment.
+        """
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + _BIND_WITHIN_S
+        while True:
+            try:
+                bound = bind_port(settings.desk_host, settings.desk_port)
+                await self.listener.start_on(bound.sockets)
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or loop.time() >= end_s:
+                    raise StartupError(
+                        f"DESK_HOST={settings.desk_host} DESK_PORT={settings.desk_port} cannot be used: "
+                        f"{error.strerror}; choose another"
+                    ) from error
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        _log.info("desk_ready", address=bound.url, listens_on=bound.addresses)
+
+
+def build_desk(
+    settings: Settings,
+    storage: Storage,
+    turns: Turns,
+    render: Callable[[], Awaitable[bytes]],
+    readiness: Callable[[], Readiness],
+) -> Desk | None:
+    """Build the desk, which does not listen yet; None where this process serves none."""
+    if not settings.opens_desk:
+        return None
+    lanes = storage.store.lanes
+    loader = operator_loader(lanes, partial(load_rows, storage.pool), settings)
+    sessions = operator_sessions(lanes, storage.catalogues, loader, settings)
+    operations = Operations(storage.pool, storage.store, sessions, settings.public_url)
+    figures = Figures(render, readiness)
+    guard = Guard(settings.desk_tokens, settings.desk_host, settings.desk_url)
+    site = DeskSite(desk_routes(operations, figures, guard), read_files(_WEB), guard, CHANGES)
+    limits = PortLimits(_MOST_CONNECTIONS, _MOST_CONNECTIONS, settings.trusted_proxies)
+    http_limits = HttpLimits(max_body_bytes=_MOST_BODY_BYTES)
+    return Desk(Listener(site, NoWebSockets(), limits, http_limits, turns=turns), figures, loader)

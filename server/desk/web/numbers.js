@@ -1,0 +1,23 @@
+/** Figures and times as people read them. */
+
+import { tongue } from "./texts.js";
+
+export const whole = (value) => Math.round(value).toLocaleString(tongue());
+export const rate = (value) => value.toLocaleString(tongue(), { maximumFractionDigits: value < 10 ? 1 : 0 });
+export const ms = (value) => (value === null || value === undefined ? "—" : `${rate(value)} ms`);
+export const share = (value) => `${whole(100 * value)} %`;
+export const mib = (bytes) => `${whole(bytes / 2 ** 20)} MiB`;
+
+const UNITS = [[86400, "d", "д"], [3600, "h", "ч"], [60, "min", "мин"], [1, "s", "с"]];
+
+/** A span of seconds in its largest unit. */
+export function span(seconds) {
+	const [size, en, ru] = UNITS.find(([unit]) => seconds >= unit) ?? UNITS.at(-1);
+	return `${Math.floor(seconds / size)} ${tongue() === "ru" ? ru : en}`;
+}
+
+/** A moment: ISO text or ms of Unix time. */
+export function moment(at) {
+	if (!at) return "—";
+	return new Date(at).toLocaleString(tongue(), { dateStyle: "medium", timeStyle: "medium" });
+}
