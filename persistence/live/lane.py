@@ -120,7 +120,12 @@ class Lane(Pipeline):
     def _take_role(self, reply: object) -> None:
         self._checking_role = False
         if _is_replica(reply):
-            self._break(_REPLICA)
+            # What was sent meanwhile is refused, and may be sent again: it is not lost.
+            self.since_s = self._loop.time()
+            self.retire(self._leave_replica)
+
+    def _leave_replica(self, _executed: bool) -> None:
+        self._break(_REPLICA)
 
     def retire(self, on_drained: Callable[[bool], None]) -> None:
         """Take no more commands. Calls back once all that were sent are answered, or lost."""

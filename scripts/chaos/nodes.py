@@ -150,7 +150,7 @@ class SentinelNode(RedisNode):
         (self.folder / "sentinel.conf").write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n"
             f"sentinel monitor game 127.0.0.1 {master.port} {quorum}\n"
-            "sentinel down-after-milliseconds game 1000\nsentinel failover-timeout game 6000\n"
+            "sentinel down-after-milliseconds game 3000\nsentinel failover-timeout game 6000\n"
         )
 
     def _arguments(self) -> list[str]:

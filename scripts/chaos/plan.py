@@ -51,6 +51,7 @@ class Kind(StrEnum):
     ROLES_EXCHANGED = "roles exchanged behind one address"
     SLOT_MOVED = "slot moved there and back"
     FAILOVER = "graceful failover"
+    FAILOVER_COORDINATED = "coordinated failover"
     FAILOVER_FORCED = "forced failover"
     REPLICA_STOPPED = "replica stopped and continued"
     MASTER_KILLED = "master killed (-9), a replica follows"
@@ -64,6 +65,7 @@ _WEIGHTS: Final = {
     Kind.REDIS_KILLED: 3,
     Kind.SLOT_MOVED: 4,
     Kind.FAILOVER: 3,
+    Kind.FAILOVER_COORDINATED: 3,
     Kind.FAILOVER_FORCED: 3,
     Kind.MASTER_KILLED: 3,
     Kind.ROLES_EXCHANGED: 4,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from scripts.chaos.history.replay import UNANSWERED
-from scripts.chaos.nodes import READY_WITHIN_S, RedisNode, SentinelNode, until
+from scripts.chaos.nodes import LOOK_EVERY_S, READY_WITHIN_S, RedisNode, SentinelNode, until
 from scripts.chaos.plan import Fault, Kind
 from scripts.chaos.redis_world import cut_lanes
 
@@ -34,6 +35,7 @@ class Sentinels:
         self._watchers = [SentinelNode(f"sentinel-{at}", folder / f"sentinel-{at}") for at in range(3)]
         self.links: dict[str, Link] = {}
         self.acts: Mapping[Kind, Act] = {
+            Kind.FAILOVER_COORDINATED: self._hand_over,
             Kind.FAILOVER_FORCED: self._fail_over,
             Kind.MASTER_KILLED: self._kill_master,
             Kind.LANES_CUT: self._cut_lanes,
@@ -45,7 +47,7 @@ class Sentinels:
         return f"redis+sentinel://{nodes}/game"
 
     def losses(self, kind: Kind) -> str:
-        """Lose what no replica had: without WAIT that may have been answered."""
+        """Lose what no replica had: without WAIT that may have been answered. In order nothing is lost."""
         if kind not in (Kind.FAILOVER_FORCED, Kind.MASTER_KILLED):
             return ""
         return UNANSWERED if self.wait_replicas else "all"
@@ -74,10 +76,25 @@ class Sentinels:
         _, port = await self._watchers[0].ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "game")
         return next(node for node in self.nodes if node.port == int(port))
 
+    async def _hand_over(self, fault: Fault) -> None:  # noqa: ARG002 - the contract of an act
+        """Have the master wait until its replica has everything, and exchange roles with it (Valkey 9).
+
+        Not graceful to the letter: Sentinels end all connections to the old master when they hear that its
+        replica leads, up to a second after it does, and what is in flight with them.
+        """
+        await self._ask_for_failover("COORDINATED")
+
     async def _fail_over(self, fault: Fault) -> None:  # noqa: ARG002 - the contract of an act
+        await self._ask_for_failover()
+
+    async def _ask_for_failover(self, *options: str) -> None:
         old = await self._master()
-        with contextlib.suppress(RedisError):  # one is under way already
-            await self._watchers[0].ask("SENTINEL", "FAILOVER", "game")
+        end_s = time.monotonic() + READY_WITHIN_S
+        while await self._master() is old and time.monotonic() < end_s:
+            # Refused while one is under way, or as long as the replica is not known well enough.
+            with contextlib.suppress(RedisError):
+                await self._watchers[0].ask("SENTINEL", "FAILOVER", "game", *options)
+            await asyncio.sleep(LOOK_EVERY_S)
         await self._settled(old)
 
     async def _kill_master(self, fault: Fault) -> None:

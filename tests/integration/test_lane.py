@@ -113,6 +113,23 @@ async def test_many_callers_share_a_write(valkey_url: str) -> None:
         assert lane.depth == 0
 
 
+async def test_what_is_on_its_way_to_a_replica_is_refused_and_not_lost() -> None:
+    """What was sent behind the question for its role is answered before the lane ends."""
+    with running_valkey() as redis:
+        hearer = Hearer()
+        async with running_lane(redis.url, hearer) as lane:
+            await asyncio.to_thread(redis.ask, "REPLICAOF", "127.0.0.1", 1)
+            lane.check_role()
+            asked = [lane.call("SET", "key", number) for number in range(20)]
+            errors = await asyncio.gather(*asked, return_exceptions=True)
+            assert {str(error).partition(" ")[0] for error in errors} == {"READONLY"}
+            async with asyncio.timeout(LIMIT_S):
+                while not hearer.lost:
+                    hearer.changed.clear()
+                    await hearer.changed.wait()
+            assert not lane.up
+
+
 async def test_an_error_reaches_only_its_caller(valkey_url: str) -> None:
     """An error that Redis replies is raised where it belongs, the calls around it are answered."""
     async with running_lane(valkey_url, Hearer()) as lane:
