@@ -5,6 +5,7 @@ The checker must find each. A break takes one thing out, or does it wrong, and l
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persistence import flusher
 from persistence.durable import sessions as durable_sessions
-from persistence.live import lane, lanes, pipeline, scripts, session_commands
+from persistence.live import lane, lanes, pipeline, scripts, session_commands, subscriptions
 from persistence.live.lane_contract import LaneDown, pack
 from persistence.writeback import flusher as writeback
 from runtime import log_output
@@ -118,6 +119,17 @@ def _doubt_by_version() -> None:
 def _log_out_not_heard() -> None:
     """Let the connections of a revoked log-in be."""
     _put(hub.Hub, "revoke", _nothing)
+
+
+def _subscription_believed() -> None:
+    """Believe in a subscription that is made only 6 s later."""
+    subscribe = subscriptions.Subscriptions.subscribe
+
+    def late(self: subscriptions.Subscriptions, ref: Any) -> None:
+        asyncio.get_running_loop().call_later(6, subscribe, self, ref)
+
+    _put(subscriptions.Subscriptions, "subscribe", late)
+    _put(hub.Hub, "hears", lambda *_: True)
 
 
 def _client_forgotten() -> None:
@@ -264,7 +276,7 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
     for function in (
         _pushes_dropped, _pushes_doubled, _pushes_out_of_order, _no_snapshot_after_a_move,
         _lost_subscription_left, _own_tabs_left_out, _doubt_by_version, _log_out_not_heard,
-        _client_forgotten, _duplicate_overtakes, _ask_refused, _log_raises, _read_only_kept, _never_ends,
+        _subscription_believed, _client_forgotten, _duplicate_overtakes, _ask_refused, _log_raises, _read_only_kept, _never_ends,
         _future_marks_kept, _not_fenced, _dirty_session_expires, _anothers_changes_told, _answers_dropped,
         _answers_wrong, _every_refusal_traced,
     )

@@ -74,6 +74,7 @@ PROOFS: Final[dict[str, Proof]] = {
     ),
     "doubt by version": _proof("told", faults=(*_CUT, *_CUT)),
     "log out not heard": _proof("revoked", plays_s=25.0),
+    "subscription believed": _proof("told", "revoked"),
     "client forgotten": _proof("linearizable", "remembered"),
     "duplicate overtakes": _proof("told"),
     "ask refused": _proof("graceful", world="cluster", faults=((Kind.SLOT_MOVED, "", 6.0),) * 2),
