@@ -213,8 +213,19 @@ test("the next page of a tab takes what this one left; this one, back from the c
   first.sockets[1].join();
   assert.notEqual(greeting.data.client, first.sockets[1].sent[0].data.client);
   assert.equal(1, first.sockets[1].sent.length);
-  first.player.stop();
+  first.page.dispatchEvent(new Event("pagehide"));
   next.player.stop();
+  const last = loggedIn({ tab });
+  await turn();
+  last.player.cook();
+  last.page.dispatchEvent(new Event("pagehide"));
+  first.page.dispatchEvent(new Event("pageshow"));
+  await turn();
+  const back = first.sockets.at(-1);
+  back.join();
+  assert.deepEqual([last.player.kept().client, 1], [back.sent[0].data.client, back.sent[1].data.seq], "and what is left there");
+  first.player.stop();
+  last.player.stop();
 });
 
 test("after a sleep the connection is tried, and left where nothing comes", async () => {
@@ -226,6 +237,18 @@ test("after a sleep the connection is tried, and left where nothing comes", asyn
   for (const startMs = Date.now(); sockets.length < 2 && Date.now() - startMs < 60_000; ) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal("level_check", sockets[0].sent[1].request_type);
   assert.deepEqual(["dropped", 2], [sockets[0].closed, sockets.length]);
+  player.stop();
+});
+
+test("numbers that another page of the tab has used are not used again for what was never sent", async () => {
+  const { player, sockets } = loggedIn();
+  await turn();
+  player.cook();
+  player.cook();
+  sockets[0].join(1);
+  const [greeting, ...cooks] = sockets[0].sent;
+  assert.equal("session", greeting.request_type);
+  assert.deepEqual([3, 4], cooks.map(({ data }) => data.seq));
   player.stop();
 });
 

@@ -217,7 +217,7 @@ export class Client {
 	/** `count`: 1 to 1000 in one request. */
 	cook(count?: number): Answer<"cook">;
 	sell(count?: number): Answer<"sell">;
-	upgradeBuy(id: number): Answer<"upgrade_buy">;
+	upgradeBuy(id: number, count?: number): Answer<"upgrade_buy">;
 	upgradeList(): Answer<"upgrade_list">;
 	levelCheck(): Answer<"level_check">;
 	levelUp(): Answer<"level_up">;

@@ -22,7 +22,7 @@ const METHODS = {
 	session: [],
 	cook: ["count"],
 	sell: ["count"],
-	upgradeBuy: ["id"],
+	upgradeBuy: ["id", "count"],
 	upgradeList: [],
 	levelCheck: [],
 	levelUp: [],
@@ -341,8 +341,9 @@ export class Client {
 		const left = this.#left;
 		this.#left = null;
 		this.account.reload();
-		// Another page has gone on with these numbers, and sends what was not answered.
-		if (this.tab && this.#takeLeft() !== left) this.#begin(null, this.state);
+		const found = this.#takeLeft();
+		// Another page has gone on with these numbers, and sends what was not answered: this one follows it.
+		if (this.tab && found !== left) this.#begin(parsed(found), this.state);
 		this.#network("resumed");
 	}
 

@@ -17,17 +17,10 @@ const PAUSE_MS = 250;
 export const RENEW_AFTER = 0.7;
 const TRIES = 3;
 const COUNTED = new Set(["cook", "sell", "upgrade_buy", "level_up", "session_reset"]);
+const FAULT = "client_fault";
 const REASONS = {
-	1001: "going_away",
-	1002: "client_fault",
-	1003: "client_fault",
-	1007: "client_fault",
-	1008: "policy",
-	1009: "client_fault",
-	1013: "too_busy",
-	4000: "slow_reader",
-	4001: "revoked",
-	4002: "crowded",
+	...{ 1001: "going_away", 1002: FAULT, 1003: FAULT, 1007: FAULT, 1008: "policy", 1009: FAULT, 1013: "too_busy" },
+	...{ 4000: "slow_reader", 4001: "revoked", 4002: "crowded" },
 };
 const PACE = { too_busy: 4, going_away: 0.6 };
 
@@ -198,7 +191,7 @@ export class Core {
 		this.#reason = reason;
 		if (reason === "slow_reader") this.mostUnanswered = Math.max(1, this.mostUnanswered >> 1);
 		if (reason === "revoked") this.#refuseToken();
-		if (reason === "client_fault" || (reason === "policy" && ++this.#policyCloses === TRIES)) this.#end(reason);
+		if (reason === FAULT || (reason === "policy" && ++this.#policyCloses === TRIES)) this.#end(reason);
 		const baseMs = this.retryFirstMs * (PACE[reason] ?? 1) * 2 ** this.#attempt++;
 		const waitMs = Math.min(baseMs, this.retryMostMs) * (0.3 + 0.7 * this.random());
 		this.#retryMs = nowMs + (reason === "crowded" ? this.crowdedMs * (1 + this.random()) : waitMs);
@@ -342,6 +335,9 @@ export class Core {
 		this.#appliedSeq = Math.min(this.#appliedSeq, lastSeq);
 		this.seq = Math.max(this.seq, lastSeq);
 		for (const each of this.#counted) each.applied ||= each.lost && each.seq <= lastSeq;
+		// A number that was never sent and is known all the same was used by another page of this tab.
+		const unsent = this.#counted.filter(({ again, id }) => !again && id === null);
+		if (unsent[0]?.seq <= lastSeq) for (const each of unsent) each.seq = ++this.seq;
 	}
 
 	#refused(entry, data, nowMs) {
@@ -365,7 +361,7 @@ export class Core {
 				this.#drop(entry);
 				this.#refusedTokens = 0;
 				if (entry.call !== undefined) this.#do("refuse", { call: entry.call, type: entry.type, code: data.code, data });
-				else if (entry.type === "session") this.#end("client_fault");
+				else if (entry.type === "session") this.#end(FAULT);
 		}
 	}
 

@@ -54,14 +54,38 @@ const hasDish = remembered((upgrades) =>
 );
 
 /** The price of the next purchase: the power by repeated multiplication, as the server does it. */
-export const price = remembered(({ price: base, price_factor: factor, times_bought }) => {
+export const price = remembered((upgrade) => priceAt(upgrade, powerOf(upgrade)));
+
+function powerOf({ price_factor: factor, times_bought: times }) {
 	let power = 1;
-	for (let i = 0; i < times_bought && power < 1e300; i++) power *= factor;
-	return Math.min(halfUp(base * power), 1e300);
-});
+	for (let i = 0; i < times && power < 1e300; i++) power *= factor;
+	return power;
+}
+
+const priceAt = ({ price: base }, power) => Math.min(halfUp(base * power), 1e300);
 
 /** Whether the upgrade can still be bought, now or at a later rank. */
 export const onSale = (upgrade) => upgrade.upgrade_type !== "dish" || upgrade.times_bought === 0;
+
+/** The most that one request may buy of an upgrade: as many as the money lasts. */
+export const MOST_AT_ONCE = 1000;
+
+/**
+ * What `count` purchases in a row come to, each at its own price, up to the first that `money` does not reach.
+ *
+ * @returns {{times: number, cost: number, left: number}} how many, what they cost together, the money after them
+ */
+export function purchases(upgrade, count, money) {
+	const most = upgrade.upgrade_type === "dish" ? Math.min(count, 1) : count;
+	let [times, left, power] = [0, money, powerOf(upgrade)];
+	for (; onSale(upgrade) && times < most; times++) {
+		const cost = priceAt(upgrade, power);
+		if (cost > left) break;
+		left -= cost;
+		power *= upgrade.price_factor;
+	}
+	return { times, cost: money - left, left };
+}
 
 /** Requests as changes of a game. Each gives null where the server would refuse. */
 const ACTIONS = {
@@ -78,13 +102,13 @@ const ACTIONS = {
 		const money = game.money + whole * moneyFor(soldAtOnce) + moneyFor(rest);
 		return { dishes: game.dishes - whole * soldAtOnce - rest, money, xp: plusXp(game, 100, 5, whole + (rest > 0)) };
 	},
-	upgrade_buy(game, { id }) {
+	upgrade_buy(game, { id, count = 1 }) {
 		const upgrade = game.upgrades.get(id);
-		if (!upgrade) return null;
-		const cost = price(upgrade);
-		if (!onSale(upgrade) || upgrade.access_level > game.rank || cost > game.money) return null;
-		const upgrades = new Map(game.upgrades).set(id, { ...upgrade, times_bought: upgrade.times_bought + 1 });
-		return { money: game.money - cost, upgrades, xp: plusXp(game, 5 * (game.need ?? 0), 10) };
+		if (!upgrade || upgrade.access_level > game.rank) return null;
+		const { times, left } = purchases(upgrade, count, game.money);
+		if (times === 0) return null;
+		const upgrades = new Map(game.upgrades).set(id, { ...upgrade, times_bought: upgrade.times_bought + times });
+		return { money: left, upgrades, xp: plusXp(game, 5 * (game.need ?? 0), 10, times) };
 	},
 };
 
