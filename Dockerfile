@@ -18,6 +18,7 @@ COPY runtime /app/runtime
 COPY server /app/server
 COPY persistence /app/persistence
 COPY seeds /app/seeds
+COPY clients /app/clients
 COPY scripts /app/scripts
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -22,7 +22,7 @@ from server.observability.parts import Parts
 from server.observability.probes import Probes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runtime.settings import Settings
     from runtime.turns import Turns
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from server.app.desk import Desk
     from server.app.game import Game
     from server.app.storage import Storage
+    from server.http.static import StaticFile
     from server.observability.tracing import Tracing
 
 _WEB: Final = Path(__file__).parents[1] / "web"
+_CLIENT_LIBRARY: Final = "clients/js/lib"
+"""The page imports the client library by this path, in the repository and on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class Operations:
     listener: Listener
     exporter: Exporter
     desk: Desk | None
+
+
+def page_files() -> Mapping[str, StaticFile]:
+    """Read the page, and the client library that it imports, by their paths on the wire."""
+    return {**read_files(_WEB), **read_files(_WEB.parent.parent / _CLIENT_LIBRARY, f"/{_CLIENT_LIBRARY}")}
 
 
 def build_operations(
@@ -87,7 +95,7 @@ def build_operations(
         *service_routes(health.readiness, exporter.render),
     )
     website = Website(
-        tracing.routes(routes), read_files(_WEB), Origins(settings.allowed_origins), game.metrics.count_http
+        tracing.routes(routes), page_files(), Origins(settings.allowed_origins), game.metrics.count_http
     )
     limits = PortLimits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
     listener = Listener(website, game.gateway, limits, turns=turns, counts=counts)

@@ -79,10 +79,11 @@ def takes_gzip(accepted: str) -> bool:
     return False
 
 
-def read_files(folder: Path) -> Mapping[str, StaticFile]:
+def read_files(folder: Path, at: str = "") -> Mapping[str, StaticFile]:
     """Read the files of known kinds under a folder, by their paths on the wire; `/` is `index.html`.
 
-    Hidden files, links and Python's are left out. Packing makes less than half of the page.
+    `at` is the path of the folder itself, without a slash at its end. Hidden files, links and Python's are
+    left out. Packing makes less than half of the page.
     """
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -94,7 +95,7 @@ def read_files(folder: Path) -> Mapping[str, StaticFile]:
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         packed = gzip.compress(body, mtime=0)
         shorter = packed if len(packed) < len(body) else None
-        files[f"/{relative.as_posix()}"] = StaticFile(body, _TYPES[path.suffix.lower()], etag, shorter)
+        files[f"{at}/{relative.as_posix()}"] = StaticFile(body, _TYPES[path.suffix.lower()], etag, shorter)
     if _INDEX in files:
         files["/"] = files[_INDEX]
     return files

@@ -1,14 +1,12 @@
 /** Builds the parts of the page and ties them together. */
 
-import { Account, askFeatures } from "./account.js";
+import { connect } from "../../clients/js/lib/client.js";
+import { Account } from "./account.js";
 import { AccountDialog } from "./account_dialog.js";
-import { Connection } from "./connection.js";
-import { Conversation, readKept } from "./conversation.js";
 import { Dialogs } from "./dialogs.js";
 import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
 import { loadDrawings } from "./drawings.js";
 import { Entrance } from "./entrance.js";
-import { Game } from "./game.js";
 import { Hold } from "./hold.js";
 import { Keeping } from "./keeping.js";
 import { keysAreOn } from "./keys.js";
@@ -22,8 +20,6 @@ import { ofTab } from "./storage.js";
 import { named, say, spoken, switchLanguage, translate } from "./texts.js";
 import { Tutorial } from "./tutorial.js";
 
-/** Where the tab's conversation waits for the next page of the same tab. */
-const KEPT = "click-and-cook.conversation";
 const TOTALS_AFTER_MS = 2_500;
 const MENU_EVERY_MS = 200;
 const ASK_OFFER_AGAIN_MS = 5_000;
@@ -39,11 +35,12 @@ const nameForm = (done) => dialogs.nameForm(done);
 const accountDialog = new AccountDialog(account, { game: view, nameForm, leave: logOut, gone: () => leave("deleted") });
 const keeping = new Keeping(() => accountDialog.claim());
 const hands = { cook: new Hold(byId("cook"), work("cook")), sell: new Hold(byId("sell"), work("sell")) };
-/** Who waits for the answer to a request. */
-const askers = new WeakMap();
 
-let game = new Game();
-let connection = null;
+/** The client library's client, and whether it plays. */
+let client = null;
+let plays = false;
+/** The amounts before the newest message. */
+let before = null;
 let willShow = false;
 let totalsTimer = 0;
 let menuTimer = 0;
@@ -53,7 +50,7 @@ let saving = new Saving();
 
 /** The game with what is not answered yet. */
 function view() {
-	return game.expected(connection.conversation.unanswered);
+	return client.optimistic;
 }
 
 /** Draws everything with the browser's next frame. */
@@ -64,8 +61,8 @@ function show() {
 
 function showNow() {
 	willShow = false;
-	if (connection) showLink();
-	if (!connection || !game.told) return;
+	if (plays) showLink();
+	if (!plays || !client.state) return;
 	const now = view();
 	kitchen.show(now);
 	showMenu(now);
@@ -91,34 +88,55 @@ function showMenu(now) {
 }
 
 function showLink() {
-	const { name, inMs, toResend } = connection.status;
+	const { retryInMs: inMs, toResend, ...status } = client.status;
+	const name = linkName(status, inMs, toResend);
 	const link = byId("link");
-	write(link.children[1], say(name, toResend ?? span(inMs / 1000, spoken())));
+	write(link.children[1], say(name, toResend || span(inMs / 1000, spoken())));
 	if (!link.classList.contains(name)) announce(link.children[1].textContent);
 	link.className = `playing ${name}`;
-	link.lastChild.hidden = inMs < 1500;
-	const safe = saving.isSafe(connection.conversation.unanswered.length, Date.now());
+	link.lastChild.hidden = inMs < 1500 && name !== "offline";
+	const safe = saving.isSafe(client.unanswered, Date.now());
 	byId("saved").classList.toggle("saving", !safe);
 	write(byId("saved").lastChild, say(safe ? "saved" : "saving"));
+}
+
+/** The key of the text about the connection. */
+function linkName({ name, reason }, inMs, toResend) {
+	if (name === "joined") return toResend ? "resending" : "connected";
+	if (name === "ended") return "outdated";
+	if (name === "offline") return "offline";
+	if (name !== "waiting" || !inMs) return "connecting";
+	return reason === "crowded" ? "crowded" : "reconnecting";
 }
 
 /** Sends a request that changes the game. The element shakes its head where that is refused here. */
 function change(element, type, data) {
 	const allowed = apply(view(), type, data) !== null;
-	const request = allowed && connection.request(type, data);
-	if (!request) refuse(element);
-	if (allowed && !request) toast(say("waiting"));
+	const sent = allowed && client.hasRoom;
+	if (sent) client.request(type, data).then(changed, refused);
+	else refuse(element);
+	if (allowed && !sent) toast(say("waiting"));
 	show();
-	return request;
+	return sent;
+}
+
+/** The player's change is made: from now on its safety is of interest. */
+function changed() {
+	saving.changed(client.state.version, Date.now());
+	show();
+}
+
+function refused({ code, message }) {
+	if (code) toast(say(code) ?? message);
 }
 
 function work(type) {
 	return (x, y) => {
-		if (!game.told) return;
-		const before = view();
-		if (!change(byId(type), type)) return;
+		if (!client.state) return;
 		const what = type === "cook" ? "dishes" : "money";
-		kitchen.cheer(byId(type), view()[what] - before[what], x, y);
+		const had = view()[what];
+		if (!change(byId(type), type)) return;
+		kitchen.cheer(byId(type), view()[what] - had, x, y);
 		clearTimeout(totalsTimer);
 		const tellTotals = () => announce(say("totals", byId("money").textContent, byId("dishes").textContent));
 		totalsTimer = setTimeout(tellTotals, TOTALS_AFTER_MS);
@@ -133,44 +151,60 @@ function buy(upgrade, item) {
 }
 
 async function levelUp() {
-	if (connection.conversation.awaits("level_up")) return;
+	if (client.awaits("level_up")) return;
 	const { data } = await ask("level_up");
 	if (data) toast(say("rank", data.current_rank), "star");
 }
 
 /** Sends a request; resolves to `{data}` of its answer, or to `{code, message}` of its refusal. */
-function ask(type, data) {
-	const request = connection.request(type, data);
-	return new Promise((resolve) => (request ? askers.set(request, resolve) : resolve({ code: "waiting" })));
+async function ask(type, data) {
+	try {
+		const answer = { data: await client.request(type, data) };
+		if (type === "level_up" || type === "session_reset") changed();
+		return answer;
+	} catch ({ code = "waiting", message }) {
+		return { code, message };
+	}
 }
 
-function heard({ kind, type, data, request }) {
-	const tell = askers.get(request);
-	if (kind === "refused") tell ? tell(data) : toast(say(type) ?? data.message);
-	if (kind !== "answer" && kind !== "told") return;
-	if (type === "achievement") {
+/** Takes an event of the client. */
+function heard({ kind, type, data, reason }) {
+	if (kind === "ended" && (reason === "revoked" || reason === "logged_out")) return leave(reason);
+	if (kind === "push" && type === "achievement") {
 		for (const { title, titles } of data.achievements) toast(say("medal", named(titles, title)), "staff_quality");
 	}
-	const { money, dishes } = game.told ?? data;
-	game.merge(type, data);
-	if (type === "passive") kitchen.glide({ money: data.money - money, dishes: data.dishes - dishes });
-	if (request?.seq) saving.changed(game.version, Date.now());
-	if (data.saved_version) saving.told(data.saved_version);
-	if (data.offline) dialogs.away(data.offline);
-	if (game.told?.need === undefined && !connection.conversation.awaits("level_check")) connection.request("level_check");
-	tell?.({ data });
+	if (kind === "push" && type === "passive" && before) {
+		kitchen.glide({ money: data.money - before.money, dishes: data.dishes - before.dishes });
+	}
+	if (kind === "joined" && data.offline) dialogs.away(data.offline);
+	if (data?.saved_version) saving.told(data.saved_version);
+	if (kind === "changed") askNeed();
+	before = client.state;
 	show();
 }
 
+/** Asks for the xp of the next rank where it is not known. */
+function askNeed() {
+	const isUnknown = client.state && client.state.need === undefined;
+	if (isUnknown && client.status.name === "joined" && client.hasRoom && !client.awaits("level_check")) checkLevel();
+}
+
+/** Asks for the rank, and for what is saved. */
+async function checkLevel() {
+	const { data } = await ask("level_check");
+	if (data) saving.told(data.saved_version);
+}
+
 function everySecond() {
-	if (!connection) return;
-	const { joined } = connection.conversation;
-	if (joined && saving.asks(Date.now())) connection.request("level_check");
-	if (joined && !document.hidden) played.tick(account.userId);
+	if (!plays) return;
+	const isJoined = client.status.name === "joined";
+	if (isJoined && saving.asks(Date.now())) checkLevel();
+	if (isJoined && !document.hidden) played.tick(account.userId);
 	showLink();
 }
 
-function atPlay(plays) {
+function atPlay(now) {
+	plays = now;
 	byId("entrance").hidden = plays;
 	byId("kitchen").hidden = !plays;
 	document.body.classList.toggle("at-play", plays);
@@ -179,25 +213,23 @@ function atPlay(plays) {
 }
 
 function enter() {
-	game = new Game();
+	before = null;
 	saving = new Saving();
-	// Taken, not copied: a duplicated tab must not go on with the same client.
-	const own = readKept(ofTab.get(KEPT), account.userId) ?? { client: newClient() };
-	ofTab.remove(KEPT);
-	const url = `${location.origin.replace("http", "ws")}/ws`;
-	connection = new Connection(url, new Conversation(own), account, { message: heard, state: show, loggedOut: leave });
-	connection.start();
+	if (client) client.start();
+	else {
+		client = connect(location.origin, { account: account.logIn, tab: ofTab });
+		client.subscribe(heard);
+	}
 	atPlay(true);
+	show();
 }
 
-/** 128 random bits: `crypto.randomUUID` is missing where the page is no secure context. */
-const newClient = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
-
-/** Ends the game in this tab. `why` is the key of a text where the server ended it. */
+/** Ends the game in this tab. `why` is the reason where the server ended it. */
 function leave(why) {
-	connection?.stop();
-	connection = null;
-	account.forget();
+	const { userId } = client?.state ?? {};
+	client?.stop();
+	// Another tab may have logged in as somebody else.
+	if (!userId || account.userId === String(userId)) account.forget();
 	if (why === "deleted") account.isKnown = false;
 	closeDialog();
 	atPlay(false);
@@ -207,7 +239,7 @@ function leave(why) {
 
 /** Ends the log-in: this one, or `everywhere` each one of the player. */
 function logOut(everywhere) {
-	account.leave(everywhere);
+	client.logOut(everywhere);
 	leave();
 	entrance.show({ mode: entrance.first });
 	entrance.focus();
@@ -215,7 +247,7 @@ function logOut(everywhere) {
 
 /** Asks what the server offers, until it says so. */
 async function offer() {
-	const features = await askFeatures();
+	const features = await account.features();
 	entrance.offer(features ?? { guests: false, mail: false });
 	if (!features) setTimeout(offer, ASK_OFFER_AGAIN_MS);
 }
@@ -230,23 +262,14 @@ function translateAll() {
 const KEYS = { KeyC: "cook", KeyS: "sell" };
 
 addEventListener("keydown", ({ key, code, repeat, target, ctrlKey, metaKey, altKey }) => {
-	if (!connection || !keysAreOn() || repeat || ctrlKey || metaKey || altKey || target.closest("input, dialog")) return;
+	if (!plays || !keysAreOn() || repeat || ctrlKey || metaKey || altKey || target.closest("input, dialog")) return;
 	if (key === "?") dialogs.keysTitle();
 	hands[KEYS[code]]?.press(code);
 	if (code === "KeyL" && !byId("level-up").hidden) levelUp();
 });
 addEventListener("keyup", ({ code }) => hands[KEYS[code]]?.release(code));
-addEventListener("online", () => connection?.retryNow());
-addEventListener("visibilitychange", () => document.hidden || connection?.retryNow());
-addEventListener("pagehide", () => {
-	if (!connection) return;
-	const kept = { ...connection.conversation.kept(), userId: account.userId };
-	ofTab.set(KEPT, JSON.stringify(kept));
-});
-// A page out of the browser's cache would go on with numbers that its successor has used.
-addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 byId("level-up").onclick = levelUp;
-byId("link").lastChild.onclick = () => connection.retryNow();
+byId("link").lastChild.onclick = () => client.retryNow();
 byId("language").onclick = () => {
 	switchLanguage();
 	translateAll();

@@ -14,8 +14,8 @@ const REASONS = [
 ];
 
 /** A refusal as a text; `wrong` is the key for a wrong password or link. */
-export function refusalText({ status, message = "", retryAfterS, reason, until }, wrong = "wrongLogIn") {
-	const waits = span(retryAfterS || 1, spoken());
+export function refusalText({ status, message = "", retryAfterMs, reason, until }, wrong = "wrongLogIn") {
+	const waits = span(retryAfterMs / 1000 || 1, spoken());
 	switch (status) {
 		case 1:
 			return say(wrong);

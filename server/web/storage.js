@@ -35,6 +35,11 @@ class Kept {
 		this.#memory.delete(key);
 		this.#store?.removeItem(key);
 	}
+
+	/** As the client library calls them. */
+	getItem = this.get;
+	setItem = this.set;
+	removeItem = this.remove;
 }
 
 /** For all tabs of this browser. */

@@ -1,4 +1,4 @@
-"""The JavaScript client library in Node against real servers."""
+"""The JavaScript client library against real servers: in Node, and in Chromium under the page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.browser import until_amount, until_more, visitor
 from tests.support.game_server import REPOSITORY, GameServer, running_game
 from tests.support.limits import LIMIT_S
-from tests.support.players import EXTERNAL
+from tests.support.players import EXTERNAL, player
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +91,27 @@ async def test_nothing_is_lost_or_doubled_under_kills_and_pauses(module_database
         **{name: seen[name] for name in ("duplicates", "resent", "connections")},
     }
     assert seen["connections"] >= 3
+
+
+async def test_clicks_in_a_throttled_and_frozen_tab_count_once(game: GameServer) -> None:
+    """Timers that run once a second, a freeze in the middle of clicking, and a thaw: nothing is lost."""
+    clicks = "for (let i = 0; i < 20; i++) document.getElementById('cook').click()"
+    slow = "1000 * Math.ceil((ms || 1) / 1000)"
+    throttle = f"const late = setTimeout; setTimeout = (act, ms) => late(act, {slow})"
+    async with visitor(game.url) as anna:
+        await anna.context.add_init_script(throttle)
+        page = await anna.register("frozen@example.com")
+        await page.locator(".item button").first.click()
+        lifecycle = await anna.context.new_cdp_session(page)
+        await page.evaluate(clicks)
+        await lifecycle.send("Page.setWebLifecycleState", {"state": "frozen"})
+        await lifecycle.send("Page.setWebLifecycleState", {"state": "active"})
+        await page.evaluate(clicks)
+        await page.wait_for_selector("#link.connected")
+        await until_amount(page, "dishes", 40)
+        stored = await page.evaluate("JSON.parse(localStorage.getItem('click-and-cook.tokens')).access")
+        async with player(game, stored) as same:
+            assert (await same.ask("session"))["session"]["dishes"] == 40
+        await page.click("#cook")
+        await until_more(page, "dishes", 41)
+        assert anna.complaints == []

@@ -211,6 +211,7 @@ def test_the_image_holds_no_secret_and_needs_no_env_file() -> None:
         "server",
         "persistence",
         "seeds",
+        "clients",
         "scripts",
     ]
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import pytest
 
@@ -15,13 +16,13 @@ from game.errors import Refusal
 from game.rates import price_of
 from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
 from game.session import Session, UserId
-from server.http.static import read_files
-from server.protocol.fields import STATE_CHANGING
+from server.app.operations import page_files
 from tests.support.game_catalogue import CATALOGUE, LEVEL_XP
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
 
 WEB: Final = REPOSITORY / "server" / "web"
+LIBRARY: Final = REPOSITORY / "clients" / "js" / "lib"
 WEB_TESTS: Final = REPOSITORY / "tests" / "web"
 NODE: Final = shutil.which("node") or ""
 # The page's code runs in browsers; Node is a quick place to try its pure modules.
@@ -31,7 +32,7 @@ NOW_MS: Final = 1_700_000_000_000
 
 def test_it_weighs_under_120_kb_with_its_pictures() -> None:
     """All that a first visit loads, as it is served to a browser that takes gzip."""
-    files = {path: file for path, file in read_files(WEB).items() if path != "/"}
+    files = {path: file for path, file in page_files().items() if path != "/"}
     assert 20_000 < sum(len(file.packed or file.body) for file in files.values()) < 120_000
 
 
@@ -39,9 +40,22 @@ def test_nothing_in_it_is_refused_by_its_content_security_policy() -> None:
     """No inline script or style, no other host, no event attribute."""
     page = (WEB / "index.html").read_text()
     assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:", page) == []
-    for path in WEB.iterdir():
+    for path in (*WEB.iterdir(), *LIBRARY.iterdir()):
         hosts = set(re.findall(r"https?://([\w.]+)", path.read_text(errors="ignore")))
         assert hosts <= {"www.w3.org"}, path.name
+
+
+def test_every_module_that_is_imported_is_served() -> None:
+    """The client library too, whose path the page writes as it is in the repository."""
+    files = page_files()
+    imported = {
+        urljoin(f"http://server{path}", name)
+        for path, file in files.items()
+        if path.endswith(".js")
+        for name in re.findall(r'from "(.*?)"', file.body.decode())
+    }
+    assert "http://server/clients/js/lib/client.js" in imported
+    assert imported <= {f"http://server{path}" for path in files}
 
 
 def test_every_upgrade_and_every_place_is_drawn() -> None:
@@ -117,7 +131,7 @@ def _ask_model(live: LiveSession, request_type: str, upgrade_id: int, count: int
         if request_type == "upgrade_buy":
             upgrade_buy(live, upgrade_id, NOW_MS * 1000, 0, count=count)
         else:
-            {"cook": cook, "sell": sell}[request_type](live, 1, NOW_MS * 1000)
+            {"cook": cook, "sell": sell}[request_type](live, count, NOW_MS * 1000)
         session = live.session
         after = {"refused": False, "money": session.money, "dishes": session.dishes, "xp": session.xp / 100}
     except Refusal:
@@ -126,17 +140,9 @@ def _ask_model(live: LiveSession, request_type: str, upgrade_id: int, count: int
     return {**after, "prices": prices, "reset": {"stars": reset.stars / 10_000, "boost": reset.boost / 10}}
 
 
-def test_it_gives_a_number_to_each_request_that_changes_state() -> None:
-    """The page's list of requests with a `seq` is the server's of requests that take one."""
-    (listed,) = re.findall(
-        r"const COUNTED = new Set\((\[.*?\])\);", (WEB / "conversation.js").read_text(), re.DOTALL
-    )
-    assert set(json.loads(listed)) == STATE_CHANGING
-
-
 @needs_node
 def test_its_modules_do_what_their_own_tests_say() -> None:
-    """Conversation, game, numbers, drawings."""
+    """The client library, numbers, drawings."""
     run = [NODE, "--test", str(WEB_TESTS)]
     done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

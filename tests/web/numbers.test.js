@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { backOffMs } from "../../server/web/connection.js";
 import { readable, span } from "../../server/web/numbers.js";
 
 const plain = (text) => text.replace(/\s/g, " ");
@@ -36,13 +35,4 @@ test("times are shown in their two largest units", () => {
   assert.equal("1 min 5 s", plain(span(65, "en")));
   assert.equal("2 h", plain(span(7200, "en")));
   assert.equal("1 д 3 ч", plain(span(86400 + 3 * 3600 + 125, "ru")));
-});
-
-test("the wait before a reconnect grows to a limit, is jittered, and heeds the close code", () => {
-  assert.equal(150, backOffMs(0, 1006, 0));
-  assert.equal(500, backOffMs(0, 1006, 1));
-  assert.equal(15_000, backOffMs(20, 1006, 1));
-  assert.equal(300, backOffMs(0, 1001, 1));
-  assert.equal(2_000, backOffMs(0, 1013, 1));
-  assert.ok(backOffMs(0, 4002, 0) >= 20_000);
 });
