@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from game.errors import NoDishes
 from persistence import flusher
 from persistence.durable import sessions as durable_sessions
 from persistence.live import lane, lanes, pipeline, scripts, session_commands, subscriptions
@@ -260,6 +261,19 @@ def _answers_wrong() -> None:
     _put(responder.Responder, "answer", wrong)
 
 
+def _sells_refused() -> None:
+    """Refuse every tenth sell for want of dishes, whatever there is."""
+    start, calls = handlers.Handlers.start, iter(range(1, 10**9))
+
+    def refusing(self: handlers.Handlers, by: responder.Responder, request: Any) -> None:
+        if request.request_type == "sell" and next(calls) % 10 == 0:
+            by.refuse(NoDishes())
+        else:
+            start(self, by, request)
+
+    _put(handlers.Handlers, "start", refusing)
+
+
 def _every_refusal_traced() -> None:
     """Write a traceback for each request that cannot be served."""
     unavailable = responder.Responder.unavailable
@@ -278,7 +292,7 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
         _lost_subscription_left, _own_tabs_left_out, _doubt_by_version, _log_out_not_heard,
         _subscription_believed, _client_forgotten, _duplicate_overtakes, _ask_refused, _log_raises, _read_only_kept, _never_ends,
         _future_marks_kept, _not_fenced, _dirty_session_expires, _anothers_changes_told, _answers_dropped,
-        _answers_wrong, _every_refusal_traced,
+        _answers_wrong, _sells_refused, _every_refusal_traced,
     )
 }  # fmt: skip
 """Each break by its name."""

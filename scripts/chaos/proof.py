@@ -95,6 +95,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "anothers changes told": _proof("linearizable"),
     "answers dropped": _proof("answered"),
     "answers wrong": _proof("linearizable"),
+    "sells refused": _proof("refused"),
     "every refusal traced": _proof("quiet", faults=((Kind.REDIS_CUT, "anna", 3.0),)),
 }
 """How each break is shown."""

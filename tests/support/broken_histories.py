@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from game.errors import NoDishes
 from scripts.chaos.history.events import (
     Ended,
     Faulted,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 OVEN = 70
 UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
+NO_DISHES = {"code": NoDishes.code, "message": NoDishes.text}
 
 
 def push_of(connection: int, version: int) -> Callable[[Heard], bool]:
@@ -206,6 +208,24 @@ def a_hidden_change_is_told_to_nobody() -> History:
     return story.ends()
 
 
+def a_sell_is_refused_with_dishes_there() -> History:
+    """Tell of a sell that is refused for want of dishes, of which there were some all the time."""
+    story = played()
+    request = story.sends(ANNA, "sell", count=1)
+    story.hears(ANNA, request, "error", NO_DISHES)
+    return story.ends()
+
+
+def a_request_is_refused_that_was_applied() -> History:
+    """Tell of a sell that sold all, and is refused when it is sent again."""
+    story = played()
+    dishes = int(story.live.session.dishes)
+    story.does(ANNA, "sell", dishes, client="a", seq=9)
+    request = story.sends(ANNA, "sell", count=dishes, client="a", seq=9)
+    story.hears(ANNA, request, "error", NO_DISHES)
+    return story.ends()
+
+
 def a_request_is_never_answered() -> History:
     """Tell of a request whose answer never comes, on a connection that stays."""
     story = played()
@@ -323,6 +343,8 @@ BROKEN: Final[Sequence[tuple[Callable[[], History], set[str]]]] = (
     (a_duplicate_was_never_applied, {"linearizable"}),
     (a_change_is_told_twice, {"told"}),
     (a_hidden_change_is_told_to_nobody, {"told"}),
+    (a_sell_is_refused_with_dishes_there, {"refused"}),
+    (a_request_is_refused_that_was_applied, {"refused"}),
     (a_request_is_never_answered, {"answered"}),
     (answers_change_places, {"answered"}),
     (clicks_are_refused_for_ever, {"served", "honest"}),

@@ -29,7 +29,7 @@ from scripts.chaos.history.timeline import Timeline
 from scripts.chaos.plan import Kind, plan
 from scripts.chaos.proof import PROOFS
 from scripts.chaos.world import WORLDS
-from tests.support.broken_histories import BROKEN, push_of
+from tests.support.broken_histories import BROKEN, NO_DISHES, push_of
 from tests.support.game_server import REPOSITORY
 from tests.support.histories import ANNA, BERT, CATALOGUE, Story, played, without
 
@@ -154,6 +154,23 @@ def test_a_request_of_before_a_fault_may_be_refused_within_it() -> None:
         history.events.append(fault)
         assert ("served" not in violated(history)) is is_excused
         history.events.remove(fault)
+
+
+def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:
+    """There was nothing to sell before a cook that was under way while the sell was; not so long before."""
+    story = played()
+    story.does(ANNA, "sell", int(story.live.session.dishes))
+    cook = story.sends(BERT, "cook", count=5)
+    sell = story.sends(ANNA, "sell", count=1)
+    story.hears(ANNA, sell, "error", NO_DISHES)
+    said = story.applies("cook", 5)
+    story.hears(BERT, cook, "cook", said)
+    story.hears(ANNA, 0, "cook", said)
+    assert judge(story.ends(), CATALOGUE).lines == []
+    story.now_s += 1
+    sell = story.sends(ANNA, "sell", count=1)
+    story.hears(ANNA, sell, "error", NO_DISHES)
+    assert violated(story.ends()) == {"refused"}
 
 
 def test_what_a_fault_cost_is_put_down_to_it() -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from game.rates import rates_of
-from scripts.chaos.history import kept, order, told
+from scripts.chaos.history import kept, order, refused, told
 from scripts.chaos.history.replay import Replayed, replay
 from scripts.chaos.history.timeline import Timeline
 
@@ -55,6 +55,7 @@ def judge(history: History, catalogue: Catalogue, patience: float = 1) -> Judgem
     hold("linearizable", order.against_time(timeline))
     hold("versions", order.went_backwards(timeline))
     hold("answered", order.answers(timeline, patience, now_s))
+    hold("refused", refused.wrongly(timeline, judgement.replayed, catalogue))
     hold("remembered", order.forgotten(timeline))
     hold("told", map(str, told.late(timeline, changes, patience, now_s)))
     hold("told", told.repeated(timeline))

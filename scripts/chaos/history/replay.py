@@ -54,23 +54,34 @@ class Change:
 
 
 @dataclass(slots=True)
-class Replayed:
-    """What became of one player: the changes that hold, and the first thing that nothing explains."""
+class Step:
+    """A state on the way, and what led to it: an operation, or what some other change was.
 
-    changes: list[Change] = field(default_factory=list)
-    hidden: int = 0
-    lost: int = 0
-    fault: str = ""
-
-
-@dataclass(slots=True)
-class _Step:
-    """A state on the way, and what led to it: an operation, or what some other change was."""
+    It may have held from `since_s` to `until_s`. `is_guessed`: its place in the order is not known from a
+    version.
+    """
 
     session: Session
     heard_s: float
     operation: Operation | None = None
     change: Change | None = None
+    since_s: float = float("-inf")
+    until_s: float = float("inf")
+    is_guessed: bool = False
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of one player: the changes that hold, all states, also those that were lost, and a fault.
+
+    That is the first thing that nothing explains.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    hidden: int = 0
+    lost: int = 0
+    fault: str = ""
 
 
 def replay(player: str, history: History, timeline: Timeline, catalogue: Catalogue) -> Replayed:
@@ -94,7 +105,8 @@ class _Course:
     def __init__(self, player: str, history: History, timeline: Timeline, catalogue: Catalogue) -> None:
         self.outcome = Replayed()
         start = history.start[player]
-        self.trail = [_Step(start, float("-inf"))]
+        self.trail = [Step(start, float("-inf"))]
+        self.outcome.steps += self.trail
         self._catalogue = catalogue
         self._version = start.version
         self._applied: set[int] = set()
@@ -167,7 +179,7 @@ class _Course:
 
     # Between two things that were said.
 
-    def _path(self, said: Said, start: Session, most: int = _MOST_STATES) -> list[_Step] | None:
+    def _path(self, said: Said, start: Session, most: int = _MOST_STATES) -> list[Step] | None:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
         since_s = self.trail[-1].heard_s - _ON_ITS_WAY_S
         free = [
@@ -179,7 +191,7 @@ class _Course:
         ]
         # Of operations with one effect those that are known to be applied come first.
         free.sort(key=lambda op: (not op.duplicates, op.sent_s))
-        waiting: deque[tuple[list[_Step], list[Operation]]] = deque([([_Step(start, 0)], free)])
+        waiting: deque[tuple[list[Step], list[Operation]]] = deque([([Step(start, 0)], free)])
         seen: set[object] = set()
         while waiting and len(seen) < most:
             steps, left = waiting.popleft()
@@ -202,13 +214,13 @@ class _Course:
                 key = (repr(facts_of_session(session)), tuple(sorted(op.effect for op in rest)))
                 if key not in seen:
                     seen.add(key)
-                    waiting.append(([*steps, _Step(session, said.heard_s, operation)], rest))
+                    waiting.append(([*steps, Step(session, said.heard_s, operation)], rest))
         return None
 
-    def _last_steps(self, before: Session, left: Sequence[Operation], said: Said) -> Iterator[_Step]:
+    def _last_steps(self, before: Session, left: Sequence[Operation], said: Said) -> Iterator[Step]:
         """Yield the ways to end with what was said: nothing more, the operation, or one of its kind."""
         if not said.change:
-            yield _Step(copy_of(before), said.heard_s)
+            yield Step(copy_of(before), said.heard_s)
             return
         options: Iterable[Operation] = [said.operation] if said.operation is not None else left
         if said.operation is None and self._losses:
@@ -224,7 +236,7 @@ class _Course:
                 continue
             done = session.clicks + session.purchases - before.clicks - before.purchases
             if said.applied is None or done == said.applied:
-                yield _Step(session, said.heard_s, operation)
+                yield Step(session, said.heard_s, operation)
 
     def _may_be(self, operation: Operation, said: Said) -> bool:
         return id(operation) not in self._applied and operation.sent_s <= said.last_heard_s
@@ -244,9 +256,17 @@ class _Course:
                 session.cooked += seconds * rates.dishes_per_second
                 session.xp += seconds * rates.xp_per_second
 
-    def _walk(self, path: list[_Step], said: Said) -> None:
+    def _walk(self, path: list[Step], said: Said) -> None:
         *between, last = path
         self.outcome.hidden += len(between)
+        before = self.trail[-1]
+        for step in path:
+            # A request without an answer may have been applied before what is known, or after it.
+            step.is_guessed = bool(between)
+            before.is_guessed = before.is_guessed or bool(between)
+            step.since_s = before.since_s if step.operation is None else step.operation.sent_s
+            before.until_s, before = said.heard_s, step
+        self.outcome.steps += path
         self.trail += between
         if said.change:
             last.change = Change(said.version, said.change, said.heard_s, said.operation)
@@ -281,7 +301,7 @@ class _Course:
         return False
 
 
-def _was_answered(step: _Step) -> bool:
+def _was_answered(step: Step) -> bool:
     return step.change is not None and step.change.operation is not None
 
 
