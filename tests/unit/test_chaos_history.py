@@ -78,6 +78,24 @@ def test_an_answer_that_was_lost_is_explained_by_what_comes_after() -> None:
     assert judgement.replayed["anna"].hidden == 1
 
 
+def test_of_hidden_requests_more_than_the_fewest_may_have_been_applied() -> None:
+    """A sell before a cook and one after it leave what one after it leaves: both are duplicates later."""
+    story = played()
+    sells = [
+        story.sends(ANNA, "sell", count=count, client="a", seq=seq) for count, seq in ((100, 7), (50, 8))
+    ]
+    story.sends(BERT, "cook", count=5)
+    for kind, count in (("sell", 100), ("cook", 5), ("sell", 150)):
+        story.applies(kind, count)
+    story.closes(BERT, 1006)
+    for sell in sells:
+        state = story.live.session
+        said = {"dishes": state.dishes, "money": state.money, "xp": state.xp / 100, "applied": 0}
+        story.hears(ANNA, sell, "sell", {**said, "duplicate": True, "version": state.version})
+    history = story.ends()
+    assert [line for line in judge(history, CATALOGUE).lines if "linearizable" in line] == []
+
+
 def test_a_later_state_in_time_stands_for_a_change() -> None:
     """A tab was cut off from what was published, and soon shown the session."""
     story = played()

@@ -124,14 +124,23 @@ def _waits(
 
 
 def dishonest(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
-    """Say which server called itself `ok` while for some time it had refused whatever it was asked."""
+    """Say which server called itself `ok` for some time while it refused whatever it was asked.
+
+    One that has just started may not know yet.
+    """
     answers: dict[str, list[Heard]] = defaultdict(list)
     for line in timeline.lines.values():
         for attempt in line.attempts.values():
             answers[line.opened.server] += attempt.answers
     within_s = patience * HONEST_WITHIN_S
+    ok_since_s: dict[str, float] = {}
     for event in history.events:
-        if not isinstance(event, Health) or event.status != "ok":
+        if not isinstance(event, Health):
+            continue
+        if event.status != "ok":
+            ok_since_s.pop(event.server, None)
+            continue
+        if event.at_s - ok_since_s.setdefault(event.server, event.at_s) < within_s / 2:
             continue
         near = [heard for heard in answers[event.server] if abs(heard.at_s - event.at_s) < within_s]
         before = [heard for heard in near if heard.at_s < event.at_s]

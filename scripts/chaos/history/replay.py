@@ -84,6 +84,15 @@ class Replayed:
     fault: str = ""
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """From one state to what was said next, with hidden operations in between."""
+
+    start: Session
+    said: Said
+    used: list[Operation]
+
+
 def replay(player: str, history: History, timeline: Timeline, catalogue: Catalogue) -> Replayed:
     """Play one player's changes through the rules; the first thing that does not fit ends it."""
     course = _Course(player, history, timeline, catalogue)
@@ -110,6 +119,7 @@ class _Course:
         self._catalogue = catalogue
         self._version = start.version
         self._applied: set[int] = set()
+        self._stretches: list[_Stretch] = []
         self._open = [op for op in timeline.operations[player] if op.may_be_applied]
         self._all = timeline.operations[player]
         self._losses = [fault for fault in timeline.faults.faults if fault.loses]
@@ -153,9 +163,28 @@ class _Course:
         free = [used_one.effect for used_one in used if not (used_one.duplicates or used_one.applied)]
         for operation in self._open:
             if operation.duplicates and id(operation) not in self._applied:
-                if operation.effect not in free:
+                if operation.effect in free:
+                    free.remove(operation.effect)
+                elif not self._may_have_been_applied(operation):
                     raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
-                free.remove(operation.effect)
+
+    def _may_have_been_applied(self, operation: Operation) -> bool:
+        """Look for it among hidden requests: the fewest that explain what was said may not be all.
+
+        Two sells of what is there, with a cook between them, leave what one sell after it leaves.
+        """
+        for stretch in self._stretches:
+            if operation.sent_s > stretch.said.last_heard_s:
+                continue
+            used = [*stretch.used, operation]
+            free = [op for op in self._open if id(op) not in self._applied and op is not operation]
+            needed = frozenset(map(id, used))
+            path = self._search(stretch.said, stretch.start, [*used, *free], _MOST_STATES, needed)
+            if path is not None:
+                stretch.used.append(operation)
+                self._applied.add(id(operation))
+                return True
+        return False
 
     def _paid_seconds(self) -> float:
         """Return for how many seconds the player's oven has cooked."""
@@ -191,11 +220,23 @@ class _Course:
         ]
         # Of operations with one effect those that are known to be applied come first.
         free.sort(key=lambda op: (not op.duplicates, op.sent_s))
+        return self._search(said, start, free, most)
+
+    def _search(
+        self,
+        said: Said,
+        start: Session,
+        free: list[Operation],
+        most: int,
+        needed: frozenset[int] = frozenset(),
+    ) -> list[Step] | None:
+        """Find the fewest of some operations that lead to what was said, with all that are needed."""
         waiting: deque[tuple[list[Step], list[Operation]]] = deque([([Step(start, 0)], free)])
         seen: set[object] = set()
         while waiting and len(seen) < most:
             steps, left = waiting.popleft()
-            for last in self._last_steps(steps[-1].session, left, said):
+            enough = needed.isdisjoint(map(id, left))
+            for last in self._last_steps(steps[-1].session, left, said) if enough else ():
                 if self._fits(last.session, said):
                     return [*steps[1:], last]
             tried = set()
@@ -260,6 +301,9 @@ class _Course:
         *between, last = path
         self.outcome.hidden += len(between)
         before = self.trail[-1]
+        if between:
+            used = [step.operation for step in between if step.operation is not None]
+            self._stretches.append(_Stretch(copy_of(before.session), said, used))
         for step in path:
             # A request without an answer may have been applied before what is known, or after it.
             step.is_guessed = bool(between)
