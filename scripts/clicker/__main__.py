@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
+from clients.python.clickcook import ClickCookError, Client, Options, Unreachable
 from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
-from scripts.clicker.accounts import PasswordAccount, require_answer
 from scripts.clicker.book import Book
-from scripts.clicker.client import Client
-from scripts.clicker.failures import ClickerError, UnreachableError
 from scripts.clicker.player import Player
+from scripts.clicker.reach import PacedAccount, require_answer
 from scripts.clicker.table import Display
 from scripts.clicker.totals import Totals
-from scripts.clicker.view import View
+from scripts.clicker.watch import Watch
 
 if TYPE_CHECKING:
-    from scripts.clicker.window import Answer, Pending
+    from scripts.clicker.answered import Answered
 
 _ANSWERED_WITHIN_S: Final = 30.0
 _MOST_COUNT: Final = 1000
+_AT_ONCE: Final = 16
+"""Log-ins that wait for the server at the same time."""
+
+_OPTIONS: Final = Options(retry_first_ms=100, retry_most_ms=10_000, renew_again_ms=250)
 
 
 def main() -> int:
@@ -42,11 +45,11 @@ def main() -> int:
             return asyncio.run(_play(options, console, book))
         except KeyboardInterrupt:
             return INTERRUPTED
-        except UnreachableError as error:
+        except Unreachable as error:
             console.print(f"{error}", style="red", soft_wrap=True, highlight=False, markup=False)
             return REFUSED
         except ExceptionGroup as errors:
-            own, others = errors.split(ClickerError)
+            own, others = errors.split(ClickCookError)
             if others is not None:
                 raise
             console.print(f"{own.exceptions[0] if own else errors}", style="red")
@@ -55,12 +58,12 @@ def main() -> int:
 
 async def _play(options: argparse.Namespace, console: Console, book: Book | None) -> int:
     await require_answer(options.url)
-    totals, stop = Totals(), asyncio.Event()
+    totals, stop, turns = Totals(), asyncio.Event(), asyncio.Semaphore(_AT_ONCE)
     display = Display(console, totals, options.users)
     async with asyncio.TaskGroup() as group:
         showing = group.create_task(display.run())
         players = [
-            group.create_task(_one_player(options, number, totals, stop, book))
+            group.create_task(_one_player(options, number, totals, stop, book=book, turns=turns))
             for number in range(options.users)
         ]
         asyncio.get_running_loop().call_later(options.seconds, stop.set)
@@ -79,26 +82,25 @@ async def _play(options: argparse.Namespace, console: Console, book: Book | None
 
 
 async def _one_player(
-    options: argparse.Namespace, number: int, totals: Totals, stop: asyncio.Event, book: Book | None
+    options: argparse.Namespace,
+    number: int,
+    totals: Totals,
+    stop: asyncio.Event,
+    *,
+    book: Book | None,
+    turns: asyncio.Semaphore,
 ) -> None:
-    view = View()
     email = options.email.replace("{}", str(number))
 
-    def settled(pending: Pending, answer: Answer) -> None:
-        if not answer.code:
-            view.take(answer.request_type, answer.data)
+    def answered(request: Answered) -> None:
         if book is not None:
-            book.write(email, client.name, pending, answer)
+            book.write(email, client.name, request)
 
-    def pushed(request_type: str, data: dict[str, Any]) -> None:
-        view.take(request_type, data)
-
-    account = PasswordAccount(options.url, email, options.password)
-    client = Client(options.url, account, on_settled=settled, on_push=pushed, totals=totals)
+    account = PacedAccount(options.url, email, options.password, turns)
+    client = Client(account, options=_OPTIONS, logs_in=True)
+    Watch(client, totals, asyncio.get_running_loop().time, answered)
     async with client:
-        player = Player(
-            client, view, clicks_per_second=options.cps, most_count=options.count, buys=options.buy
-        )
+        player = Player(client, clicks_per_second=options.cps, most_count=options.count, buys=options.buy)
         await player.play(stop)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scripts.clicker.window import Answer, Pending
+    from scripts.clicker.answered import Answered
 
 _ASKED: Final = ("count", "id")
 _ANSWERED: Final = (
@@ -56,23 +56,15 @@ class Book:
         self._file = file
         self.entries = 0
 
-    def write(self, player: str, client: str, pending: Pending, answer: Answer) -> None:
+    def write(self, player: str, client: str, answered: Answered) -> None:
         """Write down a request with a number; those without change nothing that could be counted."""
-        if not pending.seq:
+        sent = answered.sent
+        if not sent.seq:
             return
         self.entries += 1
-        asked = {name: pending.data[name] for name in _ASKED if name in pending.data}
-        answered = {name: answer.data[name] for name in _ANSWERED if name in answer.data}
-        line = (
-            player,
-            client,
-            pending.seq,
-            pending.request_type,
-            pending.times_sent,
-            asked,
-            answer.code,
-            answered,
-        )
+        asked = {name: sent.data[name] for name in _ASKED if name in sent.data}
+        data = {name: answered.data[name] for name in _ANSWERED if name in answered.data}
+        line = (player, client, sent.seq, sent.request_type, sent.times_sent, asked, answered.code, data)
         self._file.write(orjson.dumps(line) + b"\n")
 
 

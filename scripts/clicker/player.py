@@ -5,33 +5,33 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from clients.python.clickcook import Refused
 from game.rules import ONE_STAR
-from scripts.clicker.failures import RefusedError
-from scripts.clicker.window import MOST_UNANSWERED
+from scripts.clicker.view import View
 from scripts.simulate.simulation import best_wish, cooks_among, outlook
 
 if TYPE_CHECKING:
-    from scripts.clicker.client import Client
-    from scripts.clicker.view import View
+    from clients.python.clickcook import Client
 
 SANDWICH: Final = 1
+SEQ_WINDOW: Final = 64
 _TICK_S: Final = 0.1
 _MOST_OWED_S: Final = 1.0
 """Clicks that could not be sent for longer are not caught up with."""
 
 
 class Player:
-    """Plays one game over a client whose answers and pushes `view` takes.
+    """Plays one game over a client.
 
     `clicks_per_second` 0 is as many as go. A request carries up to `most_count` clicks. Without `buys`
     nothing is bought but the first dish, and nothing is traded in.
     """
 
     def __init__(
-        self, client: Client, view: View, *, clicks_per_second: float, most_count: int = 1, buys: bool = True
+        self, client: Client, *, clicks_per_second: float, most_count: int = 1, buys: bool = True
     ) -> None:
         self._client = client
-        self._view = view
+        self._known = View()
         self._clicks_per_second = clicks_per_second
         self._most_count = most_count
         self._buys = buys
@@ -48,7 +48,7 @@ class Player:
                 owed += self._clicks_per_second * min(now_s - seen_s, _MOST_OWED_S)
                 seen_s = now_s
             else:
-                owed = MOST_UNANSWERED * self._most_count
+                owed = SEQ_WINDOW * self._most_count
             clicks = int(owed)
             owed -= clicks
             await self._click(clicks)
@@ -57,12 +57,19 @@ class Player:
         await self._client.drained()
 
     @property
+    def _view(self) -> View:
+        """What is known now."""
+        self._known.take(self._client.state)
+        return self._known
+
+    @property
     def _pace(self) -> float:
         """Clicks a second to assume where there is no limit."""
         return self._clicks_per_second or 1000.0
 
     async def _click(self, clicks: int) -> None:
-        session, rates = self._view.session, self._view.rates
+        known = self._view
+        session, rates = known.session, known.rates
         view = outlook(rates.sums, session.boost, self._pace)
         cooks = cooks_among(clicks, session, rates, view, max(_TICK_S, clicks / self._pace))
         for kind, number in (("cook", cooks), ("sell", clicks - cooks)):
@@ -73,7 +80,8 @@ class Player:
                 left -= count
 
     async def _do_what_is_due(self) -> None:
-        session, rates = self._view.session, self._view.rates
+        view = self._view
+        session, rates = view.session, view.rates
         if rates.cook_gain == 0:
             await self._try("upgrade_buy", id=SANDWICH)
         elif self._buys and session.accumulated >= max(ONE_STAR, session.stars):
@@ -81,7 +89,7 @@ class Player:
         elif rates.need > 0 and session.xp >= 100 * rates.need:
             await self._try("level_up")
         elif self._buys:
-            wish = best_wish(session, rates, self._view.catalogue, self._pace)
+            wish = best_wish(session, rates, view.catalogue, self._pace)
             if wish is not None and wish.price <= session.money:
                 await self._try("upgrade_buy", id=wish.upgrade.id)
         if not self._view.need_is_known:
@@ -90,7 +98,7 @@ class Player:
     async def _try(self, request_type: str, **data: Any) -> None:
         try:
             await self._client.request(request_type, **data)
-        except RefusedError:
+        except Refused:
             await self._look_round()  # another tab of the same player was quicker
 
     async def _look_round(self) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from scripts.clicker.totals import Totals
 
+BROKEN: Final = 1006
+"""The close code of a connection that ended without a close frame."""
+
 _REFRESH_S: Final = 0.5
 _LINE_EVERY_S: Final = 5.0
 _RECENT_S: Final = 5.0
@@ -57,7 +60,10 @@ class Display:
         totals, waits = self._totals, self._totals.answered
         clicks, requests = self._rates()
         errors = ", ".join(f"{code} {times:,}" for code, times in totals.errors.most_common(4))
-        closes = ", ".join(f"{code or 'broken'} {times:,}" for code, times in totals.closes.most_common(3))
+        closes = ", ".join(
+            f"{'broken' if code == BROKEN else code} {times:,}"
+            for code, times in totals.closes.most_common(3)
+        )
         return {
             "seconds": f"{asyncio.get_running_loop().time() - self._began_s:.0f}",
             "users": f"{self._users:,}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from scripts.clicker.window import Answer, Pending
+    from scripts.clicker.answered import Answered
 
 _STEPS_A_DOUBLING: Final = 8
 _SHORTEST_S: Final = 1e-5
@@ -44,8 +44,8 @@ class Totals:
 
     `clicks` are cooks and sells that were applied. `lost` are applied numbers that the server no longer knew
     at a reconnect, `went_back` names versions below an earlier one on the same connection: both stay empty.
-    `answered` waits from a request's first wish to its final answer, `errors` are counted by code, `closes`
-    by close code (0: broken off).
+    `answered` waits from a request's first sending to its final answer, `errors` are counted by code,
+    `closes` by close code (1006: broken off, or not opened).
     """
 
     sent: int = 0
@@ -53,7 +53,6 @@ class Totals:
     settled: int = 0
     duplicates: int = 0
     clicks: int = 0
-    reconnects: int = 0
     timeouts: int = 0
     lost: int = 0
     went_back: list[str] = field(default_factory=list)
@@ -61,13 +60,19 @@ class Totals:
     closes: Counter[int] = field(default_factory=Counter)
     answered: Waits = field(default_factory=Waits)
 
-    def settle(self, pending: Pending, answer: Answer, now_s: float) -> None:
-        """Count a final answer."""
+    @property
+    def reconnects(self) -> int:
+        """How many connections ended, or could not be opened, while the play went on."""
+        return self.closes.total()
+
+    def settle(self, answered: Answered, wait_s: float) -> None:
+        """Count a final answer that came so long after its request was first sent."""
         self.settled += 1
-        self.answered.add(now_s - (pending.asked_s if pending.times_sent > 1 else pending.sent_s))
-        if answer.data.get("duplicate"):
+        self.answered.add(wait_s)
+        if answered.sent.request_type not in ("cook", "sell"):
+            return
+        if answered.data.get("duplicate"):
             self.duplicates += 1
-            if pending.request_type in ("cook", "sell"):
-                self.clicks += pending.data.get("count", 1)
-        elif not answer.code:
-            self.clicks += answer.data.get("applied", 0)
+            self.clicks += answered.sent.data.get("count", 1)
+        elif not answered.code:
+            self.clicks += answered.data["applied"]

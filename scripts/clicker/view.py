@@ -1,18 +1,21 @@
-"""What a client knows of its player: the server's last word, kept up by every answer and push."""
+"""What a client knows of its player, in the units of the game's rules."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from game.catalogue import Boost, BoostType, Catalogue, Names, Upgrade, UpgradeId, UpgradeType
 from game.rates import Rates, rates_of
 from game.session import Session, UserId
 
+if TYPE_CHECKING:
+    from clients.python import clickcook
+
 
 class View:
     """The session as the server told it, and what follows from it by the rules.
 
-    `need_is_known` turns False where a `level_check` has to be asked.
+    `need_is_known` is False where a `level_check` has to be asked.
     """
 
     def __init__(self) -> None:
@@ -20,68 +23,27 @@ class View:
         self.catalogue = Catalogue(0, (), (0,))
         self.rates: Rates = rates_of(self.session, self.catalogue)
         self.need_is_known = False
-        self._upgrades: tuple[Upgrade, ...] = ()
-        self._need = 0
+        self._derived_from: tuple[object, ...] = ()
 
-    def take(self, request_type: str, data: dict[str, Any]) -> None:
-        """Take an answer's or a push's data; what is older than what is known changes nothing."""
-        version = data.get("version", 0)
-        session = self.session
-        if version < session.version:
+    def take(self, game: clickcook.Game | None) -> None:
+        """Follow the state of a client; None, before the first, changes nothing."""
+        if game is None:
             return
-        session.version = version
-        session.money = float(data.get("money", session.money))
-        session.dishes = float(data.get("dishes", session.dishes))
-        if "xp" in data:
-            session.xp = hundredths(data["xp"])
-        match request_type:
-            case "session":
-                self._take_session(data["session"])
-            case "upgrade_buy":
-                session.bought[data["id"]] = data["times_bought"]
-                self._derive()
-            case "level_check":
-                self._rise(data["current_rank"], data["current_xp"], data.get("needed_xp", 0))
-            case "level_up":
-                need = data.get("next_xp", 0) if data["current_rank"] > session.rank else self._need
-                self._rise(data["current_rank"], data["current_xp"], need)
-            case "session_reset":
-                session.bought.clear()
-                self._take_prestige(data["prestige"])
-                session.rank, session.xp = data["level_rank"], hundredths(data["level_xp"])
-                self.need_is_known = False
-                self._derive()
-            case "passive":
-                session.rank, session.xp = data["level_rank"], hundredths(data["level_xp"])
-                session.accumulated = 10_000.0 * data["prestige_accumulated"]
-
-    def _take_session(self, told: dict[str, Any]) -> None:
         session = self.session
-        session.money, session.dishes = float(told["money"]), float(told["dishes"])
-        if told["level"]["rank"] != session.rank:
-            self.need_is_known = False
-        session.rank, session.xp = told["level"]["rank"], hundredths(told["level"]["xp"])
-        self._take_prestige(told["prestige"])
-        shelves = told["upgrades"]["available"], told["upgrades"]["current"]
-        by_id = {item["id"]: item for shelf in shelves for item in shelf}
-        self._upgrades = tuple(_upgrade(item) for item in by_id.values())
-        session.bought = {item["id"]: item["times_bought"] for item in told["upgrades"]["current"]}
-        self._derive()
-
-    def _take_prestige(self, told: dict[str, Any]) -> None:
-        self.session.stars = 10_000.0 * told["current_value"]
-        self.session.boost = 10.0 * told["current_boost_value"]
-        self.session.accumulated = 10_000.0 * told["accumulated_value"]
-
-    def _rise(self, rank: int, xp: float, need: int) -> None:
-        self.session.rank, self.session.xp, self._need = rank, hundredths(xp), need
-        self.need_is_known = True
-        self._derive()
-
-    def _derive(self) -> None:
-        ranks = (0,) * (self.session.rank + 1)
-        self.catalogue = Catalogue(0, self._upgrades, (*ranks, self._need) if self._need else ranks)
-        self.rates = rates_of(self.session, self.catalogue)
+        session.version, session.user_id = game.version, UserId(game.user_id)
+        session.money, session.dishes = float(game.money), float(game.dishes)
+        session.rank, session.xp = game.rank, hundredths(game.xp)
+        session.stars, session.boost = 10_000.0 * game.stars, 10.0 * game.boost
+        session.accumulated = 10_000.0 * game.accumulated
+        self.need_is_known = game.need_is_known
+        derived_from = (game.upgrades, game.rank, game.need, game.boost)
+        if derived_from != self._derived_from:
+            self._derived_from = derived_from
+            session.bought = {key: one.times_bought for key, one in game.upgrades.items() if one.times_bought}
+            ranks = (0,) * (game.rank + 1)
+            upgrades = tuple(_upgrade(one) for one in game.upgrades.values())
+            self.catalogue = Catalogue(0, upgrades, (*ranks, int(game.need)) if game.need else ranks)
+            self.rates = rates_of(session, self.catalogue)
 
 
 def hundredths(value: float) -> float:
@@ -89,16 +51,16 @@ def hundredths(value: float) -> float:
     return float(round(value * 100))
 
 
-def _upgrade(item: dict[str, Any]) -> Upgrade:
-    boost = item["boost"]
+def _upgrade(item: clickcook.Upgrade) -> Upgrade:
+    boost = item.boost
     return Upgrade(
-        id=UpgradeId(item["id"]),
-        name=item["name"],
-        names=Names(ru=item["names"]["ru"], en=item["names"]["en"]),
-        icon_name=item["icon_name"],
-        upgrade_type=UpgradeType(item["upgrade_type"]),
-        price_factor=float(item["price_factor"]),
-        price=float(item["price"]),
-        access_level=item["access_level"],
-        boost=Boost(boost["id"], BoostType(boost["boost_type"]), round(boost["value"] * 100)),
+        id=UpgradeId(item.id),
+        name=item.name,
+        names=Names(ru=item.names["ru"], en=item.names["en"]),
+        icon_name=item.icon_name,
+        upgrade_type=UpgradeType(item.upgrade_type),
+        price_factor=float(item.price_factor),
+        price=float(item.price),
+        access_level=item.access_level,
+        boost=Boost(boost.id, BoostType(boost.boost_type), round(boost.value * 100)),
     )

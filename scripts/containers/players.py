@@ -12,9 +12,11 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 
-from scripts.clicker.accounts import PasswordAccount
-from scripts.clicker.client import GOING_AWAY, Client
+from clients.python.clickcook import Client, connect
 from scripts.clicker.totals import Totals
+from scripts.clicker.watch import Watch
+
+GOING_AWAY = 1001
 
 _PASSWORD = "correct horse"  # noqa: S105 - of a game that lasts two minutes
 _CLICK_EVERY_S = 0.05
@@ -26,8 +28,8 @@ class Report:
     """What happened to all players together.
 
     `clicks` were answered. `moves` are reconnects after the close that asks for one (1001), `broken` all
-    others: a connection cut off, or an attempt to connect that failed. `closes` are counted by code, an
-    answered attempt as 0. `wrong` names who has another number of dishes than clicks.
+    others: a connection cut off, or an attempt to connect that failed. `closes` are counted by code. `wrong`
+    names who has another number of dishes than clicks.
     """
 
     clicks: int = 0
@@ -44,7 +46,8 @@ async def play(url: str, count: int, stop: asyncio.Event) -> Report:
     async with asyncio.TaskGroup() as players:
         for number, event in enumerate(begun):
             email = f"player{number}@example.com"
-            client = Client(url, PasswordAccount(url, email, _PASSWORD), totals=totals)
+            client = connect(url, email=email, password=_PASSWORD)
+            Watch(client, totals, asyncio.get_running_loop().time)
             players.create_task(_play(client, email, event, stop, report))
         async with asyncio.timeout(_BEGUN_WITHIN_S):
             await asyncio.gather(*(event.wait() for event in begun))
@@ -59,17 +62,23 @@ async def _play(
     client: Client, email: str, begun: asyncio.Event, stop: asyncio.Event, report: Report
 ) -> None:
     async with client:
-        dishes = int((await client.request("session"))["session"]["dishes"])
+        dishes = await _dishes(client)
         if not dishes:
-            await client.request("upgrade_buy", id=1)
+            await client.upgrade_buy(1)
         while not stop.is_set():
-            dishes += int((await client.request("cook"))["applied"])
+            await client.cook()
+            dishes += 1  # also where an earlier answer was lost and this one says that it counted before
             report.clicks += 1
             begun.set()
             await asyncio.sleep(_CLICK_EVERY_S)
-        kept = int((await client.request("session"))["session"]["dishes"])
+        kept = await _dishes(client)
         if kept != dishes:
             report.wrong.append(f"{email} has {kept} dishes after {dishes} clicks")
+
+
+async def _dishes(client: Client) -> int:
+    """Ask for the player's dishes."""
+    return int((await client.request("session"))["session"]["dishes"])
 
 
 async def _main(url: str, count: int) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from scripts.clicker.accounts import PasswordAccount
-from scripts.clicker.client import Client, Habits
+from clients.python.clickcook import Client, Options, connect
+from scripts.clicker.totals import Totals
+from scripts.clicker.watch import Watch
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD
@@ -17,12 +18,14 @@ from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 if TYPE_CHECKING:
     from pathlib import Path
 
-HABITS = Habits(retry_first_s=0.02, retry_most_s=0.2)
+OPTIONS = Options(retry_first_ms=20, retry_most_ms=200, renew_again_ms=50)
 
 
-def client_of(server: GameServer, email: str) -> Client:
-    """Make a client with an account of its own."""
-    return Client(server.url, PasswordAccount(server.url, email, PASSWORD), HABITS)
+def client_of(server: GameServer, email: str) -> tuple[Client, Totals]:
+    """Make a client with an account of its own, and what it counts."""
+    client, totals = connect(server.url, email=email, password=PASSWORD, options=OPTIONS), Totals()
+    Watch(client, totals, asyncio.get_running_loop().time)
+    return client, totals
 
 
 async def saved(client: Client, version: int) -> None:
@@ -39,13 +42,14 @@ async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str
     with running_valkey() as valkey:
         settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
         with running_game(settings) as server:
-            async with client_of(server, "full@example.com") as client:
+            client, totals = client_of(server, "full@example.com")
+            async with client:
                 await client.request("session")
                 await client.request("upgrade_buy", id=1)
                 valkey.ask("CONFIG", "SET", "maxmemory", 1_000_000)
                 waiting = [await client.send("cook", count=2) for _ in range(8)]
                 async with asyncio.timeout(LIMIT_S):
-                    while client.totals.errors["unavailable"] == 0:
+                    while totals.errors["unavailable"] == 0:
                         await asyncio.wait(waiting, timeout=0.02)
                 assert not any(future.done() for future in waiting)
                 readiness = (
@@ -58,7 +62,7 @@ async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str
                     answers = await asyncio.gather(*waiting)
                 assert [answer.code for answer in answers] == [""] * 8
                 assert (await client.request("session"))["session"]["dishes"] == 16
-                assert client.totals.closes.total() == 0
+                assert totals.closes.total() == 0
 
 
 async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
@@ -74,7 +78,8 @@ async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
         try:
             settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
             with running_game({**settings, "FLUSH_INTERVAL_MS": "100"}) as server:
-                async with client_of(server, "fallen@example.com") as client:
+                client, totals = client_of(server, "fallen@example.com")
+                async with client:
                     await client.request("session")
                     await client.request("upgrade_buy", id=1)
                     size = valkey.log_file.stat().st_size
@@ -89,7 +94,7 @@ async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(
                         after = await client.request("cook")
                     assert after["dishes"] == 6
                     assert after["version"] > kept["version"]
-                    assert (client.totals.lost, client.totals.went_back) == (0, [])
+                    assert (totals.lost, totals.went_back) == (0, [])
         finally:
             valkey.kill()
 
@@ -102,7 +107,8 @@ async def test_a_client_can_tell_that_redis_lost_its_last_second(module_database
         try:
             settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": valkey.url}
             with running_game({**settings, "FLUSH_INTERVAL_MS": "600000"}) as server:
-                async with client_of(server, "robbed@example.com") as client:
+                client, totals = client_of(server, "robbed@example.com")
+                async with client:
                     await client.request("session")
                     await client.request("upgrade_buy", id=1)
                     size = valkey.log_file.stat().st_size
@@ -115,7 +121,7 @@ async def test_a_client_can_tell_that_redis_lost_its_last_second(module_database
                         after = await client.request("cook")
                     assert after["dishes"] == 1
                     assert after["version"] > lost["version"]
-                    assert client.totals.lost == 1
+                    assert totals.lost == 1
         finally:
             valkey.kill()
 

@@ -1,9 +1,10 @@
-"""What a client makes of the server's words."""
+"""What the clicker makes of what its client knows."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from clients.python.clickcook.state import merge
 from scripts.clicker.view import View
 
 
@@ -43,7 +44,9 @@ def session(version: int, rank: int = 4) -> dict[str, Any]:
 def test_a_session_is_held_in_the_units_of_the_rules() -> None:
     """Xp in hundredths, stars in ten-thousandths, boost in tenths, and the gain of a cook follows."""
     view = View()
-    view.take("session", session(17))
+    view.take(None)
+    assert view.session.version == 0
+    view.take(merge(None, "session", session(17)))
     held = view.session
     assert (held.money, held.dishes, held.rank, held.xp) == (9, 2, 4, 1150)
     assert (held.stars, held.boost, held.accumulated) == (15_000, 11, 2500)
@@ -51,40 +54,30 @@ def test_a_session_is_held_in_the_units_of_the_rules() -> None:
     assert view.rates.cook_gain == 4
 
 
-def test_what_is_older_changes_nothing() -> None:
-    """An answer that was overtaken by a copy is passed over."""
-    view = View()
-    view.take("session", session(17))
-    view.take("sell", {"money": 1, "dishes": 0, "xp": 1, "applied": 1, "version": 16})
-    assert view.session.money == 9
-    view.take("sell", {"money": 12, "dishes": 1, "xp": 12.5, "applied": 1, "version": 18})
-    assert (view.session.money, view.session.dishes, view.session.xp) == (12, 1, 1250)
-
-
 def test_the_xp_of_the_next_rank_is_followed() -> None:
-    """`level_check` tells it, `level_up` goes on or leaves it as it is, and the last rank needs none."""
-    view = View()
-    view.take("session", session(17))
+    """What is not known has to be asked; the last rank needs none."""
+    view, game = View(), merge(None, "session", session(17))
+    view.take(game)
     assert not view.need_is_known
-    view.take("level_check", {"current_rank": 4, "current_xp": 11.5, "needed_xp": 800, "version": 17})
+    game = merge(
+        game, "level_check", {"current_rank": 4, "current_xp": 11.5, "needed_xp": 800, "version": 17}
+    )
+    view.take(game)
     assert (view.need_is_known, view.rates.need) == (True, 800)
-    view.take("level_up", {"current_rank": 4, "current_xp": 11.5, "version": 17})
-    assert view.rates.need == 800
-    view.take("level_up", {"current_rank": 5, "current_xp": 0, "next_xp": 900, "version": 18})
-    assert (view.session.rank, view.rates.need) == (5, 900)
-    view.take("level_up", {"current_rank": 6, "current_xp": 0, "version": 19})
-    assert view.rates.need == 0
+    view.take(merge(game, "level_up", {"current_rank": 5, "current_xp": 0, "version": 18}))
+    assert (view.session.rank, view.rates.need) == (5, 0)
 
 
 def test_a_purchase_and_a_reset_change_what_is_owned() -> None:
     """A third stove cooks more; after a reset there is no dish, and the next rank's xp is not known."""
-    view = View()
-    view.take("session", session(17))
-    view.take("upgrade_buy", {"id": 3, "times_bought": 3, "money": 0, "xp": 20, "version": 18})
+    view, game = View(), merge(None, "session", session(17))
+    bought = {"id": 3, "times_bought": 3, "money": 0, "xp": 20, "version": 18}
+    game = merge(game, "upgrade_buy", bought)
+    view.take(game)
     assert view.rates.cook_gain == 6
     prestige = {"current_value": 2, "current_boost_value": 2, "accumulated_value": 0}
     reset = {"money": 0, "dishes": 0, "level_rank": 0, "level_xp": 0, "prestige": prestige, "version": 19}
-    view.take("session_reset", reset)
+    view.take(merge(game, "session_reset", reset))
     assert view.rates.cook_gain == 0
     assert (view.session.bought, view.session.rank, view.session.stars) == ({}, 0, 20_000)
     assert not view.need_is_known

@@ -1,7 +1,7 @@
 """A client of Click & Cook: every request is answered in the end and counts once."""
 
 from .accounts import Account
-from .client import Answer, Changed, Client, Event, StatusChanged, connect
+from .client import Answer, Client, connect
 from .closing import Options
 from .core import Core, Status
 from .errors import (
@@ -24,6 +24,7 @@ from .errors import (
     UpgradeLocked,
     UpgradeNotFound,
 )
+from .events import Changed, Disconnected, Event, Heard, StatusChanged
 from .outputs import Close, Connect, Drop, End, Joined, Lost, Push, Refuse, Send, Settle, Unsent
 from .state import Boost, Game, Upgrade
 from .tokens import FileStore, MemoryStore, Tokens, TokenStore
@@ -40,12 +41,14 @@ __all__ = [
     "Close",
     "Connect",
     "Core",
+    "Disconnected",
     "Drop",
     "End",
     "Ended",
     "Event",
     "FileStore",
     "Game",
+    "Heard",
     "InvalidMessage",
     "Joined",
     "Kept",

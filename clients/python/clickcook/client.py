@@ -13,6 +13,7 @@ from .accounts import Account
 from .core import Core, Status
 from .driver import Driver
 from .errors import ClickCookError, Ended, LoggedOut, NotSent, refusal
+from .events import Changed, Event, StatusChanged
 from .outputs import End, Output, Refuse, Settle, Unsent
 from .results import (
     Achievement,
@@ -50,23 +51,6 @@ class Answer:
     request_type: str
     data: dict[str, Any]
     code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """The state, or what is expected of it, is another now."""
-
-    game: Game | None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
-    """The conversation stands elsewhere now."""
-
-    status: Status
-
-
-Event = Output | Changed | StatusChanged
 
 
 def connect(
@@ -307,7 +291,12 @@ class Client:
     def _start(self, tokens: Tokens | None) -> None:
         url = "ws" + self.account.url.removeprefix("http") + "/ws"
         self._driver = Driver(
-            url, self._core, self.account, on_output=self._hear, on_input=self._show_changes
+            url,
+            self._core,
+            self.account,
+            on_output=self._hear,
+            on_notice=self._show,
+            on_input=self._show_changes,
         )
         self._driver.start(tokens)
 
@@ -330,8 +319,11 @@ class Client:
         return self._driver
 
     def _ended_with(self, reason: str) -> ClickCookError:
-        failure = self._driver.failure if self._driver is not None else None
-        return failure or Ended(reason)
+        return self._failure or Ended(reason)
+
+    @property
+    def _failure(self) -> ClickCookError | None:
+        return self._driver.failure if self._driver is not None else None
 
     def _hear(self, output: Output) -> None:
         match output:
@@ -344,8 +336,7 @@ class Client:
             case End():
                 self._unsent = output.unsent
                 self._give_up(output)
-        if self._subscribers:
-            self._show(output)
+        self._show(output)
 
     def _show(self, event: Event) -> None:
         for hear in tuple(self._subscribers):
@@ -359,7 +350,8 @@ class Client:
     def _give_up(self, end: End) -> None:
         for unsent in end.unsent:
             if isinstance(unsent.call, asyncio.Future) and not unsent.call.done():
-                unsent.call.set_exception(NotSent(end.reason, maybe_applied=unsent.maybe_applied))
+                why = f"{end.reason}: {self._failure}" if self._failure else end.reason
+                unsent.call.set_exception(NotSent(why, maybe_applied=unsent.maybe_applied))
                 unsent.call.exception()  # nobody may be waiting for it
 
     def _show_changes(self) -> None:

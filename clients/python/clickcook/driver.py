@@ -7,7 +7,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from .closing import BROKEN
 from .errors import AccountRefused, ClickCookError, LoggedOut, Unreachable
+from .events import Disconnected, Heard, Notice
 from .link import Link
 from .outputs import Close, Connect, Drop, End, Output, Refresh, Send
 
@@ -27,7 +29,8 @@ _CLOSE_WITHIN_S: Final = 3.0
 class Driver:
     """Runs one core over the network until it ends.
 
-    `on_output` hears of every output, `on_input` that something happened and everything was done about it.
+    `on_output` hears of every output, `on_notice` of what the I/O alone sees, `on_input` that something
+    happened and everything was done about it.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Driver:
         account: Account,
         *,
         on_output: Callable[[Output], None],
+        on_notice: Callable[[Notice], None],
         on_input: Callable[[], None],
     ) -> None:
         self.core = core
@@ -45,6 +49,7 @@ class Driver:
         self._url = url
         self._account = account
         self._on_output = on_output
+        self._on_notice = on_notice
         self._on_input = on_input
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
@@ -155,12 +160,15 @@ class Driver:
 
         def heard(message: dict[str, Any]) -> None:
             if self._link is link:
+                self._on_notice(Heard(message))
                 self.do(self.core.message(self.now_ms, message))
 
         async def live() -> None:
             code = await link.run()
             if self._linking is asyncio.current_task():
                 self._link = self._linking = None
+                if not self.core.ended:
+                    self._on_notice(Disconnected(code))
                 self.do(self.core.closed(self.now_ms, code))
 
         link = Link(self._url, on_opened=opened, on_message=heard)
@@ -172,6 +180,7 @@ class Driver:
         elif self._linking is not None:
             self._linking.cancel()
         self._link = self._linking = None
+        self._on_notice(Disconnected(BROKEN, is_silent=True))
 
     async def _renew(self, refused: str | None) -> None:
         try:
