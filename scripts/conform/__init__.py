@@ -1,0 +1,1 @@
+"""Holds any server to the contract: a table of what it keeps and what it breaks."""
