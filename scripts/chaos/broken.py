@@ -290,7 +290,8 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
     for function in (
         _pushes_dropped, _pushes_doubled, _pushes_out_of_order, _no_snapshot_after_a_move,
         _lost_subscription_left, _own_tabs_left_out, _doubt_by_version, _log_out_not_heard,
-        _subscription_believed, _client_forgotten, _duplicate_overtakes, _ask_refused, _log_raises, _read_only_kept, _never_ends,
+        _subscription_believed, _client_forgotten, _duplicate_overtakes,
+        _ask_refused, _log_raises, _read_only_kept, _never_ends,
         _future_marks_kept, _not_fenced, _dirty_session_expires, _anothers_changes_told, _answers_dropped,
         _answers_wrong, _sells_refused, _every_refusal_traced,
     )
