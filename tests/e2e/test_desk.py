@@ -219,6 +219,12 @@ async def test_an_export_comes_into_another_account(game: GameServer, tmp_path: 
             await operations.carry_out(found, Order("undo", "boris", "letter 27", number=first.number))
 
 
+def end(process: asyncio.subprocess.Process) -> None:
+    """End a command that a test which failed has left."""
+    if process.returncode is None:
+        process.kill()
+
+
 async def test_a_watched_player(game: GameServer) -> None:
     """The session first, then each change as the player's tabs are sent it, until Ctrl-C."""
     async with AsyncExitStack() as stack:
@@ -229,7 +235,7 @@ async def test_a_watched_player(game: GameServer) -> None:
             env={**os.environ, **game.settings, "PYTHONPATH": ""},
             stdout=asyncio.subprocess.PIPE,
         )
-        assert process.stdout is not None
+        stack.callback(end, process)
 
         async def line() -> dict[str, Any]:
             assert process.stdout is not None
