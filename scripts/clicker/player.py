@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clients.python.clickcook import Refused
 from game.rules import ONE_STAR
 from scripts.clicker.view import View
-from scripts.simulate.simulation import best_wish, cooks_among, outlook
+from scripts.simulate.advice import advise, cooks_among
 
 if TYPE_CHECKING:
     from clients.python.clickcook import Client
@@ -70,8 +70,7 @@ class Player:
     async def _click(self, clicks: int) -> None:
         known = self._view
         session, rates = known.session, known.rates
-        view = outlook(rates.sums, session.boost, self._pace)
-        cooks = cooks_among(clicks, session, rates, view, max(_TICK_S, clicks / self._pace))
+        cooks = cooks_among(clicks, session, rates, max(_TICK_S, clicks / self._pace))
         for kind, number in (("cook", cooks), ("sell", clicks - cooks)):
             left = number
             while left > 0:
@@ -89,7 +88,7 @@ class Player:
         elif rates.need > 0 and session.xp >= 100 * rates.need:
             await self._try("level_up")
         elif self._buys:
-            wish = best_wish(session, rates, view.catalogue, self._pace)
+            wish = advise(session, rates, view.catalogue, self._pace)
             if wish is not None and wish.price <= session.money:
                 await self._try("upgrade_buy", id=wish.upgrade.id)
         if not self._view.need_is_known:
