@@ -31,6 +31,8 @@ AS_INSTALLED = Path(__file__).parent / "as_installed"
 POLL_S = 0.02
 QUICK_PASSWORDS = {"BCRYPT_COST": "4"}
 PYTHON_PATH = f"{REPOSITORY}{os.pathsep}{AS_INSTALLED}"
+IMPORTS_CHANGED_BY = {"OTEL_EXPORTER_OTLP_ENDPOINT", "PYTHONPATH"}
+"""Settings with which a server imports other modules than the one that it would be forked from."""
 NURSERY = Nursery(PYTHON_PATH)
 """Where most servers of this process come from; closed with it."""
 
@@ -80,8 +82,7 @@ class GameServer:
         own = {"PYTHONPATH": PYTHON_PATH, "LOG_FORMAT": "json", "PORT": str(self.port), **QUICK_PASSWORDS}
         environment = kept | own | {"DATA_DIR": str(self.folder / "data")} | dict(self.settings)
         with (self.folder / "server.log").open("ab") as log:
-            # What is imported depends on where traces go.
-            if POSSIBLE and not self.from_scratch and "OTEL_EXPORTER_OTLP_ENDPOINT" not in self.settings:
+            if POSSIBLE and not self.from_scratch and not IMPORTS_CHANGED_BY & {*self.settings}:
                 self.process = NURSERY.launch(environment, self.folder, log.fileno())
                 return
             self.process = subprocess.Popen(
