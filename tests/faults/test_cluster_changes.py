@@ -191,7 +191,10 @@ async def test_a_subscription_comes_back_where_the_move_is_heard_of_late(
             await asyncio.to_thread(migrate_slot, cluster_nodes, slot_of(user_id), away)
             assert await ear.heard.get() == [b"subscribed"]
             assert away.ask("SPUBLISH", channel(user_id), "other news") == 1
-            assert await ear.heard.get() == [b"news"]
+            heard = [b"subscribed"]
+            while heard == [b"subscribed"]:  # more than once where the cluster is slow to agree
+                heard = await ear.heard.get()
+            assert heard == [b"news"]
 
 
 async def test_a_slot_is_found_again_though_nobody_follows_its_error(

@@ -46,7 +46,7 @@ async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str
             async with client:
                 await client.request("session")
                 await client.request("upgrade_buy", id=1)
-                valkey.ask("CONFIG", "SET", "maxmemory", 1_000_000)
+                valkey.ask("CONFIG", "SET", "maxmemory", 1)
                 waiting = [await client.send("cook", count=2) for _ in range(8)]
                 async with asyncio.timeout(LIMIT_S):
                     while totals.errors["unavailable"] == 0:
