@@ -47,6 +47,10 @@ class BucketLanes:
             # Called back too where the connection is lost: then nothing more comes of it.
             lane.behind(partial(self._arrive, buckets))
 
+    def hears(self, lane: Lane, bucket: int) -> bool:
+        """Say whether what a lane hears of a bucket counts: until the bucket has taken another lane."""
+        return self.in_use[bucket] in {lane, self._between}
+
     def _arrive(self, buckets: Sequence[int], _executed: bool) -> None:
         arrived: dict[Lane, set[int]] = {}
         for bucket in buckets:

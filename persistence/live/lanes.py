@@ -233,10 +233,15 @@ class Lanes:
         if REDIS_WORDS.get(word) is Step.FOLLOW:
             self.refresh()
 
-    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:  # noqa: ARG002 - as above
-        """Pass on a publication, but for those of this process: their replies carry the same news."""
+    def published(self, lane: Lane, channel: bytes, payload: bytes) -> None:
+        """Pass on a publication, but for those of this process: their replies carry the same news.
+
+        A master that became a replica passes on what the new one publishes. It would come twice, and overtake
+        the answers that the new lane holds back.
+        """
         origin, *words = payload.split(b" ")
-        if origin != self.origin and self._hearer is not None:
+        heard = self._buckets.hears(lane, bucket_of_channel(channel))
+        if heard and origin != self.origin and self._hearer is not None:
             self._hearer.published(channel, words)
 
     def refused(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above

@@ -112,7 +112,7 @@ class CatchingUp:
         for exchange in _doubtful(player):
             if exchange.doubt > doubt or exchange.version > version:
                 continue
-            if exchange.doubt_version == version:
+            if exchange.doubt_version == version and not player.ref.apart:
                 # Nothing changed since before the doubt: there was nothing to miss.
                 exchange.doubt = 0
                 continue
@@ -123,6 +123,7 @@ class CatchingUp:
             exchange.version = version
             exchange.connection.send(payload)
             self.snapshots += 1
+        player.ref.apart = False
 
     def _is_doubtful(self, player: Player) -> bool:
         if any(_doubtful(player)):

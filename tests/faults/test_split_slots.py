@@ -134,6 +134,25 @@ async def test_a_player_whose_keys_are_split_plays_on(
             await until_clean(owner_of(cluster_nodes, slot_of(user_id)), user_id)
 
 
+async def test_a_tab_is_shown_what_it_missed_before_a_click_of_its_own_elsewhere(
+    module_databases: dict[str, str], cluster_nodes: list[ValkeyServer]
+) -> None:
+    """Another process sold where the slot is on its way to, and nobody here listens; then this tab cooked."""
+    dsn, url = module_databases["DB_CONNECTION"], servers.cluster_url(cluster_nodes)
+    settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": url}
+    with running_game(settings) as first, running_game(settings) as second:
+        user_id = UserId(next(_ids))
+        token = await account(dsn, dishes=5, user_id=user_id)
+        keys = [session_key(user_id), dirty_key(bucket_of(user_id))]
+        async with player(first, token) as tab, player(second, token) as other:
+            await tab.ask("session")
+            await other.ask("session")
+            async with slot_on_its_way(cluster_nodes, user_id, keys):
+                sold = await other.ask("sell", count=2)
+                assert (await tab.ask("cook"))["dishes"] == 4
+            assert (await tab.push("session"))["session"]["money"] == sold["money"]
+
+
 @pytest.mark.parametrize("dishes", [3, None])
 @pytest.mark.parametrize("left", ["nothing has left", "the marks have left", "there are no marks"])
 async def test_a_session_is_loaded_into_a_slot_on_its_way(

@@ -126,6 +126,23 @@ async def test_a_request_between_two_masters_waits_for_the_new_one(
             assert "code" not in await each.answer("between")
 
 
+async def test_what_the_old_master_publishes_is_not_heard_beside_the_new_one(
+    masters: list[ValkeyServer],
+) -> None:
+    """As a replica it passes on what the new one publishes, in front of answers that are held back."""
+    async with two_masters(masters) as world:
+        world.put(dishes=DISHES)
+        tab = await world.joined()
+        await world.move(replaced=False)
+        await world.until_second_lane_is_up()
+        tab.ask("there", "cook")
+        version = (await tab.answer("there"))["version"]
+        for server, dishes in ((0, 1000), (1, 2000)):
+            news = f"elsewhere cook {version + 5 * (1 + server)} {dishes} 0 1"
+            assert masters[server].ask("SPUBLISH", world.hub.players[USER].ref.channel.decode(), news) == 1
+        assert (await tab.pushed("cook"))["dishes"] == 2000
+
+
 async def test_what_postgresql_has_newer_is_shown_to_the_tabs_of_the_process_that_loads_it(
     masters: list[ValkeyServer],
 ) -> None:
