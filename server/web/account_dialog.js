@@ -2,6 +2,7 @@
 
 import { closeDialog, el, openDialog, toast } from "./dom.js";
 import { asking, form, part } from "./forms.js";
+import { soundsAreOn, switchSounds } from "./hearing.js";
 import { keysAreOn, switchKeys } from "./keys.js";
 import { say } from "./texts.js";
 
@@ -23,7 +24,7 @@ export class AccountDialog {
 		const who = isGuest ? [words("p", say("guestText")), this.#claimForm()] : [words("p", email), ...this.#changes()];
 		const name = part("kitchenName", this.table.nameForm(() => this.open()));
 		const out = isGuest ? this.#leaveGuest() : this.#logOut();
-		openDialog("account", ...who, name, this.#keys(), this.#export(), out, isGuest ? "" : this.#everywhere(), this.#delete(isGuest));
+		openDialog("account", ...who, name, ...this.#choices(), this.#export(), out, isGuest ? "" : this.#everywhere(), this.#delete(isGuest));
 	}
 
 	/** Asks a guest for an e-mail and a password, and nothing else. */
@@ -54,10 +55,13 @@ export class AccountDialog {
 		];
 	}
 
-	#keys() {
-		const keys = el("input", { type: "checkbox", checked: keysAreOn() });
-		keys.onchange = () => switchKeys(keys.checked);
-		return el("label", { className: "row" }, say("keys"), keys);
+	#choices() {
+		const choice = (text, isOn, set) => {
+			const box = el("input", { type: "checkbox", checked: isOn });
+			box.onchange = () => set(box.checked);
+			return el("label", { className: `row ${text}-choice` }, say(text), box);
+		};
+		return [choice("sounds", soundsAreOn(), switchSounds), choice("keys", keysAreOn(), switchKeys)];
 	}
 
 	#export() {

@@ -7,6 +7,7 @@ import { Dialogs } from "./dialogs.js";
 import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
 import { loadDrawings } from "./drawings.js";
 import { Entrance } from "./entrance.js";
+import { sound } from "./hearing.js";
 import { Hold } from "./hold.js";
 import { Keeping } from "./keeping.js";
 import { keysAreOn } from "./keys.js";
@@ -109,12 +110,21 @@ function linkName({ name, reason }, inMs, toResend) {
 	return reason === "crowded" ? "crowded" : "reconnecting";
 }
 
+/** The money in the tab's title, for those who look at another. */
+function showTitle() {
+	const title = `${readable(Math.floor(view().money), spoken())} · Click & Cook`;
+	if (document.title !== title) document.title = title;
+}
+
 /** Sends a request that changes the game. The element shakes its head where that is refused here. */
 function change(element, type, data) {
 	const allowed = apply(view(), type, data) !== null;
 	const sent = allowed && client.hasRoom;
 	if (sent) client.request(type, data).then(changed, refused);
-	else refuse(element);
+	else {
+		refuse(element);
+		sound("refused");
+	}
 	if (allowed && !sent) toast(say("waiting"));
 	show();
 	return sent;
@@ -136,6 +146,7 @@ function work(type) {
 		const what = type === "cook" ? "dishes" : "money";
 		const had = view()[what];
 		if (!change(byId(type), type)) return;
+		sound(type);
 		kitchen.cheer(byId(type), view()[what] - had, x, y);
 		clearTimeout(totalsTimer);
 		const tellTotals = () => announce(say("totals", byId("money").textContent, byId("dishes").textContent));
@@ -147,13 +158,17 @@ function buy(upgrade, item) {
 	const { rank, money } = view();
 	if (upgrade.access_level > rank) toast(say("upgrade_locked"), "lock");
 	else if (price(upgrade) > money) toast(say("not_enough_money"), "coin");
-	if (change(item, "upgrade_buy", { id: upgrade.id })) announce(say("bought", named(upgrade.names, upgrade.name)));
+	if (!change(item, "upgrade_buy", { id: upgrade.id })) return;
+	announce(say("bought", named(upgrade.names, upgrade.name)));
+	sound("buy");
 }
 
 async function levelUp() {
 	if (client.awaits("level_up")) return;
 	const { data } = await ask("level_up");
-	if (data) toast(say("rank", data.current_rank), "star");
+	if (!data) return;
+	toast(say("rank", data.current_rank), "star");
+	sound("rank");
 }
 
 /** Sends a request; resolves to `{data}` of its answer, or to `{code, message}` of its refusal. */
@@ -172,6 +187,7 @@ function heard({ kind, type, data, reason }) {
 	if (kind === "ended" && (reason === "revoked" || reason === "logged_out")) return leave(reason);
 	if (kind === "push" && type === "achievement") {
 		for (const { title, titles } of data.achievements) toast(say("medal", named(titles, title)), "staff_quality");
+		sound("medal");
 	}
 	if (kind === "push" && type === "passive" && before) {
 		kitchen.glide({ money: data.money - before.money, dishes: data.dishes - before.dishes });
@@ -200,6 +216,7 @@ function everySecond() {
 	const isJoined = client.status.name === "joined";
 	if (isJoined && saving.asks(Date.now())) checkLevel();
 	if (isJoined && !document.hidden) played.tick(account.userId);
+	if (client.state) showTitle();
 	showLink();
 }
 
@@ -208,6 +225,7 @@ function atPlay(now) {
 	byId("entrance").hidden = plays;
 	byId("kitchen").hidden = !plays;
 	document.body.classList.toggle("at-play", plays);
+	document.title = "Click & Cook";
 	scrollTo(0, 0);
 	if (plays) byId("kitchen").focus({ preventScroll: true });
 }

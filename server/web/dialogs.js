@@ -4,6 +4,7 @@ import { closeDialog, dialogShows, el, openDialog, toast, write } from "./dom.js
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
 import { resetPreview } from "./rules.js";
+import { sums } from "./sums.js";
 import { makeSure } from "./sure.js";
 import { named, say, spoken } from "./texts.js";
 
@@ -80,6 +81,17 @@ export class Dialogs {
 		const label = say("ofAll", number(count, 0), number(threshold, 0));
 		about.append(el("progress", { max: threshold, value: count, ariaLabel: label }));
 		return row("undone", icon("staff_quality"), about, words("span", label));
+	}
+
+	/** What each sum comes from. */
+	sums() {
+		const parts = ({ key, upgrade, times, value }) =>
+			[words("dt", say(key, upgrade && named(upgrade.names, upgrade.name), times)), words("dd", say(`${key}Value`, number(value)))];
+		const shown = sums(this.table.game()).map(({ key, total, parts: all }) => {
+			const list = el("dl", {}, ...all.flatMap(parts));
+			return el("section", {}, words("h3", say(key, number(total))), all.length ? list : words("p", say("nothingYet")));
+		});
+		openDialog("sums", ...shown);
 	}
 
 	async board(by = "money") {

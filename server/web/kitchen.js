@@ -1,6 +1,8 @@
 /** The counter: scene, amounts, rank, and what the two hands bring. */
 
 import { byId, calm, el, toast, write } from "./dom.js";
+import { icon } from "./drawings.js";
+import { Guests } from "./guests.js";
 import { readable } from "./numbers.js";
 import { gameRates, ownsDish } from "./rules.js";
 import { say, spoken } from "./texts.js";
@@ -14,6 +16,7 @@ const amount = (value, places) => readable(value, spoken(), places);
 
 export class Kitchen {
 	#place = -1;
+	#guests = new Guests();
 	#game = null;
 	#gliding = new Map();
 	#willRun = false;
@@ -45,10 +48,11 @@ export class Kitchen {
 	/** The cook or a guest answers a click, and its gain flies up. */
 	cheer(button, gain, x, y) {
 		if (calm.matches) return;
-		const jumping = button.id === "cook" ? byId("cat-cook") : document.querySelector(".guest");
-		jumping.animate({ translate: ["0 0", "0 -7px", "0 0"] }, 180);
+		const cooks = button.id === "cook";
+		if (cooks) byId("cat-cook").animate({ translate: ["0 0", "0 -7px", "0 0"] }, 180);
+		else this.#guests.serve();
 		const box = button.getBoundingClientRect();
-		const floater = el("b", { className: "floater", textContent: `+${amount(gain)}` });
+		const floater = el("b", { className: "floater" }, icon(cooks ? "dish" : "coin"), `+${amount(gain)}`);
 		floater.style.left = `${(x ?? box.x + box.width / 2) + Math.random() * 120 - 60}px`;
 		floater.style.top = `${(y ?? box.y + 20) - 30}px`;
 		document.body.append(floater);
@@ -90,10 +94,12 @@ export class Kitchen {
 	#showPlace({ rank }) {
 		const place = MOVES_AT.findLastIndex((from) => rank >= from);
 		write(byId("place-name"), say(`place${place}`));
+		const next = MOVES_AT[place + 1];
+		write(byId("next-place"), next ? say("nextPlace", say(`place${place + 1}`), next) : "");
 		if (place === this.#place) return;
 		byId("back").setAttribute("href", `#place-${place}`);
 		byId("front").setAttribute("href", `#front-${place}`);
-		document.querySelectorAll(".guest").forEach((guest, i) => guest.toggleAttribute("hidden", i > place));
+		this.#guests.places = place + 1;
 		if (this.#place >= 0 && place > this.#place) toast(say("newPlace", say(`place${place}`)), "star");
 		if (this.#place >= 0 && !calm.matches) byId("scene").animate({ opacity: [0, 1] }, 700);
 		this.#place = place;

@@ -4,16 +4,26 @@ import { byId, el, write } from "./dom.js";
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
 import { boostStep, onSale, price, soonestPaidBack } from "./rules.js";
+import { shared } from "./storage.js";
 import { named, say, spoken } from "./texts.js";
 
+/** The shelf that was in front last. */
+const KEY = "click-and-cook.shelf";
 const SHELVES = ["dish", "equipment", "global", "staff", "point"];
 
 const number = (value) => readable(value, spoken(), 2);
 /** The order on a shelf: on sale, locked, owned. */
 const rankOf = (upgrade, game) => (!onSale(upgrade) ? 2 : upgrade.access_level > game.rank ? 1 : 0);
 
+const isAffordable = (upgrade, game) => rankOf(upgrade, game) === 0 && price(upgrade) <= game.money;
+
 export class Menu {
-	#shown = "dish";
+	#shown = SHELVES.includes(shared.get(KEY)) ? shared.get(KEY) : "dish";
+	/** How far each shelf was scrolled. */
+	#scrolled = new Map();
+	/** The row that stands for all owned dishes, and whether they stand below it. */
+	#fold = this.#buildFold();
+	#unfolded = false;
 	#items = new Map();
 	/** What each item and tab shows: it is written only where that changes. */
 	#written = new WeakMap();
@@ -40,9 +50,12 @@ export class Menu {
 
 	/** Brings one shelf to the front. */
 	open(type) {
+		const shelf = byId("shelf");
+		this.#scrolled.set(this.#shown, shelf.scrollTop);
 		this.#shown = type;
-		byId("shelf").scrollTop = 0;
+		shared.set(KEY, type);
 		if (this.#game) this.show(this.#game);
+		shelf.scrollTop = this.#scrolled.get(type) ?? 0;
 	}
 
 	/** The button of an upgrade, where its shelf is the one in front. */
@@ -53,33 +66,44 @@ export class Menu {
 	show(game) {
 		this.#game = game;
 		const soonest = soonestPaidBack(game);
-		for (const type of SHELVES) this.#showTab(type, game.upgrades.get(soonest?.id)?.upgrade_type === type);
-		const shelf = [...game.upgrades.values()].filter((upgrade) => upgrade.upgrade_type === this.#shown);
-		shelf.sort((a, b) => rankOf(a, game) - rankOf(b, game));
-		const order = shelf.map(({ id }) => id).join();
-		if (order !== this.#order) this.#arrange(shelf);
+		const best = game.upgrades.get(soonest?.id)?.upgrade_type;
+		const affordable = new Set([...game.upgrades.values()].filter((each) => isAffordable(each, game)).map((each) => each.upgrade_type));
+		for (const type of SHELVES) this.#showTab(type, affordable.has(type), type === best);
+		const all = [...game.upgrades.values()].filter((upgrade) => upgrade.upgrade_type === this.#shown);
+		all.sort((a, b) => rankOf(a, game) - rankOf(b, game));
+		const owned = all.filter((upgrade) => rankOf(upgrade, game) === 2);
+		const shelf = this.#unfolded ? all : all.filter((upgrade) => !owned.includes(upgrade));
+		const order = [this.#unfolded, owned.length > 0, ...shelf.map(({ id }) => id)].join();
+		if (order !== this.#order) this.#arrange(shelf, all.length - owned.length, owned.length > 0);
 		this.#order = order;
+		this.#showFold(owned);
 		// A list without a stop could not be scrolled by keys.
 		byId("shelf").tabIndex = shelf.some((upgrade) => rankOf(upgrade, game) === 0) ? -1 : 0;
 		for (const upgrade of shelf) this.#showItem(upgrade, game, soonest);
 	}
 
-	#arrange(shelf) {
+	/** Puts the rows up; the fold's stands at that place, where there is one. */
+	#arrange(shelf, foldAt, folds) {
 		const list = byId("shelf").firstChild;
 		const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
 		this.#items = new Map(shelf.map((upgrade) => [upgrade.id, this.#items.get(upgrade.id) ?? this.#build(upgrade)]));
-		list.replaceChildren(...this.#items.values());
+		const rows = [...this.#items.values()];
+		if (folds) rows.splice(foldAt, 0, this.#fold);
+		list.replaceChildren(...rows);
 		// What was bought moves away: the next thing takes its place under the focus.
-		list.children[focused]?.querySelector("button").focus({ preventScroll: true });
+		if (focused >= 0) list.children[Math.min(focused, rows.length - 1)].querySelector("button").focus({ preventScroll: true });
 	}
 
-	#showTab(type, holdsSoonest) {
+	/** A dot says that something can be bought, a star that it is the best. */
+	#showTab(type, isAffordable, isBest) {
 		const tab = byId(`tab-${type}`);
 		const shown = type === this.#shown;
-		if (this.#shows(tab, shown, holdsSoonest)) return;
+		if (this.#shows(tab, shown, isAffordable, isBest, spoken())) return;
 		tab.ariaSelected = shown;
 		tab.tabIndex = shown ? 0 : -1;
-		tab.classList.toggle("fresh", holdsSoonest && !shown);
+		tab.classList.toggle("affordable", isAffordable);
+		tab.classList.toggle("best", isBest);
+		tab.title = tab.ariaDescription = isBest ? say("shelfBest") : isAffordable ? say("shelfAffordable") : "";
 		if (shown) byId("shelf").setAttribute("aria-labelledby", tab.id);
 	}
 
@@ -89,6 +113,22 @@ export class Menu {
 		if (this.#written.get(element) === shown) return true;
 		this.#written.set(element, shown);
 		return false;
+	}
+
+	#buildFold() {
+		const button = el("button", {});
+		button.onclick = () => {
+			this.#unfolded = !this.#unfolded;
+			this.show(this.#game);
+		};
+		return el("li", { className: "item fold" }, icon("tick"), button);
+	}
+
+	#showFold(owned) {
+		if (this.#shows(this.#fold, owned.length, this.#unfolded, spoken())) return;
+		const [, button] = this.#fold.children;
+		button.ariaExpanded = this.#unfolded;
+		write(button, say("ownedDishes", owned.length));
 	}
 
 	#build({ id, icon_name: name }) {

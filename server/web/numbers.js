@@ -3,11 +3,10 @@
 const UNITS = { en: ["M", "B", "T"], ru: ["млн", "млрд", "трлн"] };
 /** The formats by language and decimals: to make one takes longer than to use it a hundred times. */
 const FORMATS = new Map();
-const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /**
  * A number for a player: whole up to a million (1,250), then with a unit (1.25 M), from 10^15 on scientific
- * (1.25×10¹⁵). Cut, not rounded: nobody sees more than there is.
+ * (1.25e15). Cut, not rounded: nobody sees more than there is.
  *
  * @param {number} value not negative
  * @param {string} language `en` or `ru`
@@ -22,8 +21,8 @@ export function readable(value, language, places = 0) {
 	const [mantissa, exponent] = value.toExponential().split("e+");
 	const thousands = Math.floor(exponent / 3);
 	if (thousands < 5) return `${show(value / 1000 ** thousands, 2)}\u00a0${UNITS[language][thousands - 2]}`;
-	const power = exponent.replace(/\d/g, (digit) => SUPERSCRIPT[digit]);
-	return `${show(Number(mantissa), 2)}×10${power}`;
+	// No superscripts: fonts have them in two sizes.
+	return `${show(Number(mantissa), 2)}e${exponent}`;
 }
 
 function format(language, digits) {

@@ -129,6 +129,39 @@ async def test_a_held_cook_leaves_the_main_thread_free(game: GameServer, live: r
         assert anna.complaints == []
 
 
+async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live: redis.Redis) -> None:
+    """Dots for what can be bought, one star; owned dishes are one row; shelf and money outlive a reload."""
+    async with visitor(game.url, **LAPTOP) as anna:
+        page = await anna.cook_now()
+        await bring_to(page, live, rank=3, money=700, bought="1:1,2:1,3:1,68:1")
+        await expect(page.locator("[role=tab].best")).to_have_count(1)
+        await expect(page.locator("#tab-equipment")).to_contain_class("affordable")
+        await expect(page.locator("#tab-point")).not_to_contain_class("affordable")
+        fold = page.locator(".fold button")
+        await expect(fold).to_have_text("Your dishes: 3")
+        await expect(page.locator(".item.owned")).to_have_count(0)
+        await fold.click()
+        await expect(page.locator(".item.owned")).to_have_count(3)
+        await expect(fold).to_be_focused()
+        await expect(page).to_have_title("700 · Click & Cook")
+        await expect(page.locator("#next-place")).to_have_text("Rank 10: Food truck")
+        await page.click("#tab-staff")
+        await page.reload()
+        await expect(page.locator("#tab-staff")).to_have_attribute("aria-selected", "true")
+        await page.click("[data-opens=sums]")
+        await expect(page.locator("#dialog-body")).to_contain_text("Dishes that you own: 3")
+        await page.keyboard.press("Escape")
+        loaded = "performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/sounds.js'))"
+        await page.click("#cook")
+        assert not await page.evaluate(loaded)
+        await page.click("[data-opens=account]")
+        await page.check(".sounds-choice input")
+        await page.wait_for_function(loaded)
+        await page.keyboard.press("Escape")
+        await page.click("#cook")
+        assert anna.complaints == []
+
+
 async def test_it_can_be_installed(game: GameServer) -> None:
     """The manifest names icons that are served; the page has a colour and a description."""
     async with httpx.AsyncClient(base_url=game.url) as client:

@@ -138,7 +138,7 @@ async def test_a_guest_is_asked_kindly_once_there_is_something_to_lose(game: Gam
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.cook_now()
         await page.locator(".item button").first.click()
-        await expect(page.locator(".owned")).to_have_count(1)
+        await expect(page.locator(".fold button")).to_have_text("Your dishes: 1")
         async with player(game, (await tokens_of(page))["access"]) as same:
             await same.ask("cook", count=1000)
             await same.ask("sell", count=1000)

@@ -17,8 +17,8 @@ test("numbers are whole up to a million, then have units, then powers, and are n
     ["1 B", 1e9],
     ["34.5 T", 3.45e13],
     ["999.99 T", 999_999_999_999_999],
-    ["1×10¹⁵", 1e15],
-    ["1.79×10³⁰⁰", 1.7999e300],
+    ["1e15", 1e15],
+    ["1.79e300", 1.7999e300],
   ];
   for (const [text, value] of expected) assert.equal(text, plain(readable(value, "en")));
 });
