@@ -154,11 +154,11 @@ function work(type) {
 	};
 }
 
-function buy(upgrade, item) {
+function buy(upgrade, item, count) {
 	const { rank, money } = view();
 	if (upgrade.access_level > rank) toast(say("upgrade_locked"), "lock");
 	else if (price(upgrade) > money) toast(say("not_enough_money"), "coin");
-	if (!change(item, "upgrade_buy", { id: upgrade.id })) return;
+	if (!change(item, "upgrade_buy", count > 1 ? { id: upgrade.id, count } : { id: upgrade.id })) return;
 	announce(say("bought", named(upgrade.names, upgrade.name)));
 	sound("buy");
 }

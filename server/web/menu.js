@@ -3,12 +3,15 @@
 import { byId, el, write } from "./dom.js";
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
-import { boostStep, onSale, price, soonestPaidBack } from "./rules.js";
+import { boostStep, MOST_AT_ONCE, onSale, price, purchases, soonestPaidBack } from "./rules.js";
 import { shared } from "./storage.js";
 import { named, say, spoken } from "./texts.js";
 
 /** The shelf that was in front last. */
 const KEY = "click-and-cook.shelf";
+/** How many are bought at once, and where the choice is kept. */
+const COUNTS = [1, 10, MOST_AT_ONCE];
+const COUNT_KEY = "click-and-cook.count";
 const SHELVES = ["dish", "equipment", "global", "staff", "point"];
 
 const number = (value) => readable(value, spoken(), 2);
@@ -19,6 +22,7 @@ const isAffordable = (upgrade, game) => rankOf(upgrade, game) === 0 && price(upg
 
 export class Menu {
 	#shown = SHELVES.includes(shared.get(KEY)) ? shared.get(KEY) : "dish";
+	#count = COUNTS.find((count) => String(count) === shared.get(COUNT_KEY)) ?? 1;
 	/** How far each shelf was scrolled. */
 	#scrolled = new Map();
 	/** The row that stands for all owned dishes, and whether they stand below it. */
@@ -30,9 +34,10 @@ export class Menu {
 	#order = "";
 	#game = null;
 
-	/** @param {(upgrade: object, item: HTMLElement) => void} buy */
+	/** @param {(upgrade: object, item: HTMLElement, count: number) => void} buy */
 	constructor(buy) {
 		this.buy = buy;
+		for (const count of COUNTS) byId("count").append(el("button", { onclick: () => this.#choose(count) }));
 		const tabs = document.querySelector("[role=tablist]");
 		for (const type of SHELVES) {
 			const tab = el("button", { id: `tab-${type}`, role: "tab", onclick: () => this.open(type) });
@@ -58,6 +63,20 @@ export class Menu {
 		shelf.scrollTop = this.#scrolled.get(type) ?? 0;
 	}
 
+	#choose(count) {
+		this.#count = count;
+		shared.set(COUNT_KEY, String(count));
+		if (this.#game) this.show(this.#game);
+	}
+
+	#showCounts() {
+		if (this.#shows(byId("count"), this.#count, spoken())) return;
+		[...byId("count").children].forEach((button, i) => {
+			write(button, COUNTS[i] === MOST_AT_ONCE ? say("countMax") : `×${COUNTS[i]}`);
+			button.ariaPressed = COUNTS[i] === this.#count;
+		});
+	}
+
 	/** The button of an upgrade, where its shelf is the one in front. */
 	button(id) {
 		return this.#items.get(id)?.querySelector("button");
@@ -65,6 +84,7 @@ export class Menu {
 
 	show(game) {
 		this.#game = game;
+		this.#showCounts();
 		const soonest = soonestPaidBack(game);
 		const best = game.upgrades.get(soonest?.id)?.upgrade_type;
 		const affordable = new Set([...game.upgrades.values()].filter((each) => isAffordable(each, game)).map((each) => each.upgrade_type));
@@ -135,7 +155,7 @@ export class Menu {
 		const button = el("button", {}, icon("coin"), el("span"));
 		const words = el("div", {}, el("h3"), el("p"));
 		const item = el("li", { className: "item" }, icon(name), words, button, el("em", { className: "badge" }));
-		button.onclick = () => this.buy(this.#game.upgrades.get(id), item);
+		button.onclick = () => this.buy(this.#game.upgrades.get(id), item, this.#count);
 		return item;
 	}
 
@@ -144,20 +164,24 @@ export class Menu {
 		const [, words, button, badge] = item.children;
 		const state = ["sale", "locked", "owned"][rankOf(upgrade, game)];
 		const name = named(upgrade.names, upgrade.name);
-		const cost = price(upgrade);
+		// As many as the money lasts for, up to the count that is chosen; one where it lasts for none.
+		const many = this.#count > 1 && state === "sale" ? purchases(upgrade, this.#count, game.money) : { times: 0 };
+		const cost = many.times ? many.cost : price(upgrade);
 		const step = boostStep(game, upgrade);
-		const isSoonest = cost > 0 && soonest?.id === upgrade.id;
+		step.gain = upgrade.boost.value * (many.times || 1);
+		step.after += step.gain - upgrade.boost.value;
+		const isSoonest = price(upgrade) > 0 && soonest?.id === upgrade.id;
 		const paid = isSoonest ? span(soonest.seconds, spoken()) : "";
 		const dear = cost > game.money;
-		const numbers = [cost, dear, upgrade.times_bought, step.before, step.after];
+		const numbers = [cost, dear, many.times, upgrade.times_bought, step.before, step.after];
 		if (this.#shows(item, state, name, paid, spoken(), ...numbers)) return;
 		const { before, after, multiplier } = step;
-		const values = multiplier ? [before, after] : [upgrade.boost.value, before, after];
+		const values = multiplier ? [before, after] : [step.gain, before, after];
 		const times = upgrade.times_bought && state !== "owned" ? ` ×${upgrade.times_bought}` : "";
 		item.className = `item ${state}`;
 		write(words.firstChild, name + times);
 		write(words.lastChild, say(upgrade.boost.boost_type, ...values.map(number)));
-		const sale = cost === 0 ? say("free") : number(cost);
+		const sale = cost === 0 ? say("free") : (many.times > 1 ? `×${many.times}: ` : "") + number(cost);
 		write(button.lastChild, { sale, locked: say("fromRank", upgrade.access_level), owned: say("owned") }[state]);
 		const drawing = { sale: "coin", locked: "lock", owned: "tick" }[state];
 		button.querySelector("use").setAttribute("href", `#i-${drawing}`);

@@ -128,6 +128,8 @@ const TEXTS = {
 	staff: ["Staff", "Команда"],
 	point: ["Places", "Точки"],
 	buy: ["Buy {0} for {1}", "Купить: {0}, {1}"],
+	count: ["How many to buy at once", "Сколько покупать сразу"],
+	countMax: ["max", "макс."],
 	free: ["free", "даром"],
 	owned: ["Yours", "Куплено"],
 	ownedDishes: ["Your dishes: {0}", "Ваши блюда: {0}"],

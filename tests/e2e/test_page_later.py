@@ -140,7 +140,7 @@ async def test_the_board_shows_who_chose_a_name(game: GameServer, live: redis.Re
         await expect(other.locator(".row.me")).to_contain_text("У Бориса")
         for by in itertools.cycle(("By stars", "By money")):  # the board is up to ten seconds old
             await other.click(f"text={by}")
-            await expect(other.locator("[aria-pressed=true]")).to_have_text(by)
+            await expect(other.locator("#dialog [aria-pressed=true]")).to_have_text(by)
             if await other.locator("#dialog li").count() == 2:
                 break
         await keep_screenshot(other, "board")
@@ -194,7 +194,7 @@ async def test_a_keyboard_is_enough(game: GameServer) -> None:
         assert await page.evaluate("document.activeElement.closest('.item') !== null")
         await page.click("[data-opens=board]")
         await page.click("text=By stars")
-        await expect(page.locator("[aria-pressed=true]")).to_have_text("By stars")
+        await expect(page.locator("#dialog [aria-pressed=true]")).to_have_text("By stars")
         assert await page.evaluate("document.activeElement.closest('#dialog') !== null")
         await page.keyboard.press("Escape")
         await page.focus("[data-opens=stars]")

@@ -145,8 +145,18 @@ async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live:
         await expect(fold).to_be_focused()
         await expect(page).to_have_title("700 · Click & Cook")
         await expect(page.locator("#next-place")).to_have_text("Rank 10: Food truck")
+        await page.click("#tab-equipment")
+        await page.click("#count >> text=×10")
+        stove = page.locator(".item.sale").first
+        before = int((await stove.locator("h3").inner_text()).partition("×")[2] or 0)
+        offered = (await stove.locator("button").inner_text()).partition(":")[0]
+        assert offered.startswith("×")
+        await stove.locator("button").click()
+        await expect(stove.locator("h3")).to_contain_text(f"×{before + int(offered[1:])}")
+        await page.wait_for_selector("#link.connected")
         await page.click("#tab-staff")
         await page.reload()
+        await expect(page.locator("#count [aria-pressed=true]")).to_have_text("×10")
         await expect(page.locator("#tab-staff")).to_have_attribute("aria-selected", "true")
         await page.click("[data-opens=sums]")
         await expect(page.locator("#dialog-body")).to_contain_text("Dishes that you own: 3")
