@@ -49,6 +49,15 @@ async def _counts(world: World) -> None:
     async with world.cook() as player:
         same((7, 7), _dishes(await player.ask("cook", count=7)), "seven cooks in one")
         same((0, 7), _dishes(await player.ask("sell", count=50)), "of fifty sales seven succeed")
+        on_sale = (await player.ask("upgrade_list"))["available"]
+        open_now = [one for one in on_sale if one["access_level"] == 0 and one["upgrade_type"] == "equipment"]
+        cheap = min(open_now, key=lambda one: float(one["price"]))
+        earned = round(3 * cheap["price"])
+        await player.ask("cook", count=min(earned, 900))
+        await player.ask("sell", count=min(earned, 900))
+        bought = await player.ask("upgrade_buy", id=cheap["id"], count=50)
+        holds(1 <= bought.get("applied", 0) < 50, f"of fifty purchases some succeed: {bought}")  # noqa: PLR2004
+        same(bought["applied"], bought["times_bought"], "times_bought after purchases by count")
 
 
 def _dishes(answer: dict[str, int]) -> tuple[int | None, int | None]:
@@ -76,11 +85,15 @@ async def _copies(world: World) -> None:
 
 
 async def _announcements(world: World) -> None:
-    async with world.cook() as player:
-        await player.ask("cook", client="conform", seq=1)
-        announced = await player.push("achievement")
+    async with world.cook() as plain, world.socket(plain.token) as knowing:
+        await knowing.ask("session", client="conform")
+        await plain.ask("cook")
+        announced = await knowing.push("achievement")
+        await plain.ask("level_check")
+        kinds = {message["request_type"] for message in plain.pushes}
+        holds("achievement" not in kinds, "it is pushed to a connection that knows nothing of achievements")
         keys = {one["key"] for one in announced["achievements"] if one["done"]}
-        listed = (await player.ask("achievements"))["achievements"]
+        listed = (await knowing.ask("achievements"))["achievements"]
         holds(keys, "the push names achievements that are done")
         holds(keys <= {one["key"] for one in listed if one["done"]}, "what was pushed is done in the list")
 
@@ -162,7 +175,7 @@ ROWS: Final = tuple(
         ("count applies as many as succeed", _counts),
         ("one answer for each request, in order, with its id", _order),
         ("changes are copied to the other connections alone", _copies),
-        ("achievements that are reached are pushed", _announcements),
+        ("achievements are pushed to those who know of them alone", _announcements),
         ("a number that was applied is not applied again, on any connection", _once),
         ("numbers up to 63 below the highest count, 64 are too far", _gaps),
         ("a number that was refused is applied when it comes again", _refused_numbers),

@@ -73,7 +73,7 @@ async def test_an_answer_of_another_shape_fails(game: GameServer) -> None:
     rows = tuple(row for row in ROWS if "count applies" in row.says)
     async with garbled(game, b'"applied":', b'"applicd":') as url:
         (fault,) = (await judge(url, rows)).values()
-    assert "CookResponse is not as described: 'applied' is a required property" in fault
+    assert "UpgradeBuyResponse is not as described: 'applied' is a required property" in fault
 
 
 def test_where_nobody_answers_it_says_so() -> None:
