@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from game.arithmetic import saturated
 from game.idle import income
 from game.session import Offline
 
 if TYPE_CHECKING:
+    from game.idle import Kitchen
     from game.rates import Rates
     from game.session import Session
 
@@ -17,27 +18,73 @@ AWAY_S: Final = 10
 """A gap of this length that earned something is shown."""
 RAN_BACK_MS: Final = 10_000
 """A clock that is behind the last payment by more than this ran back."""
+PROMISE_MS: Final = 300_000
+"""For how long after a request a joined player counts as joined."""
+CAP_S: Final = 28_800
+"""Seconds away that count, where nobody set another number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accrued:
-    """The amounts of a session once income is paid; `apply` writes them.
+class Flow:
+    """What a second brings: money and dishes by the `kitchen`, xp and stars; all follow from the rates."""
 
-    `moved`: there were seconds with income to pay, or the clock ran back by more than RAN_BACK_MS.
-    `paid`: it changed an amount. `seconds` were paid, 0 when
-    nothing changed. `away`: what a gap of AWAY_S or more earned.
-    """
+    kitchen: Kitchen
+    xp_per_sell: float
+    xp_per_second: float
+    stars_per_second: float
 
-    accrued_at_ms: int
+
+def flow_of(rates: Rates, boost_tenths: float) -> Flow:
+    """Return what a second brings at these rates."""
+    return Flow(
+        rates.kitchen(boost_tenths), rates.xp_per_passive_sell, rates.xp_per_second, rates.stars_per_second
+    )
+
+
+class Amounts(NamedTuple):
+    """What income changes."""
+
     money: float
     dishes: float
     xp: float
     accumulated: float
     cooked: float
     earned: float
+
+    @property
+    def shown(self) -> tuple[float, float, float, float]:
+        """What players are shown of it."""
+        return self.money, self.dishes, self.xp, self.accumulated
+
+
+def after(amounts: Amounts, flow: Flow, seconds: int) -> Amounts:
+    """Return what so many seconds make of the amounts."""
+    money, dishes, xp, accumulated, cooked, earned = amounts
+    kitchen = flow.kitchen
+    gain, dishes, sells = income(float(seconds), dishes, kitchen)
+    return Amounts(
+        saturated(money + gain),
+        dishes,
+        saturated(xp + sells * flow.xp_per_sell + seconds * flow.xp_per_second),
+        saturated(accumulated + seconds * flow.stars_per_second),
+        saturated(cooked + seconds * kitchen.cooked),
+        saturated(earned + gain),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Accrued:
+    """The amounts of a session once income is paid; `apply` writes them.
+
+    `moved`: there were seconds with income to pay, or the clock ran back by more than RAN_BACK_MS. `paid`: it
+    changed an amount, or set the time: who computes is to hear of it. `away`: what the seconds earned in
+    which nobody was joined, None when there were none.
+    """
+
+    accrued_at_ms: int
+    amounts: Amounts
     moved: bool
     paid: bool
-    seconds: int
     away: Offline | None
 
     def apply(self, session: Session) -> None:
@@ -48,69 +95,62 @@ class Accrued:
     def write(self, session: Session) -> None:
         """Write the amounts."""
         session.accrued_at_ms = self.accrued_at_ms
-        session.money = self.money
-        session.dishes = self.dishes
-        session.xp = self.xp
-        session.accumulated = self.accumulated
-        session.cooked = self.cooked
-        session.earned = self.earned
+        for name, amount in self.amounts._asdict().items():
+            setattr(session, name, amount)
 
 
 def keep_away(session: Session, away: Offline | None) -> None:
-    """Add the earnings of a long gap to those not yet shown."""
-    if away is not None:
+    """Add the earnings of a gap to those not yet shown, where it is long enough and earned something."""
+    if away is not None and away.away_seconds >= AWAY_S and away.earned:
         session.offline = away if session.offline is None else session.offline.plus(away)
 
 
-def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int) -> Accrued:
-    """Compute passive income for the whole seconds since it was last paid, at most `cap_s`. Changes nothing.
+def accrue(session: Session, rates: Rates, now_ms: int, cap_s: int, joined_until_ms: int = 0) -> Accrued:
+    """Compute passive income for the whole seconds since it was last paid. Changes nothing.
 
-    The part of a second that is left over is kept for the next time; what the cap cuts off is not. Time that
-    seems to run backwards counts as none; by more than RAN_BACK_MS, and time is counted from now on.
+    Up to `joined_until_ms` (whatever its sign) every second counts, after it at most `cap_s`. The part of a
+    second that is left over is kept for the next time; what the cap cuts off is not. Time that seems to run
+    backwards counts as none; by more than RAN_BACK_MS, and time is counted from now on.
     """
-    gap_ms = now_ms - session.accrued_at_ms
-    gap_s = gap_ms // 1000
-    seconds = max(0, min(gap_s, cap_s))
-    accrued_at_ms = now_ms - gap_ms % 1000 if gap_ms >= 1000 else session.accrued_at_ms  # noqa: PLR2004 - a second
-    ran_back = gap_ms < -RAN_BACK_MS
-    if gap_ms < 1000 or not rates.passive:  # noqa: PLR2004 - a second
-        return Accrued(
-            accrued_at_ms=now_ms if ran_back else accrued_at_ms,
-            money=session.money,
-            dishes=session.dishes,
-            xp=session.xp,
-            accumulated=session.accumulated,
-            cooked=session.cooked,
-            earned=session.earned,
-            moved=ran_back and rates.passive,
-            paid=False,
-            seconds=0,
-            away=None,
+    amounts = amounts_of(session)
+    since_ms = session.accrued_at_ms
+    gap_s, rest_ms = divmod(now_ms - since_ms, 1000)
+    if now_ms - since_ms < -RAN_BACK_MS:
+        return Accrued(now_ms, amounts, moved=rates.passive, paid=rates.passive, away=None)
+    if gap_s <= 0:
+        return Accrued(since_ms, amounts, moved=False, paid=False, away=None)
+    joined_ms = abs(joined_until_ms)
+    if joined_ms > now_ms + PROMISE_MS + RAN_BACK_MS:
+        joined_ms = 0
+    joined_s = min(gap_s, max(0, (joined_ms - since_ms) // 1000))
+    away_s = gap_s - joined_s
+    away_paid_s = min(away_s, cap_s)
+    away = Offline(0, away_s, 0.0, 0.0, 0.0, 0.0) if away_s else None
+    if not rates.passive:
+        return Accrued(now_ms - rest_ms, amounts, moved=False, paid=False, away=away)
+    flow = flow_of(rates, session.boost)
+    then = after(amounts, flow, joined_s + away_paid_s)
+    paid = then.shown != amounts.shown
+    if away is not None and paid:
+        left = after(amounts, flow, joined_s) if joined_s else amounts
+        away = Offline(
+            seconds=away_paid_s,
+            away_seconds=away_s,
+            money=then.money - left.money,
+            dishes=then.dishes - left.dishes,
+            xp=then.xp - left.xp,
+            stars=then.accumulated - left.accumulated,
         )
-    earned = income(float(seconds), session.dishes, rates.kitchen(session.boost))
-    money = saturated(session.money + earned.money)
-    xp = saturated(session.xp + earned.sells * rates.xp_per_passive_sell + seconds * rates.xp_per_second)
-    accumulated = saturated(session.accumulated + seconds * rates.stars_per_second)
-    before = (session.money, session.dishes, session.xp, session.accumulated)
-    paid = (money, earned.dishes, xp, accumulated) != before
-    away = Offline(
-        seconds=seconds,
-        away_seconds=gap_s,
-        money=money - session.money,
-        dishes=earned.dishes - session.dishes,
-        xp=xp - session.xp,
-        stars=accumulated - session.accumulated,
-    )
-    return Accrued(
-        accrued_at_ms=accrued_at_ms,
-        money=money,
-        dishes=earned.dishes,
-        xp=xp,
-        accumulated=accumulated,
-        cooked=saturated(session.cooked + seconds * rates.dishes_per_second),
-        earned=saturated(session.earned + earned.money),
-        moved=True,
-        paid=paid,
-        seconds=seconds if paid else 0,
-        away=away if paid and gap_s >= AWAY_S else None,
+    return Accrued(now_ms - rest_ms, then, moved=True, paid=paid, away=away)
+
+
+def amounts_of(session: Session) -> Amounts:
+    """Return what income changes of a session."""
+    return Amounts(
+        session.money,
+        session.dishes,
+        session.xp,
+        session.accumulated,
+        session.cooked,
+        session.earned,
     )

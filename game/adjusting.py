@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from game import clients
-from game.accrual import accrue
 from game.arithmetic import LIMIT, floor
 from game.catalogue import UpgradeId, UpgradeType
 from game.rates import LONGEST_POWER, rates_of
@@ -67,13 +66,13 @@ def adjust(
     """Make an operator's change of this number once, income paid first. Raises SeqTooOld."""
     session = live.session
     now_ms = now_us // 1000
-    version = max(session.version + 1, now_ms)
+    version = live.next_version(now_ms)
     window = clients.place(session, OPERATORS, number, version)
     if window is None:
         return AdjustedBefore(session.version)
-    accrued = accrue(session, live.rates, now_ms, cap_s)
+    accrued = live.accrue(now_ms, cap_s)
     if change.what in AMOUNTS:
-        before: float = getattr(accrued, change.what, getattr(session, change.what))
+        before: float = getattr(accrued.amounts, change.what, getattr(session, change.what))
         after, most = before + change.by, LIMIT
     elif change.what == RANK:
         before, after, most = float(session.rank), change.by, float(live.catalogue.last_rank)
@@ -97,6 +96,6 @@ def adjust(
     else:
         session.bought.pop(int(change.what), None)
     live.rates = rates_of(session, live.catalogue)
-    session.version = version
+    live.advance(version, now_ms)
     clients.remember(session, OPERATORS, window)
     return Adjusted(version, before, after)

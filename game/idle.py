@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from game.arithmetic import ceiling, floor, saturated
 
@@ -47,13 +47,25 @@ class Kitchen:
         """Whether dishes are sold passively."""
         return self.sale_hundredths > 0
 
+    def run(self, dishes: float) -> tuple[float, float]:
+        """Return how many dishes are sold in the next second, and how many seconds in a row it is as many."""
+        full = max(LEAST_SOLD, self.portion)
+        if self.sells and dishes >= full:
+            if self.cooked >= self.portion:
+                return self.portion, math.inf
+            return self.portion, floor((dishes - full) / (self.portion - self.cooked)) + 1
+        if self.sells and dishes >= LEAST_SOLD:
+            return dishes, 1.0
+        if self.sells and self.cooked > 0:
+            return 0.0, float(math.ceil((LEAST_SOLD - dishes) / self.cooked))
+        return 0.0, math.inf
+
     def price_of(self, dishes: float) -> float:
         """Return the money for dishes sold together."""
         return ceiling(1e5, self.sale_hundredths, self.multiplier_hundredths, self.factor_tenths, dishes)
 
 
-@dataclass(frozen=True, slots=True)
-class Income:
+class Income(NamedTuple):
     """What some seconds bring: money gained, dishes then there, seconds in which something was sold."""
 
     money: float
@@ -106,21 +118,12 @@ class _Course:
 
     def run(self) -> None:
         """Go on by as many equal seconds as follow each other."""
-        cooked, portion = self.kitchen.cooked, self.kitchen.portion
-        full = max(LEAST_SOLD, portion)
-        sold, lasts = 0.0, self.left
-        if self.dishes >= full:
-            sold = portion
-            if cooked < portion:
-                lasts = min(self.left, floor((self.dishes - full) / (portion - cooked)) + 1)
-        elif self.dishes >= LEAST_SOLD:
-            sold, lasts = self.dishes, 1.0
-        elif cooked > 0:
-            lasts = min(self.left, float(math.ceil((LEAST_SOLD - self.dishes) / cooked)))
+        sold, lasts = self.kitchen.run(self.dishes)
+        lasts = min(self.left, lasts)
         if sold > 0:
             self.money = saturated(self.money + lasts * self.kitchen.price_of(sold))
             self.sells += lasts
-        self.dishes = saturated(max(0.0, self.dishes + lasts * (cooked - sold)))
+        self.dishes = saturated(max(0.0, self.dishes + lasts * (self.kitchen.cooked - sold)))
         self.left -= lasts
 
     def repeat(self, period: float, sells: float) -> None:

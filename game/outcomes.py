@@ -1,6 +1,7 @@
 """What the rules answer, one class for each reply of a script; fields in the order of the reply.
 
-`duplicate` marks a seq that was applied before: the answer shows the present state, nothing changed.
+`duplicate` marks a seq that was applied before: the answer shows the present state, nothing changed but for
+income that was due; `paid` says whether that changed an amount.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Cooked:
     xp: float
     applied: int
     duplicate: bool = False
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Sold:
     xp: float
     applied: int
     duplicate: bool = False
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Bought:
     passive: bool
     applied: int
     duplicate: bool = False
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Risen:
     xp: float
     next_need: float
     duplicate: bool = False
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Reset:
     boost: float
     accumulated: float
     duplicate: bool = False
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +123,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """After `refresh`. `paid`: whether income changed an amount."""
+    """After `refresh`. `pays`: whether there is income, or was until now."""
 
     version: int
     passive: bool
-    paid: bool
+    pays: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from game import clients
-from game.accrual import accrue
 from game.achievements import ACHIEVEMENTS
 from game.adjusting import OPERATORS, AdjustedBefore
 from game.arithmetic import LIMIT, floor
@@ -100,21 +99,21 @@ def replace(
     """Put progress in the place of a session's own, once, income paid first. Raises SeqTooOld."""
     session = live.session
     now_ms = now_us // 1000
-    version = max(session.version + 1, now_ms)
+    version = live.next_version(now_ms)
     window = clients.place(session, OPERATORS, number, version)
     if window is None:
         return AdjustedBefore(session.version)
     wrong = forbidden(progress, live.catalogue)
     if wrong is not None:
         return NotAllowed(wrong)
-    accrue(session, live.rates, now_ms, cap_s).apply(session)
+    live.accrue(now_ms, cap_s).apply(session)
     found = Progress.of_session(session)
     for name, value in asdict(progress).items():
         setattr(session, name, value)
     session.rank = int(progress.rank)
     session.bought = dict(progress.bought)
     live.rates = rates_of(session, live.catalogue)
-    session.version = version
+    live.advance(version, now_ms)
     clients.remember(session, OPERATORS, window)
     return Replaced(version, found)
 

@@ -6,11 +6,11 @@ Refusal and then has changed nothing. Times are Redis' clock: `now_us` µs, `now
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from game import clients
-from game.accrual import AWAY_S, accrue, keep_away
+from game.accrual import CAP_S, PROMISE_MS, accrue, keep_away
 from game.arithmetic import floor, half_up, saturated
 from game.catalogue import UpgradeId, UpgradeType
 from game.errors import (
@@ -24,11 +24,11 @@ from game.errors import (
 from game.limit import UNLIMITED, Limit, draw
 from game.outcomes import Achieved, Bought, Cooked, Paid, Refreshed, Reset, Risen, Shown, Sold, Unrisen
 from game.rates import Rates, click_xp_of, cook_gain_of, need_of, prices_of, rates_of
-from game.session import Offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from game.accrual import Accrued
     from game.achievements import Achievement
     from game.catalogue import Catalogue
     from game.session import ClientWindow, Session
@@ -39,17 +39,52 @@ ONE_STAR: Final = 10_000.0
 
 @dataclass(slots=True)
 class LiveSession:
-    """A session, its catalogue, and what only Redis holds: rates, and the bucket's `tat_us`."""
+    """A session, its catalogue, and what only Redis holds: rates, the bucket's `tat_us`, the promise.
+
+    Until `joined_until_ms`, whatever its sign, the player counts as joined. Where it is positive, processes
+    may compute pushes from the session's version, one version for each whole second.
+    """
 
     session: Session
     catalogue: Catalogue
     rates: Rates
     tat_us: float = 0.0
+    joined_until_ms: int = 0
 
     @classmethod
     def of(cls, session: Session, catalogue: Catalogue) -> LiveSession:
         """Bring a session to life."""
         return cls(session, catalogue, rates_of(session, catalogue))
+
+    def next_version(self, now_ms: int) -> int:
+        """Return the version that the next change takes: past every push that can have been computed."""
+        computed = max(0, (self.joined_until_ms - self.session.accrued_at_ms) // 1000)
+        return max(self.session.version + (computed if self.rates.passive else 0) + 1, now_ms)
+
+    def accrue(self, now_ms: int, cap_s: int) -> Accrued:
+        """Compute the income up to now."""
+        return accrue(self.session, self.rates, now_ms, cap_s, self.joined_until_ms)
+
+    def promise(self, now_ms: int, *, asked: bool = False) -> None:
+        """Count the player as joined from now on.
+
+        Nobody computes from a version ahead of the clock, but where a process asked, once a second at most.
+        """
+        ahead = self.session.version > now_ms and not asked
+        until_ms = now_ms + PROMISE_MS if self.rates.passive else 0
+        self.joined_until_ms = -until_ms if ahead else until_ms
+
+    def advance(self, version: int, now_ms: int) -> None:
+        """Take the step to a version; nobody computes from one ahead of the clock."""
+        self.session.version = version
+        if version > now_ms:
+            self.joined_until_ms = -abs(self.joined_until_ms)
+
+    def renew(self, now_ms: int, *, asked: bool = False) -> None:
+        """Promise again where the session did not change and little is left of the promise."""
+        until_ms = self.joined_until_ms if asked else abs(self.joined_until_ms)
+        if self.rates.passive and until_ms - now_ms < PROMISE_MS // 2:
+            self.promise(now_ms, asked=asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +95,14 @@ class Tag:
     seq: int
 
 
-def _window(session: Session, tag: Tag | None, now_ms: int) -> ClientWindow | None:
+def _window(session: Session, tag: Tag | None, version: int) -> ClientWindow | None:
     """Return the window to remember once the request is applied; raises SeqTooOld, or _AppliedBeforeError."""
     if tag is None:
         return None
-    window = clients.place(session, tag.client, tag.seq, _next_version(session, now_ms))
+    window = clients.place(session, tag.client, tag.seq, version)
     if window is None:
         raise _AppliedBeforeError
     return window
-
-
-def _next_version(session: Session, now_ms: int) -> int:
-    """Return the version that the next change takes."""
-    return max(session.version + 1, now_ms)
 
 
 class _AppliedBeforeError(Exception):
@@ -80,58 +110,108 @@ class _AppliedBeforeError(Exception):
 
 
 def _changed(
-    session: Session, now_ms: int, tag: Tag | None = None, window: ClientWindow | None = None
-) -> int:
-    """Take the step to the next version, remember the client's number; return the version."""
-    session.version = _next_version(session, now_ms)
+    live: LiveSession,
+    version: int,
+    now_ms: int,
+    tag: Tag | None = None,
+    window: ClientWindow | None = None,
+) -> None:
+    """Take the step to the next version, promise, remember the client's number."""
+    live.session.version = version
+    live.promise(now_ms)
+    _remember(live.session, tag, window)
+
+
+def _remember(session: Session, tag: Tag | None, window: ClientWindow | None) -> None:
     if tag is not None and window is not None:
         clients.remember(session, tag.client, window)
-    return session.version
+
+
+def _settle(live: LiveSession, accrued: Accrued, version: int, now_ms: int) -> bool:
+    """Pay the income alone, where a request changes nothing else; returns whether it changed an amount."""
+    if accrued.moved:
+        accrued.apply(live.session)
+        _changed(live, version, now_ms)
+    return accrued.paid
 
 
 def cook(
-    live: LiveSession, count: int, now_us: int, limit: Limit = UNLIMITED, tag: Tag | None = None
+    live: LiveSession,
+    count: int,
+    now_us: int,
+    limit: Limit = UNLIMITED,
+    tag: Tag | None = None,
+    *,
+    cap_s: int = CAP_S,
 ) -> Cooked:
-    """Cook as many of `count` times as the limit lets pass. Raises SeqTooOld, NoDish, RateLimited."""
+    """Cook as many of `count` times as the limit lets pass, income paid first.
+
+    Raises SeqTooOld, NoDish, RateLimited.
+    """
     session, rates = live.session, live.rates
     now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     try:
-        window = _window(session, tag, now_ms)
+        window = _window(session, tag, version)
     except _AppliedBeforeError:
-        return Cooked(session.version, session.dishes, session.xp, 0, duplicate=True)
+        paid = _settle(live, accrued, version, now_ms)
+        return Cooked(session.version, session.dishes, session.xp, 0, duplicate=True, paid=paid)
     if rates.cook_gain == 0:
         raise NoDish
     applied = float(count)
     if limit.interval_us > 0:
         applied, live.tat_us = draw(applied, live.tat_us, float(now_us), limit)
+    _pay_for_click(live, accrued, version, now_ms)
     session.dishes = saturated(session.dishes + applied * rates.cook_gain)
     session.xp = saturated(session.xp + applied * rates.click_xp)
     session.clicks += applied
     session.cooked = saturated(session.cooked + applied * rates.cook_gain)
-    return Cooked(_changed(session, now_ms, tag, window), session.dishes, session.xp, int(applied))
+    _remember(session, tag, window)
+    return Cooked(version, session.dishes, session.xp, int(applied))
+
+
+def _pay_for_click(live: LiveSession, accrued: Accrued, version: int, now_ms: int) -> None:
+    """Pay the income that is due before a click; take the click's version."""
+    if accrued.moved:
+        accrued.apply(live.session)
+        _changed(live, version, now_ms)
+        return
+    live.session.version = version
+    if live.rates.passive:
+        live.advance(version, now_ms)
 
 
 def sell(
-    live: LiveSession, count: int, now_us: int, limit: Limit = UNLIMITED, tag: Tag | None = None
+    live: LiveSession,
+    count: int,
+    now_us: int,
+    limit: Limit = UNLIMITED,
+    tag: Tag | None = None,
+    *,
+    cap_s: int = CAP_S,
 ) -> Sold:
-    """Sell as many of `count` times as there are dishes for and the limit lets pass.
+    """Sell as many of `count` times as there are dishes for and the limit lets pass, income paid first.
 
     Raises SeqTooOld, NoDishes, RateLimited.
     """
     session, rates = live.session, live.rates
     now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     try:
-        window = _window(session, tag, now_ms)
+        window = _window(session, tag, version)
     except _AppliedBeforeError:
-        return Sold(session.version, session.dishes, session.money, session.xp, 0, duplicate=True)
-    if session.dishes == 0:
+        paid = _settle(live, accrued, version, now_ms)
+        return Sold(session.version, session.dishes, session.money, session.xp, 0, duplicate=True, paid=paid)
+    dishes = accrued.amounts.dishes
+    if dishes == 0:
         raise NoDishes
     portion = rates.portion
-    full = floor(session.dishes / portion)
-    rest = max(0.0, session.dishes - full * portion)
+    full = floor(dishes / portion)
+    rest = max(0.0, dishes - full * portion)
     applied = min(float(count), full + 1 if rest > 0 else full)
     if limit.interval_us > 0:
         applied, live.tat_us = draw(applied, live.tat_us, float(now_us), limit)
+    _pay_for_click(live, accrued, version, now_ms)
     full_sells = min(applied, full)
     gain = saturated(full_sells * rates.sale(portion, session.boost))
     session.dishes = max(0.0, session.dishes - full_sells * portion)
@@ -142,7 +222,7 @@ def sell(
     session.xp = saturated(session.xp + applied * rates.click_xp)
     session.clicks += applied
     session.earned = saturated(session.earned + gain)
-    version = _changed(session, now_ms, tag, window)
+    _remember(session, tag, window)
     return Sold(version, session.dishes, session.money, session.xp, int(applied))
 
 
@@ -159,9 +239,11 @@ def upgrade_buy(  # noqa: PLR0917 - the order of the script's arguments
     if upgrade is None:
         raise UpgradeNotFound
     times_bought = session.bought.get(upgrade_id, 0)
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     try:
-        window = _window(session, tag, now_ms)
+        window = _window(session, tag, version)
     except _AppliedBeforeError:
+        paid = _settle(live, accrued, version, now_ms)
         return Bought(
             session.version,
             session.money,
@@ -171,17 +253,17 @@ def upgrade_buy(  # noqa: PLR0917 - the order of the script's arguments
             rates.passive,
             0,
             duplicate=True,
+            paid=paid,
         )
     is_dish = upgrade.upgrade_type is UpgradeType.DISH
     if is_dish and times_bought > 0:
         raise UpgradeNotFound
     if session.rank < upgrade.access_level:
         raise UpgradeLocked(upgrade.access_level)
-    accrued = accrue(session, rates, now_ms, cap_s)
     prices = prices_of(upgrade, times_bought)
     price = next(prices)
-    if accrued.money < price:
-        raise NotEnoughMoney(accrued.money, price)
+    if accrued.amounts.money < price:
+        raise NotEnoughMoney(accrued.amounts.money, price)
     accrued.apply(session)
     kind, value = upgrade.boost.boost_type, float(upgrade.boost.value_hundredths)
     most, applied = 1 if is_dish else count, 0
@@ -197,7 +279,7 @@ def upgrade_buy(  # noqa: PLR0917 - the order of the script's arguments
     times_bought += applied
     session.bought[upgrade_id] = times_bought
     session.purchases += applied
-    version = _changed(session, now_ms, tag, window)
+    _changed(live, version, now_ms, tag, window)
     return Bought(version, session.money, session.xp, upgrade_id, times_bought, rates.passive, applied)
 
 
@@ -205,16 +287,15 @@ def level_up(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = None)
     """Raise the rank by one when the xp is there, income paid first. Raises SeqTooOld."""
     session, rates = live.session, live.rates
     now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     try:
-        window = _window(session, tag, now_ms)
+        window = _window(session, tag, version)
     except _AppliedBeforeError:
-        return Risen(session.version, session.rank, session.xp, rates.need, duplicate=True)
-    accrued = accrue(session, rates, now_ms, cap_s)
+        paid = _settle(live, accrued, version, now_ms)
+        return Risen(session.version, session.rank, session.xp, rates.need, duplicate=True, paid=paid)
     need_xp = 100 * rates.need
-    if need_xp == 0 or accrued.xp < need_xp:
-        if accrued.moved:
-            accrued.apply(session)
-            _changed(session, now_ms)
+    if need_xp == 0 or accrued.amounts.xp < need_xp:
+        _settle(live, accrued, version, now_ms)
         return Unrisen(
             session.version,
             session.rank,
@@ -229,19 +310,21 @@ def level_up(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = None)
     session.xp -= need_xp
     rates.need = need_of(session.rank, live.catalogue)
     rates.click_xp = click_xp_of(session.stars, rates.need)
-    return Risen(_changed(session, now_ms, tag, window), session.rank, session.xp, rates.need)
+    _changed(live, version, now_ms, tag, window)
+    return Risen(version, session.rank, session.xp, rates.need)
 
 
 def session_reset(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = None) -> Reset:
     """Trade everything for prestige, income paid first. Raises SeqTooOld, NotEnoughPrestige."""
     session = live.session
     now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     try:
-        window = _window(session, tag, now_ms)
+        window = _window(session, tag, version)
     except _AppliedBeforeError:
-        return _reset(session, duplicate=True)
-    accrued = accrue(session, live.rates, now_ms, cap_s)
-    if accrued.accumulated < ONE_STAR:
+        paid = _settle(live, accrued, version, now_ms)
+        return _reset(session, duplicate=True, paid=paid)
+    if accrued.amounts.accumulated < ONE_STAR:
         raise NotEnoughPrestige
     accrued.apply(session)
     session.stars = saturated(session.stars + session.accumulated)
@@ -251,11 +334,11 @@ def session_reset(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = 
     session.bought.clear()
     session.resets += 1
     live.rates = rates_of(session, live.catalogue)
-    _changed(session, now_ms, tag, window)
+    _changed(live, version, now_ms, tag, window)
     return _reset(session)
 
 
-def _reset(session: Session, *, duplicate: bool = False) -> Reset:
+def _reset(session: Session, *, duplicate: bool = False, paid: bool = False) -> Reset:
     return Reset(
         session.version,
         session.money,
@@ -266,6 +349,7 @@ def _reset(session: Session, *, duplicate: bool = False) -> Reset:
         session.boost,
         session.accumulated,
         duplicate,
+        paid,
     )
 
 
@@ -273,10 +357,12 @@ def passive(live: LiveSession, now_us: int, cap_s: int) -> Paid:
     """Pay passive income up to now."""
     session = live.session
     now_ms = now_us // 1000
-    accrued = accrue(session, live.rates, now_ms, cap_s)
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     if accrued.moved:
-        accrued.apply(session)
-        _changed(session, now_ms)
+        _settle(live, accrued, version, now_ms)
+        live.promise(now_ms, asked=True)
+    else:
+        live.renew(now_ms, asked=True)
     return Paid(
         session.version,
         session.money,
@@ -292,14 +378,15 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
     """Pay passive income up to now, and show once what long gaps earned."""
     state = live.session
     now_ms = now_us // 1000
-    last_seq = clients.window_of(state, client, _next_version(state, now_ms)).highest if client else 0
-    accrued = accrue(state, live.rates, now_ms, cap_s)
-    pending = state.offline is not None
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
+    last_seq = clients.window_of(state, client, version).highest if client else 0
     if accrued.moved:
         accrued.apply(state)
     shown, state.offline = state.offline, None
-    if accrued.moved or pending:
-        _changed(state, now_ms)
+    if accrued.moved or shown is not None:
+        _changed(live, version, now_ms)
+    else:
+        live.renew(now_ms)
     return Shown(state.version, last_seq, shown, accrued.paid, live.rates.passive)
 
 
@@ -312,44 +399,39 @@ def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) ->
     state = live.session
     now_ms = now_us // 1000
     rates = rates_of(state, catalogue)
-    paid = False
-    if live.rates.passive or rates.passive:
+    pays = live.rates.passive or rates.passive
+    version = live.next_version(now_ms)
+    if pays:
         since_ms = state.accrued_at_ms
         ended_ms = catalogue.ended_ms(live.catalogue.generation)
-        before = accrue(
-            state,
-            live.rates,
-            now_ms if ended_ms is None else min(max(ended_ms, state.accrued_at_ms), now_ms),
-            cap_s,
-        )
-        money, dishes, xp, accumulated = state.money, state.dishes, state.xp, state.accumulated
+        until_ms = now_ms if ended_ms is None else min(max(ended_ms, since_ms), now_ms)
+        before = live.accrue(until_ms, cap_s)
         before.write(state)
-        left_s = max(0, cap_s - (state.accrued_at_ms - since_ms) // 1000)
-        since = accrue(state, rates, now_ms, left_s)
+        left_s = max(0, cap_s - (before.away.away_seconds if before.away else 0))
+        since = accrue(state, rates, now_ms, left_s, live.joined_until_ms)
         since.write(state)
-        paid = before.paid or since.paid
-        gap_s = (state.accrued_at_ms - since_ms) // 1000
-        if paid and gap_s >= AWAY_S:  # both are one gap to the player
-            away = Offline(
-                seconds=before.seconds + since.seconds,
-                away_seconds=gap_s,
-                money=state.money - money,
-                dishes=state.dishes - dishes,
-                xp=state.xp - xp,
-                stars=state.accumulated - accumulated,
-            )
-            keep_away(state, away)
+        if before.away is not None and since.away is not None:
+            keep_away(state, before.away.plus(since.away))  # both are one gap to the player
+        else:
+            keep_away(state, before.away or since.away)
         if state.accrued_at_ms != since_ms:
-            _changed(state, now_ms)
+            live.advance(version, now_ms)
     live.catalogue, live.rates = catalogue, rates
-    return Refreshed(state.version, rates.passive, paid)
+    return Refreshed(state.version, rates.passive, pays)
 
 
-def achieve(live: LiveSession, achievements: Iterable[Achievement], now_us: int) -> Achieved:
-    """Record the achievements newly reached."""
+def achieve(
+    live: LiveSession, achievements: Iterable[Achievement], now_us: int, cap_s: int = CAP_S
+) -> Achieved:
+    """Record the achievements newly reached, income paid first; without any nothing changes."""
     state = live.session
-    newly = sorted(one.id for one in achievements if one.id not in state.achieved and one.reached_by(state))
+    now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
+    paid = replace(state)
+    accrued.write(paid)
+    newly = sorted(one.id for one in achievements if one.id not in state.achieved and one.reached_by(paid))
     if newly:
+        accrued.apply(state)
         state.achieved = tuple(sorted((*state.achieved, *newly)))
-        _changed(state, now_us // 1000)
+        _changed(live, version, now_ms)
     return Achieved(state.version, tuple(newly))

@@ -40,6 +40,11 @@ class Offline:
     xp: float
     stars: float
 
+    @property
+    def earned(self) -> bool:
+        """Whether an amount changed."""
+        return any((self.money, self.dishes, self.xp, self.stars))
+
     def plus(self, later: Offline) -> Offline:
         """Return what both gaps earned."""
         return Offline(

@@ -143,6 +143,13 @@ def _arguments(text: str) -> list[str]:
 
 
 _FORMATS: Final = {"NOW": Now._fields, "LIFE": Life._fields, "RATES": Rates._fields}
+_STARTS: Final = {
+    "SAVED": (Life._fields, "saved"),
+    "ACCRUED": (Life._fields, "accrued_at"),
+    "JOINED": (Life._fields, "joined_until"),
+    "EARNS": (Rates._fields, "mPs"),
+}
+"""Where a constant of lib/formats begins to read."""
 _NUMBERS: Final = frozenset({*Now._fields, *Life._fields, *Rates._fields})
 _UNPACKED: Final = re.compile(r"(?P<names>[\w.]+(?:,\s*[\w.]+)*)\s*=\s*struct\.unpack\(")
 
@@ -168,8 +175,10 @@ def _fits(form: str, words: Sequence[str], start: str, *, packs: bool) -> bool:
     if form in _FORMATS:
         fields = _FORMATS[form]
         return _agree(names, fields) and (len(names) == len(fields) or not packs)
-    at = Life._fields.index("saved") if start == "SAVED" else 0
-    return any(_agree(names, fields[at:]) for fields in _FORMATS.values())
+    if start in _STARTS:
+        fields, first = _STARTS[start]
+        return _agree(names, fields[fields.index(first) :])
+    return any(_agree(names, fields) for fields in _FORMATS.values())
 
 
 def _agree(names: Sequence[str], fields: Sequence[str]) -> bool:
@@ -181,7 +190,16 @@ def _agree(names: Sequence[str], fields: Sequence[str]) -> bool:
 def formats_differences(text: str) -> list[str]:
     """Say which constants of lib/formats are not those of the record."""
     formats = ", ".join(f"'<{'d' * len(fields)}'" for fields in _FORMATS.values())
-    starts = [Now._fields.index("dishes"), Life._fields.index("saved"), len(Rates._fields)]
-    offsets = ", ".join(str(8 * start + 1) for start in starts)
-    lines = [f"local NOW, LIFE, RATES = {formats}", f"local REST, SAVED, STAMP = {offsets}"]
+    rest, stamp = Now._fields.index("dishes"), len(Rates._fields)
+    saved, *begin = (fields.index(first) for fields, first in _STARTS.values())
+    lines = [
+        f"local NOW, LIFE, RATES = {formats}",
+        f"local REST, SAVED, STAMP = {_offsets(rest, saved, stamp)}",
+        f"local ACCRUED, JOINED, EARNS = {_offsets(*begin)}",
+    ]
     return [f"lib/formats: must say {line}" for line in lines if line not in text.splitlines()]
+
+
+def _offsets(*starts: int) -> str:
+    """Write where doubles begin, counted in bytes from 1."""
+    return ", ".join(str(8 * start + 1) for start in starts)

@@ -116,11 +116,12 @@ def fields_of(
     *,
     dirty: bool = False,
     saved: int | None = None,
-    saved_at_ms: int = 0,
+    joined_until_ms: int = 0,
 ) -> list[bytes]:
     """Write the persistent part and the e-mail as `name, value, name, value, …`, as HSET takes it.
 
-    PostgreSQL counts as having version `saved` (this one) since `saved_at_ms`; no rate limit holds.
+    PostgreSQL counts as having version `saved` (this one). The player counts as joined until
+    `joined_until_ms`; no rate limit holds.
     """
     now = Now(
         version=session.version,
@@ -142,7 +143,7 @@ def fields_of(
         purchases=session.purchases,
         resets=session.resets,
         saved=session.version if saved is None else saved,
-        saved_at=saved_at_ms,
+        joined_until=joined_until_ms,
     )
     fields = [
         b"now",

@@ -31,7 +31,7 @@ class Now(NamedTuple):
 
 
 class Life(NamedTuple):
-    """Field `life`: what else is kept. `saved` and `saved_at` are in Redis alone."""
+    """Field `life`: what else is kept. `saved` and `joined_until` are in Redis alone."""
 
     boost: float
     accrued_at: float
@@ -41,7 +41,7 @@ class Life(NamedTuple):
     purchases: float
     resets: float
     saved: float
-    saved_at: float
+    joined_until: float
 
 
 class Rates(NamedTuple):
@@ -78,7 +78,7 @@ RECORD: Final[Mapping[bytes, tuple[tuple[str, ...], struct.Struct]]] = {
 WHOLE: Final = ("version", "accrued_at", "rank")
 """Numbers that are integers in PostgreSQL and in `Session`."""
 
-_LIVE_ONLY: Final = frozenset({"dirty", "tat", "saved", "saved_at"})
+_LIVE_ONLY: Final = frozenset({"dirty", "tat", "saved", "joined_until"})
 _KEPT: Final = (*Now._fields, *Life._fields)
 AMOUNTS: Final = tuple(name for name in _KEPT if name not in {*WHOLE, *_LIVE_ONLY})
 """Numbers that are doubles in PostgreSQL and in `Session` too, by the same name."""

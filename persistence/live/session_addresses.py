@@ -35,10 +35,6 @@ class SessionAddresses:
         """Return the lane that a session's commands take now."""
         return self._lanes.lane_of(ref.user_id)
 
-    def shard(self, user_id: UserId) -> int:
-        """Name the shard of a session: those of one shard may share a call."""
-        return bucket_of(user_id) if self._lanes.cluster else 0
-
     def stamp(self, lane: Lane) -> str:
         """Name the catalogue generation and the run of Redis that derived fields hold under."""
         return f"{self._catalogues.current.generation}.{lane.run_id}"

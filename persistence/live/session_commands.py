@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from game.adjusting import OPERATORS
 from game.catalogue import UpgradeType
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
+from persistence.live.courses import COURSE_FIELDS
 from persistence.live.keys import bucket_of
 from persistence.live.lane_contract import pack
 from persistence.live.progress_text import progress_text
-from persistence.live.snapshots import PASSIVE_FIELDS, SNAPSHOT_FIELDS
+from persistence.live.snapshots import SNAPSHOT_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from game.adjusting import Adjustment
     from game.catalogue import Catalogue, Upgrade
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 Command = tuple[bytes, bytes]
 """A call of one script but for the player: what stands before the player's `head`, and what after it."""
 
-MARK_AFTER_MS: Final = 30_000
-"""What ticks alone have changed is marked dirty this long after the last save: it can be computed again.
-Until then it is in Redis' memory only."""
-
 FLOOR_KEPT_MS: Final = 600_000
 """How long a version waits for a session that is not in Redis: the connections that were sent it ask soon."""
 
@@ -43,9 +40,9 @@ _BULK_HEADS: Final = tuple(f"${size}\r\n" for size in range(64 * 4 + 1))
 less time than formatting it."""
 
 _SHARED_ARGS: Final = 5
-_CLICKS_SHARED_ARGS: Final = 4
+_CLICKS_SHARED_ARGS: Final = 5
 _CLICK_ARGS: Final = 6
-_REFRESH_ARGS: Final = 8
+_REFRESH_ARGS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +86,10 @@ class SessionCommands:
         self.plain_words = bulk("1", "", "")
         """What one player of several asks for with one click without a tag."""
         self._clicks_prefixes: dict[tuple[str, int], bytes] = {}
-        self.accrue = self._command("passive", self._cap, "0")
-        """Income up to now, marked dirty at once."""
-        self.tick_alone = self._command("passive", self._cap, str(MARK_AFTER_MS))
-        """Income up to now as a tick pays it."""
-        self.achieve = self._command("achieve", achievements)
+        self._cap_word = bulk(self._cap).decode()
+        self.accrue = self._command("passive", self._cap)
+        """Income up to now."""
+        self.achieve = self._command("achieve", achievements, self._cap)
         """The achievements that were reached."""
 
     def click(self, kind: str, count: int, client: str, seq: int) -> Command:
@@ -101,12 +97,11 @@ class SessionCommands:
         if count == 1 and seq:
             number = str(seq)
             heads = _BULK_HEADS
-            tail = (
-                f"{self._one_click}{heads[len(client.encode())]}{client}\r\n{heads[len(number)]}{number}\r\n"
-            )
+            tag = f"{heads[len(client.encode())]}{client}\r\n{heads[len(number)]}{number}\r\n"
+            tail = f"{self._one_click}{tag}{self._cap_word}"
             prefix, _ = self.plain_clicks[kind]
             return prefix, tail.encode()
-        return self._command(kind, str(count), *self._rate, *_tag(client, seq))
+        return self._command(kind, str(count), *self._rate, *_tag(client, seq), self._cap)
 
     def clicks_prefix(self, kind: str, players: int) -> bytes:
         """Pack the beginning of a call in which several players click: KEYS follow, two for each."""
@@ -121,7 +116,7 @@ class SessionCommands:
 
     def clicks_shared(self, stamp: str, origin: bytes) -> bytes:
         """Pack what the players of such a call share; it stands behind the KEYS."""
-        return bulk(stamp, origin, *self._rate)
+        return bulk(stamp, origin, *self._rate, self._cap)
 
     def click_words(self, count: int, client: str, seq: int) -> bytes:
         """Pack what one player of such a call asks for; it stands behind the player's own arguments."""
@@ -184,15 +179,6 @@ class SessionCommands:
 
     # Commands whose arguments differ.
 
-    def tick(self, stamp: str, origin: bytes, refs: Sequence[SessionRef]) -> bytes:
-        """Pack one call that pays several players."""
-        keys: list[str] = []
-        args: list[str | bytes | int] = [stamp, origin, self._cap, MARK_AFTER_MS]
-        for ref in refs:
-            keys += self._keys_of(ref.user_id)
-            args += (ref.user_id, ref.channel, "1" if ref.subscribed else "0")
-        return pack("EVALSHA", self._scripts["tick"].sha, len(keys), *keys, *args)
-
     def refresh(self, ref: SessionRef, stamp: str, catalogue: Catalogue, *, apart: bool = False) -> bytes:
         """Pack the call that derives a session's boosts again, under a new stamp.
 
@@ -202,7 +188,7 @@ class SessionCommands:
         user_id = ref.user_id
         session, marks = self._keys_of(user_id)
         keys = session, session if apart else marks
-        head = bulk(*keys, stamp, user_id, self._cap, MARK_AFTER_MS, ref.channel)
+        head = bulk(*keys, stamp, user_id, self._cap, ref.channel)
         return b"".join((self._prefix("refresh", _REFRESH_ARGS), head, self._refresh_tail))
 
     def note(self, user_id: UserId) -> bytes:
@@ -214,17 +200,18 @@ class SessionCommands:
         sha = self._scripts["raise_above"].sha
         return pack("EVALSHA", sha, 1, self._keys.session(user_id), version, FLOOR_KEPT_MS)
 
-    def release(self, user_id: UserId, ttl_s: int) -> bytes:
-        """Pack the call that lets a clean session expire `ttl_s` from now."""
-        return pack("EVALSHA", self._scripts["release"].sha, 2, *self._keys_of(user_id), user_id, ttl_s)
+    def release(self, ref: SessionRef, stamp: str, ttl_s: int) -> bytes:
+        """Pack the call that lets a clean session expire `ttl_s` from now, paid where nobody is connected."""
+        sha, keys = self._scripts["release"].sha, self._keys_of(ref.user_id)
+        return pack("EVALSHA", sha, 2, *keys, stamp, ref.user_id, ref.channel, self._cap, ttl_s)
 
     def snapshot(self, user_id: UserId) -> bytes:
         """Pack the command that reads a snapshot; `snapshot_of` takes its reply."""
         return pack("HMGET", self._keys.session(user_id), *SNAPSHOT_FIELDS)
 
-    def passive_rates(self, user_id: UserId) -> bytes:
-        """Pack the command that reads whether a player has passive income; `passive_of` takes its reply."""
-        return pack("HMGET", self._keys.session(user_id), *PASSIVE_FIELDS)
+    def course(self, user_id: UserId) -> bytes:
+        """Pack the command that reads a course; `course_of` takes its reply."""
+        return pack("HMGET", self._keys.session(user_id), *COURSE_FIELDS)
 
     def _keys_of(self, user_id: UserId) -> tuple[str, str]:
         """Name the KEYS that most scripts take."""

@@ -19,10 +19,11 @@ from persistence.live.session_recovery import SessionRecovery
 from persistence.live.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from game.adjusting import Adjustment
     from game.catalogue import Upgrade
+    from game.course import Course
     from game.replacing import Progress
     from game.session import UserId
     from persistence.live.lane import Lane
@@ -78,7 +79,7 @@ class Sessions:
         self._send(ref, self._commands.session_reset(client, seq), on_reply)
 
     def accrue(self, ref: SessionRef, on_reply: OnReply) -> None:
-        """Pay passive income up to now, as a client asks for it."""
+        """Pay passive income up to now, and count the player as joined from now on."""
         self._send(ref, self._commands.accrue, on_reply)
 
     def session(self, ref: SessionRef, client: str, on_reply: OnReply) -> None:
@@ -96,23 +97,6 @@ class Sessions:
     def replace(self, ref: SessionRef, progress: Progress, number: int, on_reply: OnReply) -> None:
         """Put an export's progress in the place of a session's own once, under this operator's number."""
         self._send(ref, self._commands.replace(progress, number, self._catalogues.current), on_reply)
-
-    def tick(self, refs: Sequence[SessionRef], on_reply: OnReply) -> None:
-        """Pay the passive income of players of one shard in one call; they are replied to in a list.
-
-        Each call holds up the calls behind it: keep it short.
-        """
-        first, *_ = refs
-        lane = self._lanes.lane_of(first.user_id)
-        packed = self._commands.tick(self._addresses.stamp(lane), self._lanes.origin, refs)
-        try:
-            lane.send(packed, on_reply)
-        except LaneError as error:
-            raise NotSent(error) from error
-
-    def tick_alone(self, ref: SessionRef, on_reply: OnReply) -> None:
-        """Pay one player's passive income as a tick does."""
-        self._send(ref, self._commands.tick_alone, on_reply)
 
     def _send(self, ref: SessionRef, command: Command, on_reply: OnReply) -> None:
         if ref.epoch != self._addresses.epoch:
@@ -136,9 +120,13 @@ class Sessions:
         """
         self._reads.fresh_snapshot(ref, on_snapshot, regardless=regardless)
 
-    def passive(self, ref: SessionRef, on_known: Callable[[bool], None]) -> None:
-        """Read whether a player has passive income; `on_known` is not called where that is not known."""
-        self._reads.passive(ref, on_known)
+    def course(self, ref: SessionRef, on_course: Callable[[Course | None], None]) -> None:
+        """Read a course as it lies in Redis; None where there is none under the present stamp."""
+        self._reads.course(ref, on_course)
+
+    def time(self, ref: SessionRef, on_time: Callable[[int], None]) -> None:
+        """Read the clock (ms) of a player's Redis, behind all that it did before and that was heard."""
+        self._reads.time(ref, on_time)
 
     # Addresses.
 
@@ -149,10 +137,6 @@ class Sessions:
     def lane_of(self, ref: SessionRef) -> Lane:
         """Return the lane that a session's commands take now."""
         return self._addresses.lane_of(ref)
-
-    def shard(self, user_id: UserId) -> int:
-        """Name the shard of a session: those of one shard may share a call."""
-        return self._addresses.shard(user_id)
 
     def epoch_ended(self) -> None:
         """Address every session again at its next command: catalogue, run of Redis or topology changed."""

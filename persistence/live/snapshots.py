@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from persistence.live.record import STAMP_AT, read_life, read_now, read_rates
+from persistence.live.record import STAMP_AT, read_life, read_now
 from persistence.live.replies.play import Amount, Stale
 from persistence.live.replies.status import Status
 
@@ -19,7 +19,6 @@ class _Fields(NamedTuple):
 
 
 SNAPSHOT_FIELDS: Final = _Fields._fields
-PASSIVE_FIELDS: Final = ("rates",)
 _EXACT_TO: Final = 2**53
 _NO_RUN: Final = (b"", b"?")
 """Runs in the stamps of sessions that were loaded (lua/load.lua) and suspected (lua/raise_above.lua)."""
@@ -79,8 +78,7 @@ def stale(reply: object, stamp: str) -> Stale | None:
     """Compare a snapshot's stamp with the caller's, as scripts do.
 
     None where the session has this stamp, there is none, or the reply is a failure; else what a script would
-    refuse with: to be refreshed before anybody is shown it. Under another run of Redis it may lack ticks that
-    have it already.
+    refuse with: to be refreshed before anybody is shown it.
     """
     fields = _fields_of(reply)
     if fields is None or fields.now is None:
@@ -108,14 +106,3 @@ def _fields_of(reply: object) -> _Fields | None:
 
 def _amount(value: float) -> Amount:
     return int(value) if value < _EXACT_TO else b"%.17g" % value
-
-
-def passive_of(reply: object, stamp: str) -> bool | None:
-    """Read whether a player has passive income: None where that is not known under this stamp."""
-    if not isinstance(reply, list):
-        return None
-    (held,) = reply
-    if held is None or held[STAMP_AT:] != stamp.encode():
-        return None
-    rates = read_rates(held)
-    return bool(rates.mPs or rates.dPs)

@@ -42,7 +42,8 @@ class Subscriptions:
 
     def _expire(self, ref: SessionRef, ttl_s: int) -> None:
         try:
-            self._addresses.lane_of(ref).send(self._commands.release(ref.user_id, ttl_s), _nobody)
+            lane = self._addresses.lane_of(ref)
+            lane.send(self._commands.release(ref, self._addresses.stamp(lane), ttl_s), _nobody)
         except LaneError:
             return
 

@@ -1,7 +1,7 @@
 """Redis and PostgreSQL held against each other, player by player, while the game goes on.
 
-What may differ: a marked session, which is about to be saved, and what ticks alone have changed, which can be
-computed again. Everything else is a difference, and is looked at again before it is believed.
+What may differ: a marked session, which is about to be saved. Everything else is a difference, and is looked
+at again before it is believed. Income that nobody has asked for is in neither.
 """
 
 from __future__ import annotations
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 _LOOKS: Final = 3
 _LOOK_AGAIN_S: Final = 0.1
 _OLD_MARKS_A_BUCKET: Final = 1000
-_BY_TICKS: Final = frozenset(
-    {"version", "accrued_at_ms", "money", "dishes", "xp", "accumulated", "cooked", "earned", "offline"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +189,8 @@ def _clean_difference(session: Session, saved: Session | None, noted: int) -> Di
     if session.version == saved.version and differing:
         listed = ", ".join(sorted(differing))
         return Difference(user_id, f"clean, but differs in {listed}", raise_version=session.version)
-    if beyond := differing - _BY_TICKS:
-        return Difference(user_id, f"not marked, but changed in {', '.join(sorted(beyond))}")
+    if differing:
+        return Difference(user_id, f"not marked, but changed in {', '.join(sorted(differing))}")
     return None
 
 

@@ -40,12 +40,12 @@ UNITS: Final = {
     "accumulated": "stars that a reset would give, ten-thousandths",
     "boost": "tenths",
     "tat": "ms of Unix time up to which clicks are used up",
-    "saved_at": "ms of Unix time",
+    "joined_until": "ms of Unix time",
     "unsaved_since": "ms of Unix time; 0: everything is saved",
     "bought": "times bought by the number of the upgrade",
     "applied": "of the 64 numbers up to the highest: a bit for each, in hexadecimal",
 }
-_LIVE_ONLY: Final = ("dirty", "tat", "saved", "saved_at")
+_LIVE_ONLY: Final = ("dirty", "tat", "saved", "joined_until")
 _EXACT_TO: Final = 2**53
 
 

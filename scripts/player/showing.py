@@ -52,10 +52,8 @@ def session_lines(kept: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str
     has = owned(kept, catalogue)
     yield "owns         " + (", ".join(f"{what} {times} times" for what, times in has.items()) or "nothing")
     if live is not None:
-        since_ms, saved_ms = live["unsaved_since"], live["saved_at"]
-        yield f"saved        {_ago(saved_ms)}; " + (
-            f"unsaved changes since {_ago(since_ms)}" if since_ms else "nothing is unsaved"
-        )
+        since_ms = live["unsaved_since"]
+        yield "saved        " + (f"all but changes since {_ago(since_ms)}" if since_ms else "all")
         for client, window in live["clients"].items():
             yield f"client       {client}: requests up to {window['highest']} (last 64: {window['applied']})"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +57,6 @@ async def build_game(
     hub = Hub(
         storage.sessions,
         storage.catalogues,
-        asyncio.get_running_loop().time,
         settings.max_connections_per_user,
         settings.session_ttl_s,
     )
@@ -81,6 +79,7 @@ async def build_game(
         storage.sessions,
         interval_ms=settings.passive_interval_ms,
         session_ttl_s=settings.session_ttl_s,
+        offline_cap_s=settings.offline_cap_s,
     )
     gateway = Gateway(dispatch, ConnectionLimits(), sweeper, turns)
     return Game(metrics, hub, dispatch, gateway, sweeper, ticker, community)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OK: Final = "ok"
 _LATE_S: Final = 30.0
-"""A dirty session waits one flush interval, or 30 s where only ticks changed it; PostgreSQL may be slow."""
+"""A dirty session waits one flush interval; PostgreSQL may be slow."""
 _REFUSALS: Final = {
     "OOM": "full: it refuses changes at its maxmemory; raise that, nothing needs a restart",
     "MISCONF": "cannot save: it refuses changes as its disk took no snapshot or log; see its own log",

@@ -181,8 +181,9 @@ def _add_mail(families: MetricFamilies, outbox: Outbox | None) -> None:
 
 
 def _add_ticks(families: MetricFamilies, ticker: Ticker, hub: Hub) -> None:
-    families.counter("ticks", "Ticks of passive income that were sent to Redis.", ticker.ticks)
-    families.counter("ticks_paid", "Ticks that paid something.", ticker.paid)
+    families.counter("ticks", "Players whose passive income was looked at.", ticker.ticks)
+    families.counter("ticks_paid", "Computed amounts of passive income that were sent.", ticker.paid)
+    families.counter("ticks_asked", "Times Redis was asked to pay a player's income.", ticker.asked)
     families.gauge("tick_delay_seconds", "How late the last slot of ticks was.", ticker.late_ms / 1000)
     families.counter("publications", "News of players from other processes.", hub.publications)
     families.counter("copies", "State changes sent to a player's other connections.", hub.copies)

@@ -50,6 +50,7 @@ class CatchingUp:
 
     def doubt(self, player: Player) -> None:
         """Mark each joined connection of a player: it may have missed a change. Then send it the state."""
+        player.active = True
         joined = [exchange for exchange in player.exchanges if exchange.joined]
         if not joined:
             return

@@ -10,6 +10,7 @@ from server.protocol.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from game.course import Course
     from game.session import UserId
     from persistence.live.session_ref import SessionRef
     from server.protocol.messages import Request
@@ -24,23 +25,47 @@ answered."""
 class Player:
     """A player with at least one connection here.
 
-    `passive`: has passive income, so ticks pay it; None while that is not known. `active`: did something
-    since the last tick. `paid_s`: loop time of the last `passive` that was sent to the connections, whichever
-    process ticked. `doubts` counts how often the connections may have missed a change. `branch` is the branch
+    `course`: the session as it was last read; it holds until `active` says that something may have changed
+    since. `earns`: it had income without a click. `sent` are the amounts that were last sent as a whole:
+    money, dishes, xp and stars; computed ones reach until `sent_until_ms`. `write_ms` is when the income is
+    written next; both are Redis' time. `reached`: how many achievements the session had got to when they were
+    last looked for. `doubts` counts how often the connections may have missed a change. `branch`: the branch
     of Redis' history that the connections' versions are of.
     """
 
-    __slots__ = ("active", "branch", "doubts", "exchanges", "paid_s", "passive", "ref", "user_id")
+    __slots__ = (
+        "active",
+        "branch",
+        "course",
+        "doubts",
+        "earns",
+        "exchanges",
+        "reached",
+        "ref",
+        "sent",
+        "sent_until_ms",
+        "user_id",
+        "write_ms",
+    )
 
     def __init__(self, user_id: UserId, ref: SessionRef) -> None:
         self.user_id = user_id
         self.ref = ref
         self.exchanges: list[Exchange] = []
-        self.passive: bool | None = None
-        self.active = False
-        self.paid_s = 0.0
+        self.course: Course | None = None
+        self.active = True
+        self.earns = False
+        self.sent: tuple[object, ...] = ()
+        self.sent_until_ms = 0
+        self.write_ms = 0
+        self.reached = -1
         self.doubts = 0
         self.branch = ""
+
+    @property
+    def joined(self) -> bool:
+        """Whether a connection is sent the player's changes."""
+        return any(exchange.joined for exchange in self.exchanges)
 
 
 class Exchange(Conversation):

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
-from persistence.errors import NotSent
+from persistence.errors import LiveUnavailable, NotSent
 from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import (
     PLAY_SHAPES,
     Accrued,
-    Bought,
     Missing,
     RankUnchanged,
-    Reset,
     SessionShown,
     Stale,
     play_reply,
@@ -239,9 +237,6 @@ class Handlers:
             return
         change = cast("Change", reply)
         exchange.version = change.version
-        kind = change.__class__
-        if kind is Bought or kind is Reset:
-            player.passive = isinstance(change, Bought) and bool(change.passive)
         if isinstance(change, Accrued):
             if change.changed:
                 self._hub.tell_others(exchange, player, change.income)
@@ -255,7 +250,7 @@ class Handlers:
     ) -> None:
         exchange = responder.exchange
         exchange.version = max(exchange.version, shown.version)
-        player.passive = bool(shown.passive)
+        player.sent = shown.income.amounts
         if shown.paid:
             self._hub.tell_others(exchange, player, shown.income)
         data = results.session(
@@ -265,6 +260,7 @@ class Handlers:
 
     def _duplicate(self, responder: Responder, exchange: Exchange, request: Request, present: Change) -> None:
         """Answer a request that was applied before with the present state."""
+        self._present(exchange).active = True
         exchange.joined = True
         exchange.version = max(exchange.version, present.version)
         data = f'{{{results.written(present)},"duplicate":true}}'
@@ -274,12 +270,12 @@ class Handlers:
         self, responder: Responder, exchange: Exchange, request: Request, unchanged: RankUnchanged
     ) -> None:
         """Answer a `level_up` without enough xp."""
+        player = self._present(exchange)
+        player.active = True
         exchange.joined = True
         exchange.version = max(exchange.version, unchanged.version)
         if unchanged.paid:
-            player = cast("Player", exchange.player)
-            present = self._hub.players.get(player.user_id, player)
-            self._hub.tell_others(exchange, present, unchanged.income)
+            self._hub.tell_others(exchange, player, unchanged.income)
         data = f"{{{results.rank_unchanged(unchanged)}}}"
         responder.answer(response(request.request_id_json, request.request_type, data), "unchanged")
 
@@ -293,8 +289,11 @@ class Handlers:
         self, responder: Responder, request: Request, snapshot: Snapshot | None, reply: object
     ) -> None:
         try:
-            if snapshot is not None:
-                exchange = responder.exchange
+            exchange = responder.exchange
+            if snapshot is not None and snapshot.version < exchange.version:
+                # Income that the connection was sent could not be paid in front of the read.
+                responder.unavailable(LiveUnavailable("Redis did not pay income"))
+            elif snapshot is not None:
                 exchange.joined = True
                 exchange.version = max(exchange.version, snapshot.version)
                 data = results.READS[request.request_type](snapshot, self._catalogues.current)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from persistence.live.replies.play import Bought, Income, Reset
+from persistence.live.replies.play import Income
 from persistence.live.replies.publications import (
     ALL_FAMILIES,
     KIND_OF_CHANGE,
@@ -24,7 +24,7 @@ from server.ws.catching_up import CatchingUp
 from server.ws.exchange import Player
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from game.session import UserId
     from persistence.durable.current_catalogue import Catalogues
@@ -44,13 +44,11 @@ class Hub:
         self,
         sessions: Sessions,
         catalogues: Catalogues,
-        clock: Callable[[], float],
         max_connections_per_user: int,
         session_ttl_s: int,
     ) -> None:
         self._sessions = sessions
         self._catalogues = catalogues
-        self._clock = clock
         self._max_connections_per_user = max_connections_per_user
         self._session_ttl_s = session_ttl_s
         catalogues.watch(self.catalogue_changed)
@@ -92,10 +90,10 @@ class Hub:
             self._sessions.release(player.ref, self._session_ttl_s)
 
     def catalogue_changed(self) -> None:
-        """Address every session again; who has passive income has to be learned again."""
+        """Address every session again, and read it again."""
         self._sessions.epoch_ended()
         for player in self.players.values():
-            player.passive = None
+            player.active = True
 
     # What changed goes to the player's other connections.
 
@@ -103,8 +101,8 @@ class Hub:
         """Send a state change to each joined connection of a player but the sender's."""
         kind = KIND_OF_CHANGE[change.__class__]
         version = change.version
-        if kind == "passive":
-            player.paid_s = self._clock()
+        if isinstance(change, Income):
+            player.sent = change.amounts
         payload: bytes | None = None
         for exchange in player.exchanges:
             if exchange is sender or not exchange.joined or exchange.version >= version:
@@ -117,6 +115,19 @@ class Hub:
                 exchange.connection.send_latest(payload)
             else:
                 exchange.connection.send(payload)
+
+    def tell_income(
+        self, player: Player, version: int, rank: int, amounts: tuple[float, float, float, float]
+    ) -> None:
+        """Send computed income to each joined connection; one that knows its version may lack parts of it."""
+        payload = b""
+        for exchange in player.exchanges:
+            if exchange.joined and exchange.version <= version:
+                if not payload:
+                    payload = results.computed(version, rank, amounts)
+                exchange.version = version
+                self.copies += 1
+                exchange.connection.send_latest(payload)
 
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take another process' publication: kind, version and the rest."""
@@ -133,16 +144,13 @@ class Hub:
             case Reloaded():
                 self.catching_up.doubt(player)
             case NewlyAchieved():
+                player.active = True
                 self.tell_achieved(player, publication.version, publication.newly)
             case _:
                 player.active = True
-                if isinstance(publication, Bought):
-                    player.passive = bool(publication.passive)
-                elif isinstance(publication, Reset):
-                    player.passive = False
-                elif isinstance(publication, Income):
-                    player.passive = True
-                self.tell_others(None, player, publication)
+                # Where income changed nothing, only who computes it has to know.
+                if not (isinstance(publication, Income) and publication.amounts == player.sent):
+                    self.tell_others(None, player, publication)
 
     def hears(self, player: Player) -> bool:
         """Say whether a player's publications reach this process; ask behind a reply of the player's lane.
@@ -218,6 +226,9 @@ class Hub:
     def lane_ready(self, lane: Lane) -> None:
         """Address every session again; send the players their state for whom the lane was down before."""
         self._sessions.epoch_ended()
+        for player in self.players.values():
+            if self._sessions.lane_of(player.ref) is lane:
+                player.active = True
         self.redis_back.set()
         self.catching_up.lane_ready(lane)
 

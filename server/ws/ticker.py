@@ -1,32 +1,33 @@
 """What happens once a second for the players connected here: income, achievements, warm sessions.
 
-The players of a process are spread over the second. A player connected to several processes is paid once all
-the same: the script pays the whole seconds since the last payment, whichever process asks.
+Income is computed here, from the course of a player: the session as it was last heard of. Redis is asked for
+its clock, some players at a time, and for all else only where a course cannot answer.
+
+The players of a process are spread over the second. A player connected to several processes is sent the same
+by each: what they compute depends on the course and on Redis' clock alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from game.accrual import RAN_BACK_MS
 from persistence.errors import NoSession, NotSent, StorageUnavailable
+from persistence.live.keys import BUCKETS, bucket_of
 from persistence.live.lane_contract import ReplyLost
-from persistence.live.replies.play import (
-    PLAY_SHAPES,
-    Accrued,
-    Achieved,
-    play_reply,
-    tick_replies,
-    tick_reply,
-)
+from persistence.live.replies.play import PLAY_SHAPES, Accrued, Achieved, Missing, Stale, play_reply
 from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from game.course import Course
+    from persistence.live.lane import Lane
     from persistence.live.replies.play import NotExecuted
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Player
@@ -34,19 +35,20 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_PLAYERS_A_SLOT: Final = 20
-_PLAYERS_A_CALL: Final = 8
-"""A call for one player costs Redis 24 µs among 10,000 others, one for eight 14 for each; one for sixteen no
-less, and a click behind it waits longer."""
+WRITE_EVERY_S: Final = 200
+"""How often the income of a player who only watches is written: less often than the promise ends."""
+
+_PORTION: Final = 50
+"""Players for whom Redis is asked for its clock together, at least: asking costs as much as five pushes."""
+_MOST_PORTIONS: Final = 100
+"""… and so many times in each interval, at most: one master answers so many in 0.1 ms."""
 _MOST_SLOTS: Final = 100
-"""What is sent at once makes a click wait: of 10,000 players 500 at once made a click's p99 28 ms, 100 18 ms;
-40 made it 16, but smaller batches cost Redis 3 % of a core more."""
 _WARM_STEP_S: Final = 0.05
 _MAX_RECOVERIES: Final = 500
 
 
 class Ticker:
-    """Ticks the players of a hub. Run `run` in a supervised task."""
+    """Sends the players of a hub what they earn. Run `run` in a supervised task."""
 
     def __init__(
         self,
@@ -55,15 +57,19 @@ class Ticker:
         *,
         interval_ms: int,
         session_ttl_s: int,
+        offline_cap_s: int,
     ) -> None:
         self._hub = hub
         self._sessions = sessions
-        self._interval_s = interval_ms / 1000
+        self._interval_ms = interval_ms
         self._ttl_s = session_ttl_s
+        # What PostgreSQL lacks is paid under the cap, if Redis loses the session.
+        self._write_every_ms = 1000 * min(WRITE_EVERY_S, offline_cap_s)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
         self.ticks = 0
         self.paid = 0
+        self.asked = 0
         self.late_ms = 0.0
 
     async def run(self) -> None:
@@ -79,67 +85,138 @@ class Ticker:
     async def _round(self) -> None:
         """Serve every player once, spread over the interval."""
         start_s = self._loop.time()
-        players = [p for p in self._hub.players.values() if p.passive is not False or p.active]
-        slots = min(_MOST_SLOTS, max(1, len(players) // _PLAYERS_A_SLOT))
-        step_s = self._interval_s / slots
+        portions = self.portions()
+        slots = min(_MOST_SLOTS, max(1, len(portions)))
+        step_s = self._interval_ms / 1000 / slots
         for slot in range(slots):
-            self._serve([player for player in players[slot::slots] if player.exchanges])
+            for portion in portions[slot::slots]:
+                self.serve(portion)
             wait_s = start_s + (slot + 1) * step_s - self._loop.time()
             self.late_ms = max(0.0, -wait_s * 1000)
             await asyncio.sleep(max(0.0, wait_s))
 
-    def _serve(self, players: Sequence[Player]) -> None:
-        due: dict[int, list[Player]] = {}
-        # Half an interval ago another process' tick paid a player, or ours did.
-        paid_s = self._loop.time() - self._interval_s / 2
+    def portions(self) -> list[Sequence[Player]]:
+        """Divide those who may earn something, or did something, by their lanes and into portions."""
+        by_lane: dict[Lane, list[Player]] = {}
+        for player in self._hub.players.values():
+            if player.active or player.earns:
+                by_lane.setdefault(self._sessions.lane_of(player.ref), []).append(player)
+        portions: list[Sequence[Player]] = []
+        for players in by_lane.values():
+            many = min(_MOST_PORTIONS, max(1, len(players) // _PORTION))
+            portions += (players[at::many] for at in range(many))
+        return portions
+
+    def serve(self, portion: Sequence[Player]) -> None:
+        """Read what was not heard of, and behind it the clock: then nothing before that time is unheard."""
+        players = [player for player in portion if not player.active or player.joined]
+        if not players:
+            return
         try:
             for player in players:
-                if player.passive is not False and player.paid_s < paid_s:
-                    due.setdefault(self._sessions.shard(player.user_id), []).append(player)
-                if player.passive is None:
-                    self._learn(player)
                 if player.active:
-                    player.active = False
-                    self._sessions.achieve(player.ref, partial(self._achieved, player))
-            for together in due.values():
-                for at in range(0, len(together), _PLAYERS_A_CALL):
-                    some = together[at : at + _PLAYERS_A_CALL]
-                    self.ticks += len(some)
-                    refs = [player.ref for player in some]
-                    self._sessions.tick(refs, partial(self._ticked_together, some))
+                    self._sessions.course(player.ref, partial(self._learned, player))
+            self.ticks += len(players)
+            first, *_ = players
+            self._sessions.time(first.ref, partial(self._at, players))
         except NotSent:
-            # Redis is away: the seconds are not lost, a later tick pays them.
+            # Redis is away: the seconds are not lost, a later tick sends them.
             return
 
-    def _ticked_together(self, players: Sequence[Player], reply: object) -> None:
-        if isinstance(reply, list):
-            for player, own in zip(players, tick_replies(reply), strict=True):
-                self._ticked(player, own)
-        else:
-            for player in players:
-                self._not_told(player, reply)
+    def _learned(self, player: Player, course: Course | None) -> None:
+        """Take what was read: replies and publications up to now are in it."""
+        player.course = course
+        player.earns = course is not None and course.flow is not None
+        if course is None:
+            # Not here, under another stamp, or not answered: paying says which, and what to do.
+            self._ask(player)
+            return
+        player.active = False
+        since_ms = course.accrued_at_ms
+        # What was paid before the first reading, the player's own request has shown.
+        player.sent_until_ms = player.sent_until_ms or since_ms
+        first_ms, phase_ms = since_ms + self._write_every_ms // 4, self._phase_ms(player)
+        player.write_ms = first_ms + (phase_ms - first_ms) % self._write_every_ms
+        if course.reached != player.reached:
+            self._achieve(player, course.reached)
 
-    def _ticked_alone(self, player: Player, reply: object) -> None:
-        if isinstance(reply, list):
-            self._ticked(player, tick_reply(reply))
-        else:
+    def _phase_ms(self, player: Player) -> int:
+        """Return when in each period a player is written: players of one bucket at the same time."""
+        return bucket_of(player.ref.user_id) * self._write_every_ms // BUCKETS
+
+    def _at(self, players: Sequence[Player], now_ms: int) -> None:
+        """Send what each player has at that time; hot, so written out."""
+        for player in players:
+            course = player.course
+            if course is None or course.flow is None or player.active or not player.exchanges:
+                continue
+            seconds = (now_ms - course.accrued_at_ms) // 1000
+            if seconds == 0 or (
+                seconds > 0 and course.may_compute(now_ms) and player.ref.lane.hears(player.ref.channel)
+            ):
+                until_ms = course.accrued_at_ms + 1000 * seconds
+                # A clock that ran back by seconds is waited for, one that ran back further is not.
+                if not 0 <= player.sent_until_ms - until_ms <= RAN_BACK_MS:
+                    player.sent_until_ms = until_ms
+                    amounts = course.after(seconds)
+                    shown = amounts.shown
+                    if shown != player.sent:
+                        player.sent = shown
+                        self.paid += 1
+                        self._hub.tell_income(player, course.version + seconds, course.rank, shown)
+                    if course.reaches(amounts):
+                        self._achieve(player, course.reached)
+            elif seconds > 0 or course.ran_back(now_ms):
+                self._ask(player)
+                continue
+            if now_ms >= player.write_ms or abs(course.joined_until_ms) - now_ms < self._interval_ms:
+                self._ask(player)
+
+    # What Redis is asked for.
+
+    def _ask(self, player: Player) -> None:
+        """Have income paid and written; without Redis a later tick asks again."""
+        self.asked += 1
+        with contextlib.suppress(NotSent):
+            self._pay(player)
+
+    def _pay(self, player: Player) -> None:
+        self._sessions.accrue(player.ref, partial(self._asked, player))
+
+    def _asked(self, player: Player, reply: object) -> None:
+        if not isinstance(reply, list):
             self._not_told(player, reply)
+            return
+        named = play_reply(PLAY_SHAPES["passive"], reply)
+        if isinstance(named, Missing | Stale):
+            self._repeat(player, named)
+        elif isinstance(named, Accrued):
+            player.active = True
+            if named.changed and named.income.amounts != player.sent:
+                self._hub.tell_others(None, player, named.income)
+
+    def _achieve(self, player: Player, reached: int) -> None:
+        with contextlib.suppress(NotSent):
+            self._sessions.achieve(player.ref, partial(self._achieved, player, reached))
+
+    def _achieved(self, player: Player, reached: int, reply: object) -> None:
+        if not isinstance(reply, list):
+            self._not_told(player, reply)
+            return
+        achieved = play_reply(PLAY_SHAPES["achieve"], reply)
+        if isinstance(achieved, Achieved):
+            player.reached = reached
+            if achieved.newly:
+                player.active = True
+                self._hub.tell_achieved(player, achieved.version, achieved.newly)
 
     def _not_told(self, player: Player, reply: object) -> None:
         """Let the connections have the state where something may have happened whose reply was lost.
 
-        An error needs nothing: a later tick pays the same seconds, where the player is by then.
+        An error needs nothing: a later tick asks for the same, where the player is by then.
         """
         if isinstance(reply, ReplyLost):
             self._hub.catching_up.doubt(player)
-
-    def _ticked(self, player: Player, reply: Accrued | NotExecuted) -> None:
-        if isinstance(reply, Accrued):
-            if reply.changed:
-                self.paid += 1
-                self._hub.tell_others(None, player, reply.income)
-        else:
-            self._repeat(player, reply)
 
     def _repeat(self, player: Player, reply: NotExecuted) -> None:
         """Load or refresh a connected player's session, while the ticks of the others go on."""
@@ -153,31 +230,14 @@ class Ticker:
             await self._sessions.repeat(
                 player.ref,
                 list(reply),
-                lambda: self._sessions.tick_alone(player.ref, partial(self._ticked_alone, player)),
-                self._loop.time() + self._interval_s,
+                lambda: self._pay(player),
+                self._loop.time() + self._interval_ms / 1000,
             )
         except (StorageUnavailable, NoSession):
             # The player's next request says so; the next tick tries again.
             return
         except Exception:  # noqa: BLE001 - a task's top
             _log.exception("tick_failed", user=player.user_id)
-
-    def _learn(self, player: Player) -> None:
-        """Find out whether a player who came without a `session` has passive income."""
-
-        def on_known(known: bool) -> None:
-            if player.passive is None:
-                player.passive = known
-
-        self._sessions.passive(player.ref, on_known)
-
-    def _achieved(self, player: Player, reply: object) -> None:
-        if isinstance(reply, list):
-            achieved = play_reply(PLAY_SHAPES["achieve"], reply)
-            if isinstance(achieved, Achieved) and achieved.newly:
-                self._hub.tell_achieved(player, achieved.version, achieved.newly)
-        else:
-            self._not_told(player, reply)
 
     async def _keep_warm(self) -> None:
         """Give every player's clean session its time to live again at each third of it, spread over that."""

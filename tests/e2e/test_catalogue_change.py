@@ -126,6 +126,7 @@ async def test_seconds_before_the_change_are_paid_at_the_old_rate(
         await here.ask("session")
         await there.ask("session")
         first = await here.push("passive")
+        await here.ask("passive")
         accrued_ms = int(anna.fields(valkey, "accrued_at")[0])
         dishes = int(anna.fields(valkey, "dishes")[0])
         assert first["dishes"] <= dishes
@@ -133,6 +134,7 @@ async def test_seconds_before_the_change_are_paid_at_the_old_rate(
         paid: list[tuple[int, int]] = [(accrued_ms, dishes)]
         async with asyncio.timeout(LIMIT_S):
             while sum(rate_of(*two) == 15 for two in steps(paid)) < 2:
+                await here.ask("passive")
                 now = anna.fields(valkey, "accrued_at", "dishes")
                 if int(now[0]) != paid[-1][0]:
                     paid.append((int(now[0]), int(now[1])))

@@ -54,6 +54,7 @@ async def test_income_is_paid_and_pushed_once_a_second_over_three_processes(
             each.pushes.clear()
         start = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
         heard = await asyncio.gather(*(listen(each) for each in joined))
+        await joined[0].ask("passive")
         end = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
     seconds = (end[1] - start[1]) // 1000
     assert end[0] - start[0] == 3 * seconds

@@ -97,12 +97,13 @@ async def test_the_same_version_with_other_values_is_found(world: SavingWorld, u
     assert saved.version > 1000
 
 
-async def test_what_ticks_changed_may_differ(world: SavingWorld, user: UserId) -> None:
-    """Passive income alone, unmarked: it can be computed again from `accrued_at`."""
-    ticked = changed(player(user), 1003, 500)
-    ticked.accrued_at_ms += 3000
-    await world.put([ticked], marked_ms=None, saved=1000)
-    assert await texts(world) == []
+async def test_income_without_a_mark_is_found(world: SavingWorld, user: UserId) -> None:
+    """What was paid is to be saved."""
+    paid = changed(player(user), 1003, 500)
+    paid.accrued_at_ms += 3000
+    await world.put([paid], marked_ms=None, saved=1000)
+    (found,) = await texts(world)
+    assert found.startswith("not marked, but changed in accrued_at_ms, ")
 
 
 async def test_a_click_without_a_mark_is_found(world: SavingWorld, user: UserId) -> None:
@@ -110,7 +111,7 @@ async def test_a_click_without_a_mark_is_found(world: SavingWorld, user: UserId)
     clicked = changed(player(user), 1003, 500)
     clicked.clicks += 1
     await world.put([clicked], marked_ms=None, saved=1000)
-    assert await texts(world) == ["not marked, but changed in clicks"]
+    assert await texts(world) == ["not marked, but changed in clicks, money, version"]
     await mended(world)
     assert clicked == await world.saved(user)
 

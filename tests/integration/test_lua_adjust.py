@@ -34,8 +34,10 @@ def test_changes_between_requests_agree(
         tab.ask("SSUBSCRIBE", channel(twins.live.session.user_id))
         for number in range(1, 41):
             twins.wait(chance.choice((1, 700_000, 3_000_000, 60_000_000)))
+            twins.watch()
             what = chance.choice(CHANGES)
             twins.adjust(what, chance.choice((1.0, 3.0, 250.0, -1.0, -40.0, 0.0)), number, CAP_S)
+            twins.watch()
             twins.cook(3)
             twins.sell(2)
             twins.upgrade_buy(3, CAP_S)

@@ -63,7 +63,7 @@ def test_a_missing_session_is_told(wire: Wire, scripts: Mapping[str, Script]) ->
         "passive": (*common, CAP_S, 0),
         "session": (*common, CAP_S, ""),
         "achieve": (*common, "1:clicks:0"),
-        "refresh": ("1.r", user_id, CAP_S, 30_000, channel(user_id), "1:mPc:100:1", "100", ""),
+        "refresh": ("1.r", user_id, CAP_S, channel(user_id), "1:mPc:100:1", "100", ""),
     }
     wire.ask("SET", CLOCK_KEY, NOW_US)
     for name, args in calls.items():

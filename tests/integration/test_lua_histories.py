@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-HISTORIES: Final = 2000
+HISTORIES: Final = int(os.environ.get("HISTORIES", "200"))
+"""`HISTORIES=2000` takes two minutes."""
 STEPS: Final = 50
 START_US: Final = 1_764_000_000_123_456
 USER: Final = UserId(910_004)
@@ -37,17 +39,26 @@ WAITS_US: Final = (
     1,
     700,
     20_000,
+    100_000,
     333_333,
     999_999,
     1_000_000,
+    1_000_000,
     1_500_000,
+    1_500_000,
+    3_000_000,
+    3_000_000,
     9_400_000,
     10_000_000,
     61_234_567,
+    100_000_000,
     3_600_000_000,
     40_000_000_000,
     700_000_000_000,
     -5_000_000,
+    -50_000,
+    -1_000_000,
+    -60_000_000,
 )
 COUNTS: Final = (1, 1, 1, 2, 3, 10, 64, 999, 1000, 1_000_000)
 PURCHASES: Final = (1, 1, 1, 2, 3, 10, 1000)
@@ -85,7 +96,6 @@ SEQ_STEPS: Final = (
     2**40,
 )
 CAPS_S: Final = (28_800, 28_800, 28_800, 5, 10, 10_000_000)
-MARK_AFTERS_MS: Final = (0, 30_000, 30_000)
 AMOUNTS: Final = (
     0.0,
     1.0,
@@ -197,7 +207,8 @@ def _tag(twins: Twins, details: _Details) -> Tag | None:
 
 
 def _share(twins: Twins, details: _Details) -> None:
-    twins.own = details.pick((0, 1))
+    """Let the other process leave (nothing is published then), or come back and read."""
+    twins.share(details.pick((0, 1)))
 
 
 def _group(twins: Twins, _details: _Details) -> None:
@@ -217,28 +228,30 @@ def _refresh(twins: Twins, details: _Details) -> None:
 
 
 STEPS_BY_KIND: Final[dict[str, Callable[[Twins, _Details], None]]] = {
-    "cook": lambda t, d: t.cook(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d)),
-    "sell": lambda t, d: t.sell(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d)),
+    "cook": lambda t, d: t.cook(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d), d.pick(CAPS_S)),
+    "sell": lambda t, d: t.sell(d.pick(COUNTS), d.pick(LIMITS), _tag(t, d), d.pick(CAPS_S)),
     "upgrade_buy": lambda t, d: t.upgrade_buy(
         d.pick(UPGRADE_IDS), d.pick(CAPS_S), _tag(t, d), d.pick(PURCHASES)
     ),
     "level_up": lambda t, d: t.level_up(d.pick(CAPS_S), _tag(t, d)),
     "session_reset": lambda t, d: t.session_reset(d.pick(CAPS_S), _tag(t, d)),
-    "passive": lambda t, d: t.passive(d.pick(CAPS_S), d.pick(MARK_AFTERS_MS)),
+    "passive": lambda t, d: t.passive(d.pick(CAPS_S)),
     "session": lambda t, d: t.session(d.pick(CAPS_S), d.pick(("", *CLIENTS))),
-    "achieve": lambda t, _: t.achieve(ACHIEVEMENTS, packed_achievements(ACHIEVEMENTS)),
+    "achieve": lambda t, d: t.achieve(ACHIEVEMENTS, packed_achievements(ACHIEVEMENTS), d.pick(CAPS_S)),
     "refresh": _refresh,
     "forget_stamp": lambda t, _: t.forget_stamp(),
-    "stale": lambda t, d: t.stale(d.pick(("cook", "sell")), 1, "0", 1, "", ""),
+    "stale": lambda t, d: t.stale(d.pick(("cook", "sell")), 1, "0", 1, "", "", 10),
     "windfall": _windfall,
     "own": _share,
     "grouped": _group,
     "save": lambda t, _: t.save(),
+    "watch": lambda t, _: t.watch(),
 }
 CHANGED_AGO_MS: Final = (None, -500, 0, 999, 3_500, 60_000, 10**9)
 KINDS: Final = (
     *("cook", "sell") * 6,
     *("upgrade_buy",) * 7,
+    *("watch",) * 10,
     *("level_up", "session_reset", "passive", "session", "windfall") * 2,
     *("save", "own", "grouped", "achieve", "refresh", "forget_stamp", "stale", "passive", "session"),
 )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from game.rules import Tag
 from game.session import UserId
 from persistence.live.hashes import numbers_of
 from persistence.live.keys import bucket_of
@@ -17,6 +18,7 @@ from tests.support.game_catalogue import CATALOGUE, CHANGED, LOBSTER, SANDWICH
 from tests.support.live_hash import hash_of
 from tests.support.looped import Staff, jumped
 from tests.support.plain_keys import channel, dirty_key, session_key
+from tests.support.twins import NOW_US
 from tests.support.wire import CLOCK_KEY, Wire
 
 if TYPE_CHECKING:
@@ -30,34 +32,73 @@ _users: Final = itertools.count(940000)
 
 
 @pytest.mark.parametrize("back_us", [60_000_000, 86_400_000_000, 365 * 86_400_000_000])
-@pytest.mark.parametrize("mark_after_ms", [0, 30_000])
 def test_income_goes_on_after_the_clock_stepped_back(
-    wire: Wire, begin: Callable[..., Twins], back_us: int, mark_after_ms: int
+    wire: Wire, begin: Callable[..., Twins], back_us: int
 ) -> None:
     """Time is counted from then on: what comes after is paid, and marked, as if nothing had been before."""
     twins = begin(bought={SANDWICH: 1, 5: 1, 6: 1}, dishes=1e6)
     twins.save()
     twins.wait(-back_us)
-    twins.passive(CAP_S, mark_after_ms)
+    twins.passive(CAP_S)
     before = twins.live.session.money, twins.live.session.dishes
     assert twins.live.session.accrued_at_ms == twins.now_us // 1000
     twins.wait(5_000_000)
-    twins.passive(CAP_S, mark_after_ms)
+    twins.passive(CAP_S)
     twins.hold(wire)
     assert (twins.live.session.money, twins.live.session.dishes) != before
 
 
-def test_ticks_mark_once_in_30_s(wire: Wire, begin: Callable[..., Twins]) -> None:
-    """What ticks alone changed is marked when the last save is 30 s old; a tick of a client marks at once."""
+def test_seconds_joined_count_beyond_the_cap_and_are_not_away(
+    wire: Wire, begin: Callable[..., Twins]
+) -> None:
+    """Up to the end of the promise each second counts; what lies behind it is time away, up to the cap."""
     twins = begin(bought={SANDWICH: 1, 11: 1})
-    twins.save()
-    for _ in range(62):
-        twins.wait(500_000)
-        twins.passive(CAP_S, 30_000)
-    twins.save()
-    twins.wait(1_000_000)
-    twins.passive(CAP_S, 0)
+    twins.passive(cap_s=5)
+    twins.wait(250_000_000)
+    twins.session(cap_s=5)
+    earned, waiting = twins.live.session.dishes, twins.live.session.offline
+    assert waiting is None
+    twins.wait(1_000_000_000)
+    twins.cook(cap_s=5)
+    away = twins.live.session.offline
+    assert away is not None
+    assert (away.seconds, away.away_seconds) == (5, 700)
+    gain = twins.live.rates.dishes_per_second
+    assert twins.live.session.dishes == earned + gain * 305 + twins.live.rates.cook_gain
+    assert away.dishes == gain * 5
     twins.hold(wire)
+
+
+def test_a_promise_of_a_time_to_come_is_none(wire: Wire, begin: Callable[..., Twins]) -> None:
+    """After the clock stepped back by hours nobody counts as joined until it has caught up."""
+    twins = begin(bought={SANDWICH: 1, 11: 1})
+    twins.live.joined_until_ms = NOW_US // 1000 + 7_200_000
+    twins.grant("money", 0.0)
+    twins.wait(3_600_000_000)
+    twins.session(cap_s=60)
+    assert twins.live.session.dishes == 60 * twins.live.rates.dishes_per_second
+    twins.hold(wire)
+
+
+@pytest.mark.parametrize("request_", ["cook", "sell", "upgrade_buy", "level_up", "session_reset"])
+def test_a_duplicate_pays_what_is_due(wire: Wire, begin: Callable[..., Twins], request_: str) -> None:
+    """It is answered with the present state, and nothing but income changed."""
+    twins = begin(
+        bought={SANDWICH: 1, 11: 1, 13: 1}, dishes=50.0, money=1e9, xp=1e7, accumulated=20_000.0, rank=3
+    )
+    requests: dict[str, Callable[[], None]] = {
+        "cook": lambda: twins.cook(tag=Tag("tab", 1)),
+        "sell": lambda: twins.sell(tag=Tag("tab", 1)),
+        "upgrade_buy": lambda: twins.upgrade_buy(11, CAP_S, Tag("tab", 1)),
+        "level_up": lambda: twins.level_up(CAP_S, Tag("tab", 1)),
+        "session_reset": lambda: twins.session_reset(CAP_S, Tag("tab", 1)),
+    }
+    requests[request_]()
+    twins.wait(7_500_000)
+    clicks = twins.live.session.clicks
+    requests[request_]()
+    twins.hold(wire)
+    assert twins.live.session.clicks == clicks
 
 
 def test_what_long_gaps_earned_adds_up(wire: Wire, begin: Callable[..., Twins]) -> None:
@@ -125,29 +166,6 @@ staffs = st.builds(
     boost=st.just(0) | st.integers(1, 1000),
     last_rank=st.booleans(),
 )
-
-
-def test_a_tick_of_many_pays_each_as_passive_does(wire: Wire, scripts: Mapping[str, Script]) -> None:
-    """One that is not here or stale is reported in its place, and nothing is written for it."""
-    alone, among, missing, stale = users = [UserId(next(_users)) for _ in range(4)]
-    keys = {user: (session_key(user), dirty_key(bucket_of(user))) for user in users}
-    values = {"version": 1, "rank": 2, "dishes": 50, "dPs": 500, "mPs": 100, "need": 100, "saved_at": 0}
-    for user in (alone, among, stale):
-        stamp = "0.r" if user == stale else "1.r"
-        wire.ask("HSET", keys[user][0], *hash_of(stamp=stamp, **values))
-    wire.ask("SET", CLOCK_KEY, 60_000_000)
-    words = ("1.r", alone, channel(alone), 0, "w", CAP_S, 30_000)
-    paid = wire.ask("EVALSHA", scripts["passive"].sha, 2, *keys[alone], *words)
-    assert paid[:1] + paid[-1:] == [b"ok", 1]
-    together = (among, missing, stale)
-    each = itertools.chain.from_iterable((user, channel(user), 0) for user in together)
-    all_keys = itertools.chain.from_iterable(keys[user] for user in together)
-    ticked = wire.ask("EVALSHA", scripts["tick"].sha, 6, *all_keys, "1.r", "w", CAP_S, 30_000, *each)
-    assert ticked == [paid, [b"missing"], [b"stale", b"0.r"]]
-    assert wire.ask("HGETALL", keys[among][0]) == wire.ask("HGETALL", keys[alone][0])
-    marks = [wire.ask("ZSCORE", keys[user][1], user) for user in users]
-    assert marks == [b"60000", b"60000", None, None]
-    assert wire.ask("EXISTS", keys[missing][0]) == 0
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

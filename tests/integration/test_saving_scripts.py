@@ -12,6 +12,7 @@ import redis.asyncio
 from game.session import Session, UserId
 from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import bucket_of
+from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, expect, open_store
 from tests.support.limits import LIMIT_S
@@ -127,7 +128,6 @@ class TestLoad:
         assert player(user) == await read(store, user)
         live = await values(store, user, "saved", "stamp", "email", "dirty")
         assert live == ["1000", None, "a@example.org", "0"]
-        assert int((await values(store, user, "saved_at"))[0] or 0) > 1_700_000_000_000
         assert 90 < await client.ttl(session_key(user)) <= 100
         assert not await client.exists(load_key(user))
         assert await mark_of(client, user) is None
@@ -219,13 +219,13 @@ class TestClean:
     async def test_the_written_version_is_clean(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
-        """No mark, no field, what is saved noted with its moment, about to expire."""
+        """No mark, no field, what is saved noted, about to expire; the promise stays."""
         await put_marked(client, player(user, version=1000))
+        fields = fields_of(player(user, version=1000), saved=0, dirty=True, joined_until_ms=77)
+        await client.hset(session_key(user), items=fields)
         assert await clean(store, user, 1000) == "clean"
         assert await mark_of(client, user) is None
-        dirty, saved, saved_at_ms = await values(store, user, "dirty", "saved", "saved_at")
-        assert (dirty, saved) == ("0", "1000")
-        assert int(saved_at_ms or 0) > 1_700_000_000_000
+        assert await values(store, user, "dirty", "saved", "joined_until") == ["0", "1000", "77"]
         assert 90 < await client.ttl(session_key(user)) <= 100
 
     async def test_a_changed_session_stays_marked_from_the_read_on(
@@ -274,7 +274,7 @@ class TestRelease:
         """PostgreSQL has it."""
         await put(client, player(user))
         keys = [session_key(user), dirty_key(bucket_of(user))]
-        assert await run(store, "release", user, keys, user, 100) == ["clean"]
+        assert await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100) == ["clean"]
         assert 90 < await client.ttl(session_key(user)) <= 100
 
     async def test_a_dirty_session_never_expires(
@@ -283,28 +283,56 @@ class TestRelease:
         """Its mark stays as old as it is."""
         await put_marked(client, player(user), marked_ms=1000)
         keys = [session_key(user), dirty_key(bucket_of(user))]
-        assert await run(store, "release", user, keys, user, 100) == ["dirty"]
+        assert await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100) == ["dirty"]
         assert await client.ttl(session_key(user)) == -1
         assert await mark_of(client, user) == 1000
 
-    async def test_what_ticks_changed_is_marked(
+    async def test_what_is_not_saved_is_marked(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
-        """Unmarked, but ahead of what is saved: no later tick would mark it."""
+        """Unmarked, but ahead of what is saved: nothing later would mark it."""
         await put(client, player(user, version=1001))
         await client.expire(session_key(user), 50)
         keys = [session_key(user), dirty_key(bucket_of(user))]
-        assert await run(store, "release", user, keys, user, 100) == ["dirty"]
+        assert await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100) == ["dirty"]
         assert await client.ttl(session_key(user)) == -1
         assert await mark_of(client, user) is not None
         assert await values(store, user, "dirty") == ["1"]
+
+    @pytest.mark.parametrize("elsewhere", [False, True])
+    async def test_who_left_is_paid_and_joined_no_longer(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId, *, elsewhere: bool
+    ) -> None:
+        """Up to now, whatever the cap, and marked; with a connection elsewhere nothing happens."""
+        now_s, _ = await client.time()
+        left = player(user)
+        left.accrued_at_ms = (now_s - 60) * 1000
+        await client.hset(
+            session_key(user), items=fields_of(left, saved=1000, joined_until_ms=(now_s + 200) * 1000)
+        )
+        rates = PACKED_RATES.pack(*Rates(*[0.0] * len(Rates._fields))._replace(dPs=300.0))
+        await client.hset(session_key(user), "rates", (rates + b"1.r"))
+        keys = [session_key(user), dirty_key(bucket_of(user))]
+        async with client.pubsub() as other:
+            if elsewhere:
+                await other.execute_command("SSUBSCRIBE", channel(user))
+                await other.parse_response()
+            replied = await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100)
+        dishes, promised = await values(store, user, "dishes", "joined_until")
+        if elsewhere:
+            assert (replied, promised) == (["clean"], str((now_s + 200) * 1000))
+            assert float(dishes or 0) == left.dishes
+        else:
+            assert (replied, promised) == (["dirty"], "0")
+            assert float(dishes or 0) >= left.dishes + 180
+            assert await mark_of(client, user) is not None
 
     async def test_nothing_is_made_of_nothing(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
         """A session that is not there gets no mark."""
         keys = [session_key(user), dirty_key(bucket_of(user))]
-        assert await run(store, "release", user, keys, user, 100) == ["gone"]
+        assert await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100) == ["gone"]
         assert await mark_of(client, user) is None
 
 

@@ -24,11 +24,11 @@ def words(*values: float | str) -> str:
 def replied(outcome: object, state: Session, saved: float, email: str) -> list[Any]:
     """Return the reply of a script whose outcome this is."""
     match outcome:
-        case outcomes.Cooked(version, dishes, xp, applied, duplicate):
+        case outcomes.Cooked(version, dishes, xp, applied, duplicate, _):
             return [_status(duplicate), version, *map(on_wire, (dishes, xp, applied))]
-        case outcomes.Sold(version, dishes, money, xp, applied, duplicate):
+        case outcomes.Sold(version, dishes, money, xp, applied, duplicate, _):
             return [_status(duplicate), version, *map(on_wire, (dishes, money, xp, applied))]
-        case outcomes.Bought(version, money, xp, upgrade_id, times, passive, applied, duplicate):
+        case outcomes.Bought(version, money, xp, upgrade_id, times, passive, applied, duplicate, _):
             return [
                 _status(duplicate),
                 version,
@@ -39,12 +39,12 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
                 int(passive),
                 applied,
             ]
-        case outcomes.Risen(version, rank, xp, following, duplicate):
+        case outcomes.Risen(version, rank, xp, following, duplicate, _):
             return [_status(duplicate), version, rank, on_wire(xp), on_wire(following)]
         case outcomes.Unrisen(version, rank, xp, paid, money, dishes, accumulated):
             amounts = map(on_wire, (money, dishes, accumulated))
             return [b"unchanged", version, rank, on_wire(xp), int(paid), *amounts]
-        case outcomes.Reset(version, money, dishes, rank, xp, stars, boost, accumulated, duplicate):
+        case outcomes.Reset(version, money, dishes, rank, xp, stars, boost, accumulated, duplicate, _):
             amounts = map(on_wire, (money, dishes, rank, xp, stars, boost, accumulated))
             return [_status(duplicate), version, *amounts]
         case outcomes.Paid(version, money, dishes, rank, xp, accumulated, changed):
@@ -101,13 +101,18 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("session_reset", version, money, dishes, rank, xp, stars, boost, accumulated)
         case outcomes.Achieved(_, newly) if newly:
             said = words("achieved", version, ",".join(map(str, newly)))
-        case outcomes.Refreshed(passive=False, paid=True):
+        case outcomes.Refreshed(passive=False, pays=True):
             said = words("reloaded", version)
         case (
             outcomes.Paid(changed=True)
             | outcomes.Shown(paid=True)
             | outcomes.Unrisen(paid=True)
-            | outcomes.Refreshed(paid=True)
+            | outcomes.Refreshed(pays=True)
+            | outcomes.Cooked(paid=True)
+            | outcomes.Sold(paid=True)
+            | outcomes.Bought(paid=True)
+            | outcomes.Risen(paid=True)
+            | outcomes.Reset(paid=True)
         ):
             said = words(
                 "passive", version, state.money, state.dishes, state.rank, state.xp, state.accumulated

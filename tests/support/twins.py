@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from game import adjusting, errors, rates, replacing, rules
+from game.accrual import CAP_S
 from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
+from persistence.live.courses import COURSE_FIELDS, course_of
 from persistence.live.hashes import fields_of, number_text, numbers_of
 from persistence.live.keys import bucket_of
 from persistence.live.progress_text import progress_text
-from persistence.live.session_commands import MARK_AFTER_MS
 from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.replies import on_wire, published, refused, replied, words
 from tests.support.wire import CLOCK_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from game.achievements import Achievement
     from game.catalogue import Catalogue
@@ -39,6 +40,8 @@ RUN: Final = "run1"
 NOW_US: Final = 1_764_000_000_123_456
 """When the histories of tests begin."""
 SAVED_TTL_S: Final = 1200
+BEHIND_MS: Final = 30_000
+"""How far a clock may be behind after Redis lost its last changes; of lua/refresh.lua."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,30 @@ class _Expected:
     fields: dict[str, str]
     marked_ms: int | None
     expires: bool
+
+
+REQUESTING: Final = 0
+LISTENING: Final = 1
+"""The processes at which the player is joined."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What a process computed at a time: where in the replies its course is, and what Redis said."""
+
+    process: int
+    read_at: int
+    asked_at: int
+    now_ms: int
+    stamp: str
+
+
+@dataclass(slots=True)
+class _Changed:
+    """A change that a process heard of, or with version 0 the loss of all that it had heard."""
+
+    process: int
+    version: int
 
 
 class Twins:
@@ -72,13 +99,18 @@ class Twins:
         self._key = session_key(session.user_id)
         self._dirty_key = dirty_key(bucket_of(session.user_id))
         self._channel = channel(session.user_id)
-        self._saved = {"saved": 0.0, "saved_at": 0.0}
+        self._saved = 0.0
         self._marked_ms: int | None = None
         self._expires = False
         self._expected: list[_Expected | None] = []
         self._commands: list[tuple[Any, ...]] = []
         self._broken_key = f"{self._key}:broken"
         self._plain("SET", self._broken_key, "not a hash")
+        self._unread: set[int] = {REQUESTING, LISTENING}
+        self._courses: dict[int, int] = {}
+        self._sent: list[_Sent | _Changed] = []
+        self.computed = 0
+        """How many pushes were computed and held against Redis."""
         self._plain("DEL", self._key, self._dirty_key)
         self._plain("HSET", self._key, *fields_of(session, EMAIL, saved=0))
         self.refresh(catalogue)
@@ -92,8 +124,7 @@ class Twins:
     def save(self) -> None:
         """Do what a flush does once PostgreSQL has the session."""
         version = self.live.session.version
-        now_ms = self.now_us // 1000
-        self._saved = {"saved": float(version), "saved_at": float(now_ms)}
+        self._saved = float(version)
         self._marked_ms, self._expires = None, True
         self._overwrite()
         self._plain("ZREM", self._dirty_key, self.live.session.user_id)
@@ -102,6 +133,10 @@ class Twins:
     def forget_stamp(self) -> None:
         """Do what a load from PostgreSQL does to the derived fields, then derive them again."""
         self.stamp = ""
+        self.live.joined_until_ms = 0
+        # What PostgreSQL has knows of no push. The clock alone, unless it runs back, keeps versions ahead.
+        self._sent += (_Changed(process, 0) for process in (REQUESTING, LISTENING))
+        self._overwrite()
         self._plain("HDEL", self._key, "rates")
         self.refresh(self.live.catalogue)
 
@@ -112,27 +147,39 @@ class Twins:
             self.live.rates.click_xp = rates.click_xp_of(amount, self.live.rates.need)
         self._overwrite()
 
+    def share(self, own: int) -> None:
+        """Let the other process leave, or be there: as it comes, it reads."""
+        self.own = own
+        self._unread.add(LISTENING)
+        if own:
+            self._courses.pop(LISTENING, None)
+
     def _overwrite(self) -> None:
         """Put the model's numbers into the hash."""
+        self._unread = {REQUESTING, LISTENING}
         held = with_values({}, {**self._numbers(), "stamp": self.stamp})
         self._plain("HSET", self._key, *itertools.chain.from_iterable(held.items()))
 
     # Requests, by both.
 
-    def cook(self, count: int = 1, limit: Limit = UNLIMITED, tag: rules.Tag | None = None) -> None:
+    def cook(
+        self, count: int = 1, limit: Limit = UNLIMITED, tag: rules.Tag | None = None, cap_s: int = CAP_S
+    ) -> None:
         """Cook by both."""
         self._both(
             "cook",
-            (count, repr(limit.interval_us) if limit.interval_us else "0", limit.burst, *_tagged(tag)),
-            lambda: rules.cook(self.live, count, self.now_us, limit, tag),
+            (*_clicks(count, limit), *_tagged(tag), cap_s),
+            lambda: rules.cook(self.live, count, self.now_us, limit, tag, cap_s=cap_s),
         )
 
-    def sell(self, count: int = 1, limit: Limit = UNLIMITED, tag: rules.Tag | None = None) -> None:
+    def sell(
+        self, count: int = 1, limit: Limit = UNLIMITED, tag: rules.Tag | None = None, cap_s: int = CAP_S
+    ) -> None:
         """Sell by both."""
         self._both(
             "sell",
-            (count, repr(limit.interval_us) if limit.interval_us else "0", limit.burst, *_tagged(tag)),
-            lambda: rules.sell(self.live, count, self.now_us, limit, tag),
+            (*_clicks(count, limit), *_tagged(tag), cap_s),
+            lambda: rules.sell(self.live, count, self.now_us, limit, tag, cap_s=cap_s),
         )
 
     def upgrade_buy(self, upgrade_id: int, cap_s: int, tag: rules.Tag | None = None, count: int = 1) -> None:
@@ -172,27 +219,26 @@ class Twins:
             lambda: rules.session_reset(self.live, self.now_us, cap_s, tag),
         )
 
-    def passive(self, cap_s: int, mark_after_ms: int = 0) -> None:
-        """Tick by both."""
-        waits = mark_after_ms > 0 and abs(self.now_us // 1000 - self._saved["saved_at"]) < mark_after_ms
-        self._both(
-            "passive",
-            (cap_s, mark_after_ms),
-            lambda: rules.passive(self.live, self.now_us, cap_s),
-            marks=not waits,
-        )
+    def passive(self, cap_s: int) -> None:
+        """Pay income by both."""
+        self._both("passive", (cap_s,), lambda: rules.passive(self.live, self.now_us, cap_s))
 
     def session(self, cap_s: int, client: str = "") -> None:
         """Show by both."""
         self._both("session", (cap_s, client), lambda: rules.session(self.live, self.now_us, cap_s, client))
 
-    def achieve(self, achievements: tuple[Achievement, ...], packed: str) -> None:
+    def achieve(self, achievements: tuple[Achievement, ...], packed: str, cap_s: int = CAP_S) -> None:
         """Look for achievements by both."""
-        self._both("achieve", (packed,), lambda: rules.achieve(self.live, achievements, self.now_us))
+        self._both(
+            "achieve",
+            (packed, cap_s),
+            lambda: rules.achieve(self.live, achievements, self.now_us, cap_s),
+        )
 
     def adjust(self, what: str, by: float, number: int, cap_s: int = SAVED_TTL_S) -> list[Any]:
         """Make an operator's change by both; returns what is to be replied."""
         state, catalogue = self.live.session, self.live.catalogue
+        before_version, published_before = state.version, len(self.published)
         try:
             outcome = adjusting.adjust(self.live, adjusting.Adjustment(what, by), number, self.now_us, cap_s)
         except errors.SeqTooOld as refusal:
@@ -219,12 +265,14 @@ class Twins:
             packed_boosts(catalogue),
             packed_levels(catalogue),
         )
+        self._heard(before_version, published=len(self.published) > published_before)
         self._step(f"adjust {what} by {by} at {self.now_us}", "adjust", (*common, *own), reply)
         return reply
 
     def replace(self, progress: replacing.Progress, number: int, cap_s: int = SAVED_TTL_S) -> list[Any]:
         """Import progress by both; returns what is to be replied."""
         state, catalogue = self.live.session, self.live.catalogue
+        before_version, published_before = state.version, len(self.published)
         try:
             outcome = replacing.replace(self.live, progress, number, self.now_us, cap_s)
         except errors.SeqTooOld as refusal:
@@ -249,6 +297,7 @@ class Twins:
             packed_boosts(catalogue),
             packed_levels(catalogue),
         )
+        self._heard(before_version, published=len(self.published) > published_before)
         self._step(f"replace by {text} at {self.now_us}", "replace", (*common, *own), reply)
         return reply
 
@@ -269,13 +318,12 @@ class Twins:
             stamp,
             user_id,
             cap_s,
-            MARK_AFTER_MS,
             self._channel,
             packed_boosts(catalogue),
             packed_levels(catalogue),
             packed_changes(catalogue),
         )
-        before = self.live.session.version
+        before, published_before = self.live.session.version, len(self.published)
         if stored and int(stored) > catalogue.generation:
             reply: list[Any] = [b"behind", self.stamp.encode()]
         else:
@@ -285,12 +333,12 @@ class Twins:
                     catalogue,
                     rates.rates_of(self.live.session, catalogue),
                     self.live.tat_us,
+                    self.live.joined_until_ms,
                 )
             state, raised = self.live.session, 0
             if not stored:
                 # Nobody knows what was shown before it was loaded.
-                newest = max(state.version, int(self._saved["saved_at"]), self.now_us // 1000)
-                state.version = raised = newest + MARK_AFTER_MS
+                state.version = raised = max(state.version, self.now_us // 1000) + BEHIND_MS
             refreshed = rules.refresh(self.live, catalogue, self.now_us, cap_s)
             if state.version == raised:
                 state.version += 1
@@ -300,12 +348,65 @@ class Twins:
                 self.published.append(f"refresh {said}")
         if self.live.session.version != before:
             self._mark()
+        self._heard(before, published=len(self.published) > published_before)
         self._step("refresh", "refresh", args, reply)
 
     def stale(self, script: str, *args: Any) -> None:
         """Call a script under another stamp: refused, and nothing happens."""
         common = ("0.elsewhere", self.live.session.user_id, self._channel, self.own, ORIGIN)
         self._step(f"stale {script}", script, (*common, *args), [b"stale", self.stamp.encode()])
+
+    # What processes compute in between.
+
+    def watch(self) -> None:
+        """Let both processes at which the player is joined compute what they send now.
+
+        One sends the requests, the other hears what is published. Each reads the session where it heard of a
+        change. Redis is asked for the same, of a copy: it must say the same, under a higher version.
+        """
+        for process in sorted(self._unread - ({LISTENING} if self.own else set())):
+            self._courses[process] = len(self._expected)
+            self._plain("HMGET", self._key, *COURSE_FIELDS)
+        self._unread &= {LISTENING} if self.own else set()
+        copy, copied_marks = f"{self._key}:copy", f"{self._dirty_key}:copy"
+        self._plain("COPY", self._key, copy, "REPLACE")
+        self._plain("SET", CLOCK_KEY, self.now_us)
+        now_ms = self.now_us // 1000
+        for process, read_at in self._courses.items():
+            self._sent.append(_Sent(process, read_at, len(self._expected), now_ms, self.stamp))
+        common = (self.stamp, self.live.session.user_id, f"{self._channel}:copy", 0, ORIGIN, CAP_S)
+        self._plain("EVALSHA", self._scripts["passive"].sha, 2, copy, copied_marks, *common)
+        self._plain("DEL", copied_marks)
+
+    def _heard(self, version: int, *, published: bool) -> None:
+        """Note who hears of a step that left the session at a version."""
+        heard = {REQUESTING, LISTENING} if published else {REQUESTING}
+        self._unread |= heard
+        if version != self.live.session.version:
+            self._sent += (_Changed(process, self.live.session.version) for process in heard)
+
+    def _hold_sent(self, replies: Sequence[Any]) -> None:
+        """Hold what was computed against what Redis said, and versions against those sent before."""
+        sent = dict.fromkeys((REQUESTING, LISTENING), 0)
+        for event in self._sent:
+            if isinstance(event, _Changed):
+                assert event.version > sent[event.process] or not event.version
+                sent[event.process] = event.version
+                continue
+            course = course_of(replies[event.read_at], event.stamp)
+            seconds = -1 if course is None else course.seconds(event.now_ms)
+            if course is None or course.flow is None or seconds < 0 or not course.may_compute(event.now_ms):
+                continue
+            status, version, money, dishes, rank, xp, accumulated, _ = replies[event.asked_at]
+            amounts = tuple(map(float, (money, dishes, xp, accumulated)))
+            for before in range(max(0, seconds - 3), seconds):  # in steps, as a ticker goes
+                course.after(before)
+            assert (b"ok", rank, amounts) == (status, course.rank, course.after(seconds).shown)
+            computed = course.version + seconds
+            assert computed < version or not seconds
+            if computed > sent[event.process]:
+                sent[event.process] = computed
+                self.computed += 1
 
     # How both are compared.
 
@@ -316,10 +417,12 @@ class Twins:
         """
         self._plain("SPUBLISH", self._channel, "end")
         wire.send(*self._commands)
+        replies: list[Any] = []
         for expected in self._expected:
             if expected is None:
-                wire.read()
+                replies.append(wire.read())
                 continue
+            replies.append(None)
             wire.read()
             reply, fields, score, expiry = wire.read(), wire.read(), wire.read(), wire.read()
             if expected.grouped:
@@ -335,30 +438,33 @@ class Twins:
             while (message := subscriber.read()[2].decode()) != "end":
                 heard.append(message)
             assert self.published == heard
+        self._hold_sent(replies)
         self._commands.clear()
         self._expected.clear()
+        self._sent.clear()
+        self._courses.clear()
+        self._unread = {REQUESTING, LISTENING}
         self.published.clear()
 
     def _plain(self, *command: Any) -> None:
         self._commands.append(command)
         self._expected.append(None)
 
-    def _both(
-        self, script: str, args: tuple[Any, ...], play: Callable[[], object], *, marks: bool = True
-    ) -> None:
+    def _both(self, script: str, args: tuple[Any, ...], play: Callable[[], object]) -> None:
         state = self.live.session
-        before = state.version
+        before, published_before = state.version, len(self.published)
         try:
             outcome = play()
         except errors.Refusal as refusal:
             reply = refused(refusal)
         else:
-            reply = replied(outcome, state, self._saved["saved"], EMAIL)
+            reply = replied(outcome, state, self._saved, EMAIL)
             said = published(outcome, state)
             if said and not self.own:
                 self.published.append(f"{ORIGIN} {said}")
-        if state.version != before and marks:
+        if state.version != before:
             self._mark()
+        self._heard(before, published=len(self.published) > published_before)
         common = (self.stamp, state.user_id, self._channel, self.own, ORIGIN)
         self._step(f"{script} {args} at {self.now_us}", script, (*common, *args), reply)
 
@@ -396,11 +502,12 @@ class Twins:
         burst: int,
         client: str,
         seq: int | str,
+        offline_cap_s: int,
     ) -> tuple[Any, ...]:
         """Arrange the words of a click for a call that a player with a broken session shares."""
         keys = (self._broken_key, self._dirty_key, self._key, self._dirty_key)
         broken = (user_id, channel, own, 1, "", "")
-        shared = (stamp, origin, interval_us, burst)
+        shared = (stamp, origin, interval_us, burst, offline_cap_s)
         words = (*shared, *broken, user_id, channel, own, count, client, seq)
         return (self._scripts[f"{script}s"].sha, len(keys), *keys, *map(str, words))
 
@@ -417,7 +524,8 @@ class Twins:
         return {
             **numbers_of(dict(zip(words[::2], words[1::2], strict=True))),
             **{kind.value: amount for kind, amount in derived.sums.items()},
-            **self._saved,
+            "saved": self._saved,
+            "joined_until": float(self.live.joined_until_ms),
             "cook_gain": derived.cook_gain,
             "click_xp": derived.click_xp,
             "need": derived.need,
@@ -425,6 +533,10 @@ class Twins:
             "tat": self.live.tat_us,
             "dirty": float(self._marked_ms is not None),
         }
+
+
+def _clicks(count: int, limit: Limit) -> tuple[int | str, ...]:
+    return count, repr(limit.interval_us) if limit.interval_us else "0", limit.burst
 
 
 def _tagged(tag: rules.Tag | None) -> tuple[str, int | str]:

@@ -166,7 +166,7 @@ class World:
             lanes, commands, cast("Catalogues", catalogues), cast("ColdStore", self.cold)
         )
         loop = asyncio.get_running_loop()
-        self.hub = Hub(self.sessions, cast("Catalogues", catalogues), loop.time, 20, 60)
+        self.hub = Hub(self.sessions, cast("Catalogues", catalogues), 20, 60)
         handlers = Handlers(self.sessions, self.hub, cast("Catalogues", catalogues), cast("Community", None))
         identity = Identity(lambda _: AccessClaims(USER, "family", 2**40), self._is_revoked)
         self.dispatch = Dispatch(

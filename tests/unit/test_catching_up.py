@@ -54,11 +54,11 @@ class Redis:
 
     def __init__(self, *answers: int | object) -> None:
         self.answers = list(answers)
-        self.lane = cast("Lane", SimpleNamespace(up=True))
+        self.lane = cast("Lane", SimpleNamespace(up=True, branch="run"))
         self.asked: list[Callable[[], None]] = []
         self.recovered: list[object] = []
         catalogues = SimpleNamespace(watch=lambda _: None, current=CATALOGUE)
-        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), lambda: 0.0, 20, 60)
+        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60)
 
     def ref(self, user_id: UserId) -> SimpleNamespace:
         """Address the player."""

@@ -167,9 +167,9 @@ def test_a_shared_call_says_who_does_what(
     line.write()
 
     ((_, _, _, *words), _) = line.sent.pop()
-    keys, shared, own = words[:6], words[6:10], words[10:]
+    keys, shared, own = words[:6], words[6:11], words[11:]
     assert keys[:4] == [b"session:{1}:1", b"dirty:{1}", b"session:{2}:2", b"dirty:{2}"]
-    assert shared == [b"3.r", b"1-abc", b"20000.0", b"1000"]
+    assert shared == [b"3.r", b"1-abc", b"20000.0", b"1000", b"28800"]
     assert own[:6] == [b"1", b"user:{1}:1", b"0", b"25", b"", b""]
     assert [b"2", b"user:{2}:2", b"1", b"1", "вкладка".encode(), b"8"] == own[6:12]
     assert own[12:] == [b"3", b"user:{3}:3", b"0", b"3", b"tab", b"77"]
@@ -186,7 +186,7 @@ def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Playe
     line.write()
 
     ((_, _, _, *words), _) = line.sent.pop()
-    assert words[4 + 4 + 2] == b"0"
+    assert words[4 + 5 + 2] == b"0"
 
 
 def test_each_player_gets_a_reply_of_their_own(players: list[Player], line: Line) -> None:

@@ -86,7 +86,7 @@ def test_the_row_of_a_hash_is_the_row_of_its_session(session: Session) -> None:
     """What Redis alone holds is no part of it, but for the rates and the generation they come from."""
     rates = PACKED_RATES.pack(*range(len(Rates._fields)))
     live = {b"rates": rates + b"3.run"}
-    dirty = fields_of(session, "x@example.org", dirty=True, saved=7, saved_at_ms=8)
+    dirty = fields_of(session, "x@example.org", dirty=True, saved=7, joined_until_ms=8)
     fields = dict(zip(dirty[::2], dirty[1::2], strict=True)) | live
     plain, row = row_of_session(session), row_of_hash(session.user_id, fields)
     assert (row.user_id, row.version) == (plain.user_id, plain.version)

@@ -7,14 +7,11 @@ import pytest
 from game.session import UserId
 from persistence.live.replies.play import (
     PLAY_SHAPES,
-    Accrued,
     Bought,
     Cooked,
     Income,
     RateLimited,
-    Stale,
     play_reply,
-    tick_replies,
 )
 from persistence.live.replies.publications import FamilyRevoked, publication_of, revoked_text
 from persistence.live.replies.status import Status, statuses_of
@@ -45,14 +42,6 @@ def test_a_duplicate_has_the_shape_of_a_success() -> None:
     reply = play_reply(PLAY_SHAPES["cook"], [b"duplicate", 7, 10, 100, 0])
     assert isinstance(reply, Cooked)
     assert reply.status == Status.DUPLICATE
-
-
-def test_a_tick_has_a_reply_for_each_player() -> None:
-    """A refusal of one player stands between the payments of others, from which income is reported."""
-    paid, stale = tick_replies([[b"ok", 9, 1, 2, 3, 4, 5, 1], [b"stale", b"1.run"]])
-    assert stale == Stale(b"stale", b"1.run")
-    assert isinstance(paid, Accrued)
-    assert paid.income == Income(b"ok", version=9, money=1, dishes=2, rank=3, xp=4, accumulated=5)
 
 
 def test_a_publication_is_named_by_its_kind() -> None:

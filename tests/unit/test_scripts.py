@@ -175,7 +175,7 @@ def test_a_library_takes_its_arguments_and_has_its_functions_name() -> None:
     [
         ("local version, dirty, dishes = struct.unpack(NOW, packed)", []),
         ("local version, dirty = struct.unpack('<dd', packed)", []),
-        ("local saved, saved_at = struct.unpack('<dd', life, SAVED)", []),
+        ("local saved = struct.unpack('<d', life, SAVED)", []),
         ("x = struct.pack(WINDOW, highest, hi, lo, now_s)", []),
         (
             "local version, dishes = struct.unpack(NOW, packed)",

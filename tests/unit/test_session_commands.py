@@ -12,7 +12,7 @@ from game.catalogue import Boost, Catalogue, Upgrade, UpgradeId, UpgradeType
 from game.session import UserId
 from persistence.live.scripts import load_scripts
 from persistence.live.session_addresses import SessionAddresses
-from persistence.live.session_commands import MARK_AFTER_MS, PlayLimits, SessionCommands
+from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
 from tests.support.plain_keys import PLAIN
 
@@ -150,7 +150,7 @@ def test_clicks(
     sessions.click(ref, kind, *clicks, ignore)
     line.write()
 
-    assert called(kind) + SHARED + tail == words(line.sent[-1])
+    assert [*called(kind), *SHARED, *tail, b"28800"] == words(line.sent[-1])
 
 
 def test_a_purchase_carries_the_figures_of_the_catalogue(
@@ -168,34 +168,16 @@ def test_the_other_commands(sessions: Sessions, ref: SessionRef, line: Line) -> 
     sessions.level_up(ref, "tab", 10, ignore)
     sessions.session_reset(ref, "", 0, ignore)
     sessions.accrue(ref, ignore)
-    sessions.tick_alone(ref, ignore)
     sessions.session(ref, "tab", ignore)
     sessions.achieve(ref, ignore)
 
-    mark = str(MARK_AFTER_MS).encode()
     assert [
         [*called("level_up"), *SHARED, b"28800", b"tab", b"10", b"1,2,30"],
         [*called("session_reset"), *SHARED, b"28800", b"", b""],
-        [*called("passive"), *SHARED, b"28800", b"0"],
-        [*called("passive"), *SHARED, b"28800", mark],
+        [*called("passive"), *SHARED, b"28800"],
         [*called("session"), *SHARED, b"28800", b"tab"],
-        [*called("achieve"), *SHARED, b"1:cooked:10"],
+        [*called("achieve"), *SHARED, b"1:cooked:10", b"28800"],
     ] == [words(packed) for packed in line.sent]
-
-
-def test_a_tick_pays_several_players(sessions: Sessions, ref: SessionRef, line: Line) -> None:
-    """One call pays several players, each with its own keys, channel and subscription."""
-    sessions.tick([ref, sessions.ref(UserId(1032))], ignore)
-
-    mark = str(MARK_AFTER_MS).encode()
-    assert words(line.sent[-1]) == [
-        b"EVALSHA",
-        SCRIPTS["tick"].sha.encode(),
-        b"4",
-        *[b"session:{7}:7", b"dirty:{7}", b"session:{8}:1032", b"dirty:{8}"],
-        *[STAMP, b"1-abc", b"28800", mark],
-        *[b"7", b"user:{7}:7", b"1", b"1032", b"user:{8}:1032", b"0"],
-    ]
 
 
 def test_a_refresh_carries_the_catalogue(catalogue: Catalogue, line: Line) -> None:
@@ -206,8 +188,7 @@ def test_a_refresh_carries_the_catalogue(catalogue: Catalogue, line: Line) -> No
 
     sent = words(commands.refresh(ref, STAMP.decode(), catalogue))
 
-    mark = str(MARK_AFTER_MS).encode()
-    tail = [STAMP, b"7", b"28800", mark, b"user:{7}:7", b"5:dPc:150:1", b"1,2,30", b"1:5,3:9"]
+    tail = [STAMP, b"7", b"28800", b"user:{7}:7", b"5:dPc:150:1", b"1,2,30", b"1:5,3:9"]
     assert called("refresh") + tail == sent
 
 

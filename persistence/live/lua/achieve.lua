@@ -1,4 +1,4 @@
--- Records the achievements whose counters got to their thresholds since it was last asked.
+-- Records the achievements whose counters got to their thresholds since it was last asked, with passive income paid first.
 --
 -- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
@@ -7,15 +7,18 @@
 --          4 own (0 or 1: the caller's subscriptions to the channel)
 --          5 origin (text, no spaces)
 --          6 achievements (text: `id:counter:threshold`, comma-separated; a counter is a number field of the session)
+--          7 offline_cap_s (integer)
 -- REPLY    ok, version, newly (`id,id,…` ascending; empty: none, and nothing was written)
 --          missing
 --          stale, stamp
 -- SENDS    achieved, version, newly
--- EFFECTS  session: version, achieved, dirty; the dirty mark; publishes `achieved`
--- COST     HMGET; with news: TIME, HSET, PUBSUB SHARDNUMSUB; O(achievements)
+-- EFFECTS  with news: the session's version, what accruing changes, joined_until, achieved, dirty; the dirty mark; publishes `achieved`
+-- COST     HMGET, TIME; with news: HSET, PUBSUB SHARDNUMSUB; O(achievements)
 
 --@include now_us
---@include next_version
+--@include accrue
+--@include advance
+--@include with_offline
 --@include write
 --@include publish
 --@include fetch
@@ -23,12 +26,15 @@
 --@include refusal
 
 local session, marks = KEYS[1], KEYS[2]
-local stamp, user_id, channel, own, origin, achievements = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local stamp, user_id, channel, own, origin, achievements, offline_cap_s =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 local s = fetch(session, marks, user_id, '')
 local refused = refusal(s, stamp)
 if refused then return refused end
 
+local version, now_ms = s.version, floor(now_us() / 1e3)
+accrue(s, now_ms, tonumber(offline_cap_s))
 local held = {}
 for id in string.gmatch(s.achieved, '%d+') do
   held[#held + 1] = tonumber(id)
@@ -41,14 +47,14 @@ for id, counter, threshold in string.gmatch(achievements, '(%d+):(%a+):([^,]+)')
     held[#held + 1] = tonumber(id)
   end
 end
-if #newly == 0 then return { 'ok', s.version, '' } end
+if #newly == 0 then return { 'ok', version, '' } end
 
 table.sort(newly)
 table.sort(held)
-local now_ms = math.floor(now_us() / 1e3)
-s.version = next_version(s.version, now_ms)
+advance(s, now_ms)
+promise(s, now_ms)
 local ids = table.concat(newly, ',')
 s.achieved = table.concat(held, ',')
-write(s, now_ms, { 'texts', joined_texts(s) })
+write(s, now_ms, with_offline(s, { 'texts', joined_texts(s) }))
 publish(channel, own, origin, 'achieved', s.version, ids)
 return { 'ok', s.version, ids }

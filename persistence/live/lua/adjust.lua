@@ -23,8 +23,8 @@
 --          seq_too_old, highest
 -- SENDS    reloaded, version
 --          passive, version, money, dishes, rank, xp, accumulated
--- EFFECTS  session: version, what accruing changes, the thing itself, every derived number, c:<client>, dirty; the dirty mark;
---          publishes `reloaded`, and `passive` after it where there is passive income; a refusal writes nothing
+-- EFFECTS  session: version, what accruing changes, joined_until, the thing itself, every derived number, c:<client>, dirty; the
+--          dirty mark; publishes `reloaded`, and `passive` after it where there is passive income; a refusal writes nothing
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
 --@include math
@@ -37,6 +37,7 @@
 --@include packed_rates
 --@include refusal
 --@include accrue
+--@include advance
 --@include place
 --@include with_offline
 --@include with_window
@@ -69,7 +70,7 @@ local refused = refusal(s, stamp)
 if refused then return refused end
 
 local now_ms = floor(now_us() / 1e3)
-local placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
+local placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
 if placed == 'applied' then return { 'duplicate', s.version } end
 if placed == 'old' then return { 'seq_too_old', window } end
 
@@ -103,7 +104,7 @@ else
   s[what] = after
 end
 derive(s, s, upgrades, levels)
-s.version = next_version(s.version, now_ms)
+advance(s, now_ms)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 publish(channel, own, origin, 'reloaded', s.version)

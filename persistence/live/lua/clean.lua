@@ -11,14 +11,12 @@
 -- REPLY    clean
 --          dirty (changed since)
 --          gone (there is no session)
--- EFFECTS  session: life (saved, saved_at); where clean also now (dirty), EXPIRE and the mark; replies a word for each session
+-- EFFECTS  session: life (saved); where clean also now (dirty), EXPIRE and the mark; replies a word for each session
 -- COST     a session: HMGET, HSET, ZREM, EXPIRE
 
 --@include formats
---@include now_us
 
 local ttl_s, read_ms = ARGV[1], ARGV[2]
-local now_ms = math.floor(now_us() / 1e3)
 
 local function clean(session, marks, user_id, written)
   local held = redis.call('HMGET', session, 'now', 'life')
@@ -28,7 +26,7 @@ local function clean(session, marks, user_id, written)
     return { 'gone' }
   end
   local version = struct.unpack('<d', now)
-  local saved_life = string.sub(life, 1, SAVED - 1) .. struct.pack('<dd', written, now_ms)
+  local saved_life = string.sub(life, 1, SAVED - 1) .. struct.pack('<d', written) .. string.sub(life, JOINED)
   if version == written then
     redis.call('HSET', session, 'now', struct.pack('<dd', version, 0) .. string.sub(now, REST), 'life', saved_life)
     redis.call('ZREM', marks, user_id)
@@ -37,8 +35,7 @@ local function clean(session, marks, user_id, written)
   end
   -- A version below the written one means that Redis lost its last seconds: its mark stays, and the next flush finds PostgreSQL ahead.
   if version > written and struct.unpack('<d', life, SAVED) < written then
-    -- With `now`, so that neither is older than the other in the append-only file.
-    redis.call('HSET', session, 'now', now, 'life', saved_life)
+    redis.call('HSET', session, 'life', saved_life)
     redis.call('ZADD', marks, 'XX', 'GT', read_ms, user_id)
   end
   return { 'dirty' }

@@ -1,4 +1,4 @@
--- Cooks: as many of `count` clicks as the rate limit lets pass, computed at once.
+-- Cooks: as many of `count` clicks as the rate limit lets pass, computed at once, with passive income paid first.
 --
 -- KEYS     1 session, 2 marks (dirty:{b})
 -- ARGV     1 stamp (text)
@@ -11,6 +11,7 @@
 --          8 burst (integer, at least 1)
 --          9 client (text; empty: none)
 --          10 seq (integer; any text without a client)
+--          11 offline_cap_s (integer)
 -- REPLY    ok, version, dishes, xp, applied
 --          duplicate, version, dishes, xp, applied (0)
 --          missing
@@ -19,15 +20,17 @@
 --          no_dish
 --          rate_limited, retry_after_ms
 -- SENDS    cook, version, dishes, xp, applied
--- EFFECTS  session: now (version, dirty, dishes, xp, clicks, cooked, tat), c:<client>; the dirty mark; publishes `cook`
--- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; the first since the last save: ZADD, PERSIST, HGET, HSET; a client's first time:
---          HGETALL
+--          passive, version, money, dishes, rank, xp, accumulated
+-- EFFECTS  session: now (version, dirty, dishes, xp, clicks, cooked, tat), what accruing changes, joined_until, c:<client>; the dirty
+--          mark; publishes `cook`, or `passive` where a duplicate paid income
+-- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; the first since the last save: ZADD, PERSIST; a client's first time: HGETALL
 
 --@include now_us
 
 local session, marks = KEYS[1], KEYS[2]
-local stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq, offline_cap_s =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10],
+  ARGV[11]
 local heard = nil
 local time_us = now_us()
 local now_ms = math.floor(time_us / 1e3)

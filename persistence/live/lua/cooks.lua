@@ -5,12 +5,13 @@
 --          2 origin (text, no spaces)
 --          3 interval_us (number, of the rate limit; 0: none)
 --          4 burst (integer, at least 1)
---          5 user_id (integer)
---          6 channel (text)
---          7 own (0 or 1: the caller's subscriptions to the channel)
---          8 count (integer, at least 1)
---          9 client (text; empty: none)
---          10 seq (integer; any text without a client); 5 to 10 for each player…
+--          5 offline_cap_s (integer)
+--          6 user_id (integer)
+--          7 channel (text)
+--          8 own (0 or 1: the caller's subscriptions to the channel)
+--          9 count (integer, at least 1)
+--          10 client (text; empty: none)
+--          11 seq (integer; any text without a client); 6 to 11 for each player…
 -- REPLY    ok, version, dishes, xp, applied
 --          duplicate, version, dishes, xp, applied (0)
 --          missing
@@ -19,6 +20,7 @@
 --          no_dish
 --          rate_limited, retry_after_ms
 -- SENDS    cook, version, dishes, xp, applied
+--          passive, version, money, dishes, rank, xp, accumulated
 -- EFFECTS  those of `cook`; replies a list for each player, or the error that its own cook raised
 -- COST     TIME, PUBSUB SHARDNUMSUB; a player: as `cook` without these
 
@@ -31,12 +33,11 @@
 --@include place
 --@include draw
 --@include mark
---@include log_life
---@include store_click
+--@include make_room
 --@include tell
 --@include served
 
-local stamp, origin, interval_us, burst = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local stamp, origin, interval_us, burst, offline_cap_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
 local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
@@ -45,4 +46,4 @@ local function cook(session, marks, user_id, channel, heard, own, count, client,
   --@include steps/cook
 end
 
-return served(cook, KEYS, ARGV, 4)
+return served(cook, KEYS, ARGV, 5)

@@ -18,7 +18,7 @@
 --          seq_too_old, highest
 -- SENDS    level_up, version, rank, xp, next
 --          passive, version, money, dishes, rank, xp, accumulated
--- EFFECTS  session: version, what accruing changes, rank, need, click_xp, c:<client>, dirty; the dirty mark; publishes
+-- EFFECTS  session: version, what accruing changes, joined_until, rank, need, click_xp, c:<client>, dirty; the dirty mark; publishes
 --          `level_up`, or `passive` when only income was paid; an unchanged rank records no seq
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(ranks)
 
@@ -31,6 +31,7 @@
 --@include packed_rates
 --@include refusal
 --@include accrue
+--@include advance
 --@include with_offline
 --@include with_window
 --@include write
@@ -57,26 +58,37 @@ if refused then return refused end
 
 local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
+accrue(s, now_ms, tonumber(offline_cap_s))
+
+-- Writes and publishes the income alone.
+local function settle()
+  if not s.moved then return end
+  advance(s, now_ms)
+  promise(s, now_ms)
+  write(s, now_ms, with_offline(s, {}))
+  if s.paid == 1 then publish_income(s, channel, own, origin) end
+end
+
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
-  if placed == 'applied' then return { 'duplicate', s.version, s.rank, wire(s.xp), needed(s.rank + 1) } end
+  placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
+  if placed == 'applied' then
+    settle()
+    return { 'duplicate', s.version, s.rank, wire(s.xp), needed(s.rank + 1) }
+  end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
-accrue(s, now_ms, tonumber(offline_cap_s))
 local need_xp = 100 * needed(s.rank + 1)
 local rises = need_xp > 0 and s.xp >= need_xp
-if rises or s.moved then s.version = next_version(s.version, now_ms) end
 if not rises then
-  if s.moved then
-    write(s, now_ms, with_offline(s, {}))
-    if s.paid == 1 then publish_income(s, channel, own, origin) end
-  end
+  settle()
   return { 'unchanged', s.version, s.rank, wire(s.xp), s.paid, wire(s.money), wire(s.dishes), wire(s.accumulated) }
 end
 
 s.rank, s.xp = s.rank + 1, s.xp - need_xp
+advance(s, now_ms)
+promise(s, now_ms)
 s.need = needed(s.rank + 1)
 s.click_xp = click_xp(s.stars, s.need)
 local more = with_offline(s, { 'rates', packed_rates(s) })

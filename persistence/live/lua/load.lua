@@ -16,7 +16,7 @@
 --          6 claim (text: its token; '' with newer)
 --          7 version (integer; 0 with create)
 --          8 words (integer: how many follow)
---          9 fields (name, value, …; but with create now and life first, whose saved_at is set here); 4 to 9 for each session…
+--          9 fields (name, value, …; but with create now and life, which are made here); 4 to 9 for each session…
 -- REPLY    loaded
 --          exists (as new or newer)
 --          unclaimed
@@ -34,13 +34,11 @@ local now_ms = math.floor(now_us() / 1e3)
 local function create(session, marks, user_id, first, last)
   local dirty = marks == session and 0 or 1
   redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, dirty, 0, 0, 0, 0, 0, 0, 0),
-    'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, now_ms), unpack(ARGV, first, last))
+    'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, 0), unpack(ARGV, first, last))
   if dirty == 1 then redis.call('ZADD', marks, 'NX', now_ms, user_id) end
 end
 
 local function saved(session, first, last)
-  local life = first + 3
-  ARGV[life] = string.sub(ARGV[life], 1, SAVED + 7) .. struct.pack('<d', now_ms)
   redis.call('HSET', session, unpack(ARGV, first, last))
   redis.call('EXPIRE', session, ttl_s)
 end

@@ -12,6 +12,7 @@
 --@include formats
 --@include now_us
 --@include next_version
+--@include math
 
 local session, marks = KEYS[1], KEYS[2]
 local user_id, raised = ARGV[1], ARGV[2]
@@ -21,7 +22,12 @@ local now, life = held[1], held[2]
 if not now then return { 'gone' } end
 local now_ms = math.floor(now_us() / 1e3)
 local version = struct.unpack('<d', now)
-if version == tonumber(raised) then version = next_version(version, now_ms) end
+if version == tonumber(raised) then
+  local accrued_at = struct.unpack('<d', life, ACCRUED)
+  local joined_until = struct.unpack('<d', life, JOINED)
+  -- With the room that lib/take.lua reserves.
+  version = next_version(version + max(0, floor((joined_until - accrued_at) / 1000)), now_ms)
+end
 redis.call('ZADD', marks, 'NX', string.format('%.0f', now_ms), user_id)
 redis.call('HSET', session, 'now', struct.pack('<dd', version, 1) .. string.sub(now, REST),
   'life', string.sub(life, 1, SAVED - 1) .. struct.pack('<d', 0) .. string.sub(life, SAVED + 8))

@@ -21,8 +21,8 @@
 --          seq_too_old, highest
 -- SENDS    reloaded, version
 --          passive, version, money, dishes, rank, xp, accumulated
--- EFFECTS  session: version, what accruing changes, every number of PROGRESS, bought, achieved, every derived number, c:<client>,
---          dirty; the dirty mark; publishes `reloaded`, and `passive` after it where there is passive income; a refusal writes nothing
+-- EFFECTS  session: version, what accruing changes, joined_until, every number of PROGRESS, bought, achieved, every derived number,
+--          c:<client>, dirty; the dirty mark; publishes `reloaded`, and `passive` after it where there is passive income; a refusal writes nothing
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(upgrades of the catalogue + ranks)
 
 --@include math
@@ -35,6 +35,7 @@
 --@include packed_rates
 --@include refusal
 --@include accrue
+--@include advance
 --@include place
 --@include with_offline
 --@include with_window
@@ -75,7 +76,7 @@ local refused = refusal(s, stamp)
 if refused then return refused end
 
 local now_ms = floor(now_us() / 1e3)
-local placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
+local placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
 if placed == 'applied' then return { 'duplicate', s.version } end
 if placed == 'old' then return { 'seq_too_old', window } end
 
@@ -93,7 +94,7 @@ end
 found = table.concat(found, ',') .. ';' .. s.bought .. ';' .. s.achieved
 s.bought, s.achieved = bought, achieved
 derive(s, s, upgrades, levels)
-s.version = next_version(s.version, now_ms)
+advance(s, now_ms)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 publish(channel, own, origin, 'reloaded', s.version)

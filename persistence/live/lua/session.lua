@@ -13,8 +13,8 @@
 --          missing
 --          stale, stamp
 -- SENDS    passive, version, money, dishes, rank, xp, accumulated
--- EFFECTS  session: version, what accruing changes, offline (removed once shown), dirty; the dirty mark; publishes `passive` when
---          income was paid; writes nothing when there is neither
+-- EFFECTS  session: version, what accruing changes, offline (removed once shown), joined_until, dirty; the dirty mark; publishes
+--          `passive` when income was paid; without either at most joined_until
 -- COST     HMGET, TIME; with income: HSET, PUBSUB SHARDNUMSUB; the same for any time away
 
 --@include math
@@ -24,6 +24,8 @@
 --@include fetch
 --@include refusal
 --@include accrue
+--@include advance
+--@include renew
 --@include pending
 --@include window_of
 --@include write
@@ -38,17 +40,20 @@ if refused then return refused end
 
 local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
-local last_seq = window_of(s.window, next_version(s.version, now_ms))
+local last_seq = window_of(s.window, next_version(s.version + s.reserved, now_ms))
 local accrued_at = s.accrued_at
 accrue(s, now_ms, tonumber(offline_cap_s))
 if not s.moved then s.accrued_at = accrued_at end
 local shown = pending(s)
 if s.moved or shown then
-  s.version = next_version(s.version, now_ms)
+  advance(s, now_ms)
+  promise(s, now_ms)
   s.away = nil
   if s.offline ~= '' then redis.call('HDEL', session, 'offline') end
   write(s, now_ms, {})
   if s.paid == 1 then publish_income(s, channel, own, origin) end
+else
+  renew(s, now_ms)
 end
 local off_seconds, off_money, off_dishes, off_xp, off_away_seconds, off_stars = unpack(shown or { 0, 0, 0, 0, 0, 0 })
 return {

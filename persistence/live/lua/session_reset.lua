@@ -16,8 +16,9 @@
 --          seq_too_old, highest
 --          not_enough_prestige
 -- SENDS    session_reset, version, money, dishes, rank, xp, stars, boost, accumulated
--- EFFECTS  session: version, what accruing changes, rank, stars, boost, bought, resets, the derived fields, c:<client>,
---          dirty; the dirty mark; publishes `session_reset`
+--          passive, version, money, dishes, rank, xp, accumulated
+-- EFFECTS  session: version, what accruing changes, joined_until, rank, stars, boost, bought, resets, the derived fields, c:<client>,
+--          dirty; the dirty mark; publishes `session_reset`, or `passive` where a duplicate paid income
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB
 
 --@include math
@@ -32,10 +33,12 @@
 --@include packed_rates
 --@include refusal
 --@include accrue
+--@include advance
 --@include with_offline
 --@include with_window
 --@include write
 --@include publish
+--@include publish_income
 
 local session, marks = KEYS[1], KEYS[2]
 local stamp, user_id, channel, own, origin, offline_cap_s, client, seq =
@@ -49,19 +52,30 @@ if refused then return refused end
 
 local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
+accrue(s, now_ms, tonumber(offline_cap_s))
+
+-- Writes and publishes the income alone.
+local function settle()
+  if not s.moved then return end
+  advance(s, now_ms)
+  promise(s, now_ms)
+  write(s, now_ms, with_offline(s, {}))
+  if s.paid == 1 then publish_income(s, channel, own, origin) end
+end
+
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
+  placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
   if placed == 'applied' then
+    settle()
     return { 'duplicate', s.version, wire(s.money), wire(s.dishes), s.rank, wire(s.xp), wire(s.stars), wire(s.boost), wire(s.accumulated) }
   end
   if placed == 'old' then return { 'seq_too_old', window } end
 end
-accrue(s, now_ms, tonumber(offline_cap_s))
 if s.accumulated < ONE_STAR then return { 'not_enough_prestige' } end
 
-s.version = next_version(s.version, now_ms)
+advance(s, now_ms)
 s.stars = saturated(s.stars + s.accumulated)
 s.boost = saturated(s.boost + 10 + half_up(20000, s.stars, 1))
 s.resets = s.resets + 1
@@ -69,6 +83,7 @@ s.money, s.dishes, s.rank, s.xp, s.accumulated = 0, 0, 0, 0, 0
 s.dPc, s.mPc, s.sPs, s.dPs, s.mPs, s.dM, s.mM, s.dpM, s.mpM = 0, 0, 0, 0, 0, 0, 0, 0, 0
 s.cook_gain, s.click_xp, s.need = 0, click_xp(s.stars, s.first_need), s.first_need
 s.bought = ''
+promise(s, now_ms)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })
 write(s, now_ms, with_window(more, session, client, s.window, window, s.version))
 publish(channel, own, origin, 'session_reset', s.version, 0, 0, 0, 0, s.stars, s.boost, 0)

@@ -26,8 +26,9 @@
 --          upgrade_locked, level
 --          not_enough_money, have, need
 -- SENDS    upgrade_buy, version, money, xp, id, times_bought, passive, applied
--- EFFECTS  session: version, what accruing changes, bought, purchases, the sum of the boost, cook_gain, c:<client>, dirty;
---          the dirty mark; publishes `upgrade_buy`
+--          passive, version, money, dishes, rank, xp, accumulated
+-- EFFECTS  session: version, what accruing changes, joined_until, bought, purchases, the sum of the boost, cook_gain, c:<client>,
+--          dirty; the dirty mark; publishes `upgrade_buy`, or `passive` where a duplicate paid income
 -- COST     HMGET, TIME, HSET, PUBSUB SHARDNUMSUB; O(times_bought) for the first price, at most 100,000 steps; O(applied), at most
 --          1,000
 
@@ -43,10 +44,12 @@
 --@include packed_rates
 --@include refusal
 --@include accrue
+--@include advance
 --@include with_offline
 --@include with_window
 --@include write
 --@include publish
+--@include publish_income
 
 local session, marks = KEYS[1], KEYS[2]
 local stamp, user_id, channel, own, origin, offline_cap_s, client, seq, id, count, base_price, price_factor, access_level, is_dish,
@@ -83,11 +86,23 @@ local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
 local owned = s.bought ~= '' and ',' .. s.bought or ''
 local times_bought = tonumber(string.match(owned, ',' .. id .. ':(%d+)')) or 0
+accrue(s, now_ms, tonumber(offline_cap_s))
+
+-- Writes and publishes the income alone.
+local function settle()
+  if not s.moved then return end
+  advance(s, now_ms)
+  promise(s, now_ms)
+  write(s, now_ms, with_offline(s, {}))
+  if s.paid == 1 then publish_income(s, channel, own, origin) end
+end
+
 local placed, window
 if client ~= '' then
   --@include place
-  placed, window = place(s.window, tonumber(seq), next_version(s.version, now_ms))
+  placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
   if placed == 'applied' then
+    settle()
     local passive = (s.mPs > 0 or s.dPs > 0) and 1 or 0
     return { 'duplicate', s.version, wire(s.money), wire(s.xp), tonumber(id), times_bought, passive, 0 }
   end
@@ -95,7 +110,6 @@ if client ~= '' then
 end
 if is_dish == '1' and times_bought > 0 then return { 'upgrade_not_found' } end
 if s.rank < tonumber(access_level) then return { 'upgrade_locked', tonumber(access_level) } end
-accrue(s, now_ms, tonumber(offline_cap_s))
 local power = power_of(times_bought)
 local price = price_at(power)
 if s.money < price then return { 'not_enough_money', wire(s.money), wire(price) } end
@@ -126,7 +140,8 @@ else
   owned = string.sub(owned, 1, at - 1) .. ',' .. entry .. string.sub(owned, at)
 end
 
-s.version = next_version(s.version, now_ms)
+advance(s, now_ms)
+promise(s, now_ms)
 s.purchases = s.purchases + applied
 s.bought = string.sub(owned, 2)
 local more = with_offline(s, { 'texts', joined_texts(s), 'rates', packed_rates(s) })

@@ -1,4 +1,4 @@
-"""Replies of the scripts that players' requests and ticks call.
+"""Replies of the scripts that players' requests call.
 
 Each type is a tuple that starts with the reply's status, so that hiredis' list becomes one without being cut
 or copied twice: `tuple.__new__` took 0.4 µs where a frozen dataclass took 2.1. Amounts are integers below
@@ -7,7 +7,7 @@ or copied twice: `tuple.__new__` took 0.4 µs where a frozen dataclass took 2.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from persistence.live.replies.status import Status
 
@@ -110,9 +110,14 @@ class Income(NamedTuple):
     xp: Amount
     accumulated: Amount
 
+    @property
+    def amounts(self) -> tuple[float, ...]:
+        """What income changes, as numbers."""
+        return float(self.money), float(self.dishes), float(self.xp), float(self.accumulated)
+
 
 class Accrued(NamedTuple):
-    """`passive` or `tick` paid income up to now. `changed`: 1 when an amount changed."""
+    """`passive` paid income up to now. `changed`: 1 when an amount changed."""
 
     status: bytes
     version: int
@@ -359,7 +364,6 @@ PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
         **_MISSING_OR_STALE,
     },
     "passive": {Status.OK: Accrued, **_MISSING_OR_STALE},
-    "tick": {Status.OK: Accrued, **_MISSING_OR_STALE},
     "session": {Status.OK: SessionShown, **_MISSING_OR_STALE},
     "achieve": {Status.OK: Achieved, **_MISSING_OR_STALE},
     "adjust": {
@@ -390,18 +394,4 @@ def play_reply(shapes: Shapes, reply: Sequence[Any]) -> PlayReply:
     Lengths are not compared: a script is called by its SHA, so its head, held against its body, is right.
     Raises KeyError for a status that the script does not have.
     """
-    status, *_ = reply
-    return _new(shapes[status], reply)
-
-
-def tick_reply(reply: Sequence[Any]) -> Accrued | NotExecuted:
-    """Name what `tick` or `passive` replied for one player."""
-    shapes: Mapping[bytes, type[Any]] = PLAY_SHAPES["tick"]
-    status, *_ = reply
-    return cast("Accrued | NotExecuted", _new(shapes[status], reply))
-
-
-def tick_replies(reply: Sequence[Sequence[Any]]) -> list[Accrued | NotExecuted]:
-    """Name what `tick` replied, for each player."""
-    shapes: Mapping[bytes, type[Any]] = PLAY_SHAPES["tick"]
-    return [_new(shapes[own[0]], own) for own in reply]
+    return _new(shapes[reply[0]], reply)

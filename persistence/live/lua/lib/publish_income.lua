@@ -1,6 +1,7 @@
---@include publish
-
--- Tells the user's other connections what passive income left.
+-- Tells the user's other connections what passive income left, when there are any.
 local function publish_income(s, channel, own, origin)
-  publish(channel, own, origin, 'passive', s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated)
+  if redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2] > tonumber(own) then
+    local words = '%s passive %.0f %.17g %.17g %.17g %.17g %.17g'
+    redis.call('SPUBLISH', channel, string.format(words, origin, s.version, s.money, s.dishes, s.rank, s.xp, s.accumulated))
+  end
 end

@@ -1,10 +1,13 @@
 --@include store
 
--- Writes a changed session and marks it, once; `more` are further fields (name, value, …).
+-- Writes a changed session and marks it, once, as lib/mark.lua does; `more` are further fields (name, value, …).
 local function write(s, now_ms, more)
   if s.dirty == 0 then
-    --@include mark
-    s.dirty = mark(s.key, s.marks, s.user_id, now_ms)
+    redis.call('PERSIST', s.key)
+    if s.marks ~= s.key then
+      redis.call('ZADD', s.marks, 'NX', now_ms, s.user_id)
+      s.dirty = 1
+    end
   end
   store(s, more)
 end

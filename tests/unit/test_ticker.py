@@ -1,0 +1,344 @@
+"""Tickers of two processes over one Redis, which is the model: what tabs are sent, what Redis is asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+import pytest
+
+from game import rules
+from game.accrual import PROMISE_MS, accrue, amounts_of, flow_of
+from game.achievements import ACHIEVEMENTS, Counter
+from game.course import Course
+from game.session import Session, UserId
+from server.ws.exchange import Exchange
+from server.ws.hub import Hub
+from server.ws.ticker import WRITE_EVERY_S, Ticker
+from tests.support.game_catalogue import CATALOGUE, CHANGED, SANDWICH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from persistence.durable.current_catalogue import Catalogues
+    from persistence.live.sessions import Sessions
+    from server.ws.connection import Connection
+
+USER: Final = UserId(7)
+CHANNEL: Final = b"user:{7}:7"
+START_US: Final = 1_764_000_000_123_456
+CAP_S: Final = 28_800
+NOBODY_AWAY_S: Final = 10**9
+
+
+def session(**fields: Any) -> Session:
+    """Make a player who cooks and sells without a click."""
+    values: dict[str, Any] = {
+        "version": 5,
+        "accrued_at_ms": START_US // 1000,
+        "bought": {SANDWICH: 1, 5: 1, 6: 2, 11: 1, 13: 1},
+        "dishes": 40.0,
+        "rank": 3,
+        "achieved": tuple(one.id for one in ACHIEVEMENTS),
+    } | fields
+    return Session(USER, **values)
+
+
+class Redis:
+    """One player's session in the model, and the processes that hear of it. Counts what it is asked."""
+
+    def __init__(self, state: Session, cap_s: int = CAP_S) -> None:
+        self.live = rules.LiveSession.of(state, CATALOGUE)
+        self.now_us = START_US
+        self.cap_s = cap_s
+        self.asked = 0
+        self.processes: list[Process] = []
+
+    def publish(self, sender: Process, *words: object) -> None:
+        """Send a change to the other processes."""
+        for process in self.processes:
+            if process is not sender:
+                process.hub.published(CHANNEL, [str(word).encode() for word in words])
+
+    def income(self) -> tuple[object, ...]:
+        """Say what income left, as a publication does."""
+        state = self.live.session
+        amounts = (state.money, state.dishes, state.rank, state.xp, state.accumulated)
+        return "passive", state.version, *(f"{amount:.17g}" for amount in amounts)
+
+    def present(self) -> tuple[float, ...]:
+        """Say what the player has now, by the rules."""
+        live = self.live
+        now_ms = self.now_us // 1000
+        return accrue(live.session, live.rates, now_ms, NOBODY_AWAY_S).amounts.shown
+
+
+class Lane:
+    """Says whether the player's channel is heard."""
+
+    heard = True
+    branch = "run"
+
+    def hears(self, _channel: bytes) -> bool:
+        """Say so."""
+        return self.heard
+
+
+class Process:
+    """A hub, a ticker and one tab, which keeps what it was sent."""
+
+    def __init__(self, redis: Redis, interval_ms: int = 1000) -> None:
+        self.redis = redis
+        redis.processes.append(self)
+        self.lane = Lane()
+        self.pushes: list[dict[str, Any]] = []
+        self.closing = False
+        catalogues = SimpleNamespace(watch=lambda _: None, current=CATALOGUE)
+        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60)
+        self.ticker = Ticker(
+            self.hub,
+            cast("Sessions", self),
+            interval_ms=interval_ms,
+            session_ttl_s=60,
+            offline_cap_s=redis.cap_s,
+        )
+        self.exchange = Exchange(cast("Connection", self), 1, 0.0, lambda: None)
+        player = self.hub.attach(self.exchange, USER)
+        assert player is not None
+        self.player = player
+        self.join()
+
+    def join(self) -> None:
+        """Ask for the session."""
+        shown = rules.session(self.redis.live, self.redis.now_us, self.redis.cap_s)
+        self.offline = shown.offline
+        self.player.active = True
+        self.player.sent = amounts_of(self.redis.live.session).shown
+        self.exchange.joined = self.exchange.knows_more = True
+        self.exchange.version = max(self.exchange.version, shown.version)
+        if shown.paid:
+            self.redis.publish(self, *self.redis.income())
+
+    def cook(self) -> None:
+        """Cook once."""
+        cooked = rules.cook(self.redis.live, 1, self.redis.now_us, cap_s=self.redis.cap_s)
+        assert cooked.version > self.exchange.version
+        self.exchange.version = cooked.version
+        self.player.active = True
+        self.redis.publish(self, "cook", cooked.version, f"{cooked.dishes:.17g}", f"{cooked.xp:.17g}", 1)
+
+    def tick(self) -> None:
+        """Serve everybody once."""
+        for portion in self.ticker.portions():
+            self.ticker.serve(portion)
+
+    def send(self, payload: bytes) -> None:
+        """Keep a message: its version is never below the one before."""
+        message = orjson.loads(payload)
+        if self.pushes:
+            assert message["data"]["version"] >= self.pushes[-1]["data"]["version"]
+        self.pushes.append(message)
+
+    send_latest = send
+
+    def shown(self) -> tuple[float, ...]:
+        """Return the amounts of the newest `passive`, in the units of the session."""
+        data = [push["data"] for push in self.pushes if push["request_type"] == "passive"][-1]
+        scales = {"money": 1, "dishes": 1, "level_xp": 100, "prestige_accumulated": 10_000}
+        return tuple(round(data[name] * scale) for name, scale in scales.items())
+
+    # What the hub and the ticker ask of Sessions.
+
+    def ref(self, user_id: UserId) -> SimpleNamespace:
+        """Address the player."""
+        return SimpleNamespace(user_id=user_id, channel=CHANNEL, lane=self.lane)
+
+    def lane_of(self, _ref: object) -> Lane:
+        """Return the one lane."""
+        return self.lane
+
+    def subscribe(self, _ref: object) -> None:
+        """Hear from now on."""
+
+    def course(self, _ref: object, on_course: Callable[[Course | None], None]) -> None:
+        """Read the model's session."""
+        live = self.redis.live
+        state = live.session
+        self.redis.asked += 1
+        on_course(
+            Course(
+                version=state.version,
+                accrued_at_ms=state.accrued_at_ms,
+                joined_until_ms=live.joined_until_ms,
+                amounts=amounts_of(state),
+                flow=flow_of(live.rates, state.boost) if live.rates.passive else None,
+                counters={counter: getattr(state, counter) for counter in Counter},
+            )
+        )
+
+    def time(self, _ref: object, on_time: Callable[[int], None]) -> None:
+        """Read the clock."""
+        on_time(self.redis.now_us // 1000)
+
+    def accrue(self, _ref: object, on_reply: Callable[[object], None]) -> None:
+        """Pay by the model."""
+        self.redis.asked += 1
+        paid = rules.passive(self.redis.live, self.redis.now_us, self.redis.cap_s)
+        if paid.changed:
+            self.redis.publish(self, *self.redis.income())
+        amounts = map(int, (paid.money, paid.dishes, paid.rank, paid.xp, paid.accumulated))
+        on_reply([b"ok", paid.version, *amounts, int(paid.changed)])
+
+    def achieve(self, _ref: object, on_reply: Callable[[object], None]) -> None:
+        """Record achievements by the model."""
+        achieved = rules.achieve(self.redis.live, ACHIEVEMENTS, self.redis.now_us, self.redis.cap_s)
+        newly = ",".join(map(str, achieved.newly))
+        if newly:
+            self.redis.publish(self, "achieved", achieved.version, newly)
+        on_reply([b"ok", achieved.version, newly.encode()])
+
+
+def paid_each_second(state: Session, seconds: int) -> tuple[float, ...]:
+    """Play the rules second by second, as if each had been asked for."""
+    live = rules.LiveSession.of(state, CATALOGUE)
+    for second in range(1, seconds + 1):
+        rules.passive(live, START_US + 1_000_000 * second, NOBODY_AWAY_S)
+    return amounts_of(live.session).shown
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "cap_s", "watched_s"),
+    [(1000, CAP_S, 3600), (60_000, CAP_S, 3600), (100, CAP_S, 300), (1000, 30, 600), (1000, 1, 60)],
+)
+async def test_an_hour_of_watching_comes_to_what_each_second_earned(
+    interval_ms: int, cap_s: int, watched_s: int
+) -> None:
+    """On both tabs, whichever process wrote, whatever the interval and the cap; then a click has it all."""
+    redis = Redis(session(), cap_s)
+    here, there = Process(redis, interval_ms), Process(redis, interval_ms)
+    for _ in range(1000 * watched_s // interval_ms):
+        redis.now_us += 1000 * interval_ms
+        for process in (here, there):
+            process.tick()
+            if redis.now_us >= START_US + 1_000_000:
+                assert redis.present() == process.shown()
+    here.cook()
+    state = redis.live.session
+    money, dishes, xp, accumulated = paid_each_second(session(), watched_s)
+    gain, click_xp = redis.live.rates.cook_gain, redis.live.rates.click_xp
+    assert (money, dishes + gain, xp + click_xp, accumulated) == amounts_of(state).shown
+    assert state.offline is None
+    for process in (here, there):
+        passive = [push for push in process.pushes if push["request_type"] == "passive"]
+        assert 1000 * watched_s // max(1000, interval_ms) <= len(passive) <= watched_s + 20
+
+
+async def test_redis_is_asked_once_in_200_seconds() -> None:
+    """It pays, and the session is read again; nothing else is asked for."""
+    redis = Redis(session(cooked=2e5, earned=2e6))
+    watcher = Process(redis)
+    for second in range(12 * WRITE_EVERY_S):
+        if second == 2 * WRITE_EVERY_S:
+            redis.asked = 0
+        redis.now_us += 1_000_000
+        watcher.tick()
+    assert redis.asked == 2 * 10, "it is paid, and read again"
+
+
+async def test_a_second_tab_elsewhere_finds_nobody_away() -> None:
+    """Its `session` comes when the income was last written minutes ago: no line, no cap."""
+    redis = Redis(session(), cap_s=5)
+    here = Process(redis)
+    here.tick()
+    redis.now_us += PROMISE_MS * 1000 // 2
+    assert Process(redis).offline is None
+    assert amounts_of(redis.live.session).shown == paid_each_second(session(), PROMISE_MS // 2000)
+
+
+@pytest.mark.parametrize("back_s", [1, 9, 11, 60, 250, 86_400, 365 * 86_400])
+@pytest.mark.parametrize("clicks", [True, False])
+async def test_versions_rise_wherever_the_clock_steps(back_s: int, *, clicks: bool) -> None:
+    """Back by seconds or years, and forwards again; tabs at two processes, with clicks at once or without."""
+    redis = Redis(session())
+    here, there = Process(redis), Process(redis)
+    for step_s in (*[1] * 90, -back_s, *[1] * 40, back_s, *[1] * 40):
+        redis.now_us += 1_000_000 * step_s
+        if clicks and step_s != 1:
+            here.cook()
+            redis.now_us += 7000
+            here.cook()
+        for process in (here, there):
+            process.tick()
+    assert here.shown() == there.shown() == redis.present()
+
+
+async def test_a_click_just_after_the_moment_of_the_last_change_has_a_higher_version() -> None:
+    """The clock steps back to within milliseconds after it, and all that was sent in between has versions."""
+    for after_ms in (0, 1, 30, 59, 60, 61, 299, 301):
+        redis = Redis(session())
+        here, there = Process(redis), Process(redis)
+        here.cook()
+        changed_us = redis.now_us
+        for _ in range(60):
+            redis.now_us += 1_000_000
+            here.tick()
+            there.tick()
+        redis.now_us = changed_us + 1000 * after_ms
+        here.cook()  # asserts that its version is above those of all pushes
+        assert there.exchange.version == here.exchange.version
+
+
+async def test_fast_clicks_do_not_run_ahead_of_the_clock() -> None:
+    """Fifty a second for a minute, and a ticker that asks too: the version stays within a second of it."""
+    redis = Redis(session())
+    here = Process(redis)
+    for click in range(3000):
+        redis.now_us += 20_000
+        here.cook()
+        if click % 50 == 0:
+            here.tick()
+    assert redis.live.session.version - redis.now_us // 1000 < 1000
+
+
+async def test_a_changed_catalogue_is_computed_with_from_the_moment_it_is_heard_of() -> None:
+    """The process that refreshed the session published it; the other one reads the new rates."""
+    redis = Redis(session())
+    here, there = Process(redis), Process(redis)
+    for second in range(20):
+        redis.now_us += 1_000_000
+        if second == 10:
+            rules.refresh(redis.live, CHANGED, redis.now_us, CAP_S)
+            here.player.active = True
+            redis.publish(here, *redis.income())
+        for process in (here, there):
+            process.tick()
+            assert redis.present() == process.shown()
+
+
+async def test_nobody_computes_what_the_process_may_not_have_heard_of() -> None:
+    """Without its subscription the process asks Redis for each second."""
+    redis = Redis(session())
+    here = Process(redis)
+    here.tick()
+    here.lane.heard = False
+    redis.asked = 0
+    for _ in range(5):
+        redis.now_us += 1_000_000
+        here.tick()
+        assert redis.present() == here.shown()
+    assert redis.asked >= 5
+
+
+async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
+    """Once, in the second in which the course gets there."""
+    redis = Redis(session(cooked=900.0, achieved=(1, 18)))
+    here, there = Process(redis), Process(redis)
+    for _ in range(60):
+        redis.now_us += 1_000_000
+        here.tick()
+        there.tick()
+    for process in (here, there):
+        announced = [push for push in process.pushes if push["request_type"] == "achievement"]
+        keys = [each["key"] for push in announced for each in push["data"]["achievements"]]
+        assert keys.count("line_cook") == 1
