@@ -1,7 +1,7 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
     python -m scripts.bench [--short | --single]
-        [--profile | --idle | --sessions | --scale | --tick | --away | --coming]
+        [--profile | --idle | --sessions | --scale | --tick | --watching | --away | --coming]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import away, coming, idle, plots, profiling, report, scaling, ticks
+from scripts.bench import away, coming, idle, plots, profiling, report, scaling, ticks, watching
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -45,6 +45,7 @@ def main() -> None:
             ("sessions", _sessions),
             ("scale", _scale),
             ("tick", _tick),
+            ("watching", _watching),
             ("away", _away),
             ("coming", _coming),
         )
@@ -67,11 +68,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sessions", action="store_true", help="with 1,000 to 200,000 sessions in Redis")
     parser.add_argument("--scale", action="store_true", help="with processes, and connections of a player")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
+    parser.add_argument("--watching", action="store_true", help="players who send nothing, --rounds times")
+    parser.add_argument("--against", type=Path, help="a folder with other code, for --watching in turns")
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
     parser.add_argument("--tagged", action="store_true", help="--profile with client and seq")
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick")
+    parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick and --watching")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--json", type=Path, help="write the figures, beside others in the file")
     parser.add_argument("--plot", type=Path, help="draw the clicks, or --scale (svg, png)")
@@ -126,6 +129,13 @@ def _tick(options: argparse.Namespace) -> None:
     found = uvloop.run(ticks.ticks(options.players))
     print(report.rows([found]))
     _keep(options, "tick", found)
+
+
+def _watching(options: argparse.Namespace) -> None:
+    found = uvloop.run(watching.watching(options.players, options.rounds, options.against))
+    print(", ".join(code for code, _ in found))
+    print(report.rows([figures for _, figures in found]))
+    _keep(options, "watching", found)
 
 
 def _away(options: argparse.Namespace) -> None:

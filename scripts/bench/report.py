@@ -67,7 +67,7 @@ def rows(found: Sequence[Mapping[str, float]]) -> str:
     """Lay figures out by name, a column each measurement."""
     width = max(len(name) for figures in found for name in figures) + 2
     return "\n".join(
-        name.ljust(width) + "".join(f"{figures[name]:>14,.2f}" for figures in found) for name in found[0]
+        name.ljust(width) + "".join(f"{figures[name]:>14,.3f}" for figures in found) for name in found[0]
     )
 
 
