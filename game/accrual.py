@@ -33,6 +33,13 @@ class Flow:
     xp_per_second: float
     stars_per_second: float
 
+    def second(self, sold: float) -> Amounts:
+        """Return what a second adds to the amounts in which so many dishes are sold."""
+        money = self.kitchen.price_of(sold) if sold else 0.0
+        cooked = self.kitchen.cooked
+        xp = self.xp_per_second + (self.xp_per_sell if sold else 0.0)
+        return Amounts(money, cooked - sold, xp, self.stars_per_second, cooked, money)
+
 
 def flow_of(rates: Rates, boost_tenths: float) -> Flow:
     """Return what a second brings at these rates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from game.accrual import RAN_BACK_MS, Amounts, after
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 _GROWING: Final = (Counter.COOKED, Counter.EARNED)
 """The counters that income raises."""
-_MOST_STEPS: Final = 64
-"""Seconds that are computed one by one; more are computed at once."""
+_MOST_RUNS: Final = 64
+"""Runs of equal seconds that are gone through one by one; a longer way is computed at once."""
+_NOTHING: Final = Amounts(0, 0, 0, 0, 0, 0)
+_FOREVER: Final = 2**53
 
 
 class Course:
@@ -25,14 +28,21 @@ class Course:
     Until `joined_until_ms`, where that is positive, a process may compute. `flow` is None where nothing is
     earned without a click. `reached` counts the achievements whose thresholds the session has got to,
     announced or not.
+
+    Equal seconds come in runs (`game.idle`). Within a run each amount is a line: `_base` in second `_first`,
+    and `_step` more in each second up to `_last`; whole numbers below 2^53. Where the next second is not
+    `_exact`, a run has one second.
     """
 
     __slots__ = (
+        "_base",
+        "_exact",
+        "_first",
+        "_last",
         "_next_cooked",
         "_next_earned",
-        "_position",
-        "_present",
-        "_prices",
+        "_reaches_s",
+        "_step",
         "accrued_at_ms",
         "amounts",
         "flow",
@@ -59,9 +69,7 @@ class Course:
         self.amounts = amounts
         self.flow = flow
         self.reached, self._next_cooked, self._next_earned = _thresholds(counters)
-        self._position = 0
-        self._present = amounts
-        self._prices: dict[float, float] = {0.0: 0.0}
+        self._begin(0, amounts)
 
     def seconds(self, now_ms: int) -> int:
         """Return how many whole seconds of income the amounts lack; below 0 where the clock ran back."""
@@ -79,55 +87,71 @@ class Course:
         """Whether the clock ran back so far that the session's time is to be set again."""
         return now_ms - self.accrued_at_ms < -RAN_BACK_MS
 
-    def after(self, seconds: int) -> Amounts:
-        """Return the amounts after so many seconds, to the last digit as Redis computes them.
+    def shown(self, seconds: int) -> tuple[float, float, float, float]:
+        """Return money, dishes, xp and stars after so many seconds, to the last digit as Redis computes them.
 
-        Goes on from the seconds of the call before, while whole numbers are exact: then it does not matter in
-        how many steps they are added. Beyond that it adds them in one step, as Redis does.
+        Hot: nearly every second is one of the run of the second before.
+        """
+        if not self._first <= seconds <= self._last:
+            self._find(seconds)
+        part = seconds - self._first
+        money, dishes, xp, accumulated, _, _ = self._base
+        more_money, more_dishes, more_xp, more_accumulated, _, _ = self._step
+        return (
+            money + part * more_money,
+            dishes + part * more_dishes,
+            xp + part * more_xp,
+            accumulated + part * more_accumulated,
+        )
+
+    def reaches(self, seconds: int) -> bool:
+        """Whether income has got to the threshold of an achievement, in a second that was just `shown`."""
+        return seconds >= self._reaches_s
+
+    def _find(self, seconds: int) -> None:
+        """Go to the run of a second.
+
+        While whole numbers are exact it does not matter in how many steps they are added. Beyond 2^53 they
+        are added in one step, as Redis does.
         """
         flow = self.flow
         if flow is None:
-            return self.amounts
-        if seconds < self._position or seconds > self._position + _MOST_STEPS:
-            present = after(self.amounts, flow, seconds)
-        else:
-            present = self._stepped(flow, seconds - self._position)
-        if max(present) >= EXACT:
-            return after(self.amounts, flow, seconds)
-        self._position, self._present = seconds, present
-        return present
+            return
+        runs = _MOST_RUNS if seconds > self._last else 0
+        while runs and self._exact:
+            runs -= 1
+            part = self._last - self._first
+            ends = (one + part * more for one, more in zip(self._base, self._step, strict=True))
+            self._begin(self._last, Amounts(*ends))
+            if seconds <= self._last:
+                return
+        self._begin(seconds, after(self.amounts, flow, seconds))
 
-    def _stepped(self, flow: Flow, seconds: float) -> Amounts:
-        """Go on by some seconds, in runs of equal ones; not exact beyond 2^53."""
-        money, dishes, xp, accumulated, cooked, earned = self._present
-        kitchen = flow.kitchen
-        accumulated += seconds * flow.stars_per_second
-        cooked += seconds * kitchen.cooked
-        xp += seconds * flow.xp_per_second
-        while seconds > 0:
-            sold, lasts = kitchen.run(dishes)
-            lasts = min(lasts, seconds)
-            seconds -= lasts
-            if sold > 0:
-                price = self._prices.get(sold)
-                if price is None:
-                    price = self._price_of(flow, sold)
-                money += lasts * price
-                earned += lasts * price
-                xp += lasts * flow.xp_per_sell
-            dishes += lasts * (kitchen.cooked - sold)
-        return Amounts(money, dishes, xp, accumulated, cooked, earned)
-
-    def _price_of(self, flow: Flow, sold: float) -> float:
-        """Remember what so many dishes bring; there are few such numbers in a course."""
-        price = flow.kitchen.price_of(sold)
-        if len(self._prices) < _MOST_STEPS:
-            self._prices[sold] = price
-        return price
-
-    def reaches(self, amounts: Amounts) -> bool:
-        """Whether income has got to the threshold of an achievement."""
-        return amounts.cooked >= self._next_cooked or amounts.earned >= self._next_earned
+    def _begin(self, first: int, amounts: Amounts) -> None:
+        """Begin a run with these amounts."""
+        self._first = self._last = first
+        self._base, self._step = amounts, _NOTHING
+        self._exact, self._reaches_s = False, math.inf
+        flow = self.flow
+        if flow is None:
+            return
+        if max(amounts) < EXACT:
+            sold, lasts = flow.kitchen.run(amounts.dishes)
+            base, step = Amounts(*map(int, amounts)), Amounts(*map(int, flow.second(sold)))
+            exact_s = int(EXACT - 1 - max(base)) // max(1, *step)
+            if not step.dishes:
+                lasts = math.inf
+            self._base, self._step = base, step
+            self._last += int(min(lasts, exact_s))
+            self._exact = exact_s > 0
+        for amount, more, threshold in (
+            (self._base.cooked, self._step.cooked, self._next_cooked),
+            (self._base.earned, self._step.earned, self._next_earned),
+        ):
+            if amount >= threshold:
+                self._reaches_s = first
+            elif more and threshold < math.inf:
+                self._reaches_s = min(self._reaches_s, first + math.ceil((threshold - amount) / more))
 
 
 def _thresholds(counters: Mapping[Counter, float]) -> tuple[int, float, float]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from persistence.live.snapshots import Snapshot
 
 _EXACT_TO: Final = 2**53
+_HUNDREDTHS: Final = tuple(f".{part:02d}".rstrip("0").rstrip(".") for part in range(100))
 _QUOTIENTS_TO: Final = 1e14
 """Below this a quotient of a double by a scale is written with the digits that the amount has."""
 
@@ -133,22 +134,21 @@ def _passive(income: Income | Accrued) -> str:
 
 
 def computed(version: int, rank: int, amounts: tuple[float, float, float, float]) -> bytes:
-    """Write a push of `passive` from computed amounts: money, dishes, xp, accumulated. Hot: in one piece."""
+    """Write a push of `passive` from computed amounts: money, dishes, xp, accumulated; ints below 2^53.
+
+    Hot: in one piece.
+    """
     money, dishes, xp, accumulated = amounts
-    if max(amounts) < _QUOTIENTS_TO:
+    if accumulated < _QUOTIENTS_TO and isinstance(xp, int):
+        stars = accumulated / 10_000 if accumulated % 10_000 else accumulated // 10_000
         return (
             f'{{"message_type":"response","request_id":{PUSH},"request_type":"passive","data":{{'
-            f'"money":{int(money)},"dishes":{int(dishes)},"level_rank":{rank},"level_xp":{_part(xp, 100)},'
-            f'"prestige_accumulated":{_part(accumulated, 10_000)},"version":{version}}}}}'
+            f'"money":{money},"dishes":{dishes},"level_rank":{rank},'
+            f'"level_xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
+            f'"prestige_accumulated":{stars},"version":{version}}}}}'
         ).encode()
     found = Income(b"", version, _amount(money), _amount(dishes), rank, _amount(xp), _amount(accumulated))
     return response(PUSH, "passive", f"{{{_passive(found)}}}")
-
-
-def _part(amount: float, scale: int) -> int | float:
-    """Divide an amount by a scale."""
-    quotient = amount / scale
-    return int(quotient) if quotient.is_integer() else quotient
 
 
 def _amount(amount: float) -> Amount:

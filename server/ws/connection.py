@@ -15,7 +15,7 @@ from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
 from server.transports import release
-from server.ws.frames import MANY_LENGTHS, PING, TEXT_FINAL, TEXT_HEADERS, frame_span, is_utf8, text_header
+from server.ws.frames import PING, TEXT_FINAL, frame_span, is_utf8, text_frame
 from server.ws.handshake import answer_upgrade
 from server.ws.library_protocol import LibraryProtocol
 
@@ -156,8 +156,8 @@ class Connection(asyncio.BufferedProtocol):
         """How much was said that the peer's side has not taken yet."""
         return self._transport.get_write_buffer_size()
 
-    def send(self, payload: bytes) -> None:
-        """Send one text message. Dropped without a word when the connection is closing.
+    def send(self, payload: bytes, frame: bytes = b"") -> None:
+        """Send one text message, in its `frame` where that was made. Dropped when the connection is closing.
 
         What the peer does not read is kept up to the limit; past it the connection is closed with 4000.
         """
@@ -166,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
         length = len(payload)
         self.messages_out += 1
         self.bytes_out += length
-        frame = (TEXT_HEADERS[length] if length < MANY_LENGTHS else text_header(length)) + payload
+        frame = frame or text_frame(payload)
         if self._congested:
             self._send_congested(frame)
         elif self._reading:
@@ -174,10 +174,10 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.write(frame)
 
-    def send_latest(self, payload: bytes) -> None:
-        """Send a message that a newer one may replace as long as the peer is slow to read."""
+    def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
+        """Send a message as `send` does; a newer one may replace it as long as the peer is slow to read."""
         if not self._congested:
-            self.send(payload)
+            self.send(payload, frame)
         elif not self.closing:
             self._latest = payload
 
@@ -392,7 +392,7 @@ class Connection(asyncio.BufferedProtocol):
             latest, self._latest = self._latest, None
             self.messages_out += 1
             self.bytes_out += len(latest)
-            frame = text_header(len(latest)) + latest + frame
+            frame = text_frame(latest) + frame
         self._write(frame)
 
     def _write(self, data: bytes) -> None:

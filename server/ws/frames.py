@@ -26,6 +26,12 @@ def text_header(length: int) -> bytes:
 TEXT_HEADERS = tuple(text_header(length) for length in range(MANY_LENGTHS))
 
 
+def text_frame(payload: bytes) -> bytes:
+    """Make the frame of a text message."""
+    length = len(payload)
+    return (TEXT_HEADERS[length] if length < MANY_LENGTHS else text_header(length)) + payload
+
+
 def frame_span(data: bytearray, start: int, stop: int) -> tuple[int, int]:
     """Where the payload of the frame at `start` begins and ends, by its header alone.
 

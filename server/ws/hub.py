@@ -22,6 +22,7 @@ from server.protocol.close_codes import CloseCode
 from server.protocol.messages import PUSH, response
 from server.ws.catching_up import CatchingUp
 from server.ws.exchange import Player
+from server.ws.frames import text_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,31 +104,33 @@ class Hub:
         version = change.version
         if isinstance(change, Income):
             player.sent = change.amounts
-        payload: bytes | None = None
+        payload = frame = b""
         for exchange in player.exchanges:
             if exchange is sender or not exchange.joined or exchange.version >= version:
                 continue
-            if payload is None:
+            if not payload:
                 payload = response(PUSH, kind, f"{{{results.written(change)}}}")
+                frame = text_frame(payload)
             exchange.version = version
             self.copies += 1
             if kind == "passive":
-                exchange.connection.send_latest(payload)
+                exchange.connection.send_latest(payload, frame)
             else:
-                exchange.connection.send(payload)
+                exchange.connection.send(payload, frame)
 
     def tell_income(
         self, player: Player, version: int, rank: int, amounts: tuple[float, float, float, float]
     ) -> None:
         """Send computed income to each joined connection; one that knows its version may lack parts of it."""
-        payload = b""
+        payload = frame = b""
         for exchange in player.exchanges:
             if exchange.joined and exchange.version <= version:
                 if not payload:
                     payload = results.computed(version, rank, amounts)
+                    frame = text_frame(payload)
                 exchange.version = version
                 self.copies += 1
-                exchange.connection.send_latest(payload)
+                exchange.connection.send_latest(payload, frame)
 
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take another process' publication: kind, version and the rest."""

@@ -136,7 +136,11 @@ class Ticker:
         # What was paid before the first reading, the player's own request has shown.
         player.sent_until_ms = player.sent_until_ms or since_ms
         first_ms, phase_ms = since_ms + self._write_every_ms // 4, self._phase_ms(player)
-        player.write_ms = first_ms + (phase_ms - first_ms) % self._write_every_ms
+        # … and before the promise would end.
+        player.write_ms = min(
+            first_ms + (phase_ms - first_ms) % self._write_every_ms,
+            abs(course.joined_until_ms) - self._interval_ms + 1,
+        )
         if course.reached != player.reached:
             self._achieve(player, course.reached)
 
@@ -150,26 +154,26 @@ class Ticker:
             course = player.course
             if course is None or course.flow is None or player.active or not player.exchanges:
                 continue
-            seconds = (now_ms - course.accrued_at_ms) // 1000
+            since_ms, ref = course.accrued_at_ms, player.ref
+            seconds = (now_ms - since_ms) // 1000
             if seconds == 0 or (
-                seconds > 0 and course.may_compute(now_ms) and player.ref.lane.hears(player.ref.channel)
+                seconds > 0 and now_ms <= course.joined_until_ms and ref.lane.hears(ref.channel)
             ):
-                until_ms = course.accrued_at_ms + 1000 * seconds
+                until_ms = since_ms + 1000 * seconds
                 # A clock that ran back by seconds is waited for, one that ran back further is not.
                 if not 0 <= player.sent_until_ms - until_ms <= RAN_BACK_MS:
                     player.sent_until_ms = until_ms
-                    amounts = course.after(seconds)
-                    shown = amounts.shown
+                    shown = course.shown(seconds)
                     if shown != player.sent:
                         player.sent = shown
                         self.paid += 1
                         self._hub.tell_income(player, course.version + seconds, course.rank, shown)
-                    if course.reaches(amounts):
+                    if course.reaches(seconds):
                         self._achieve(player, course.reached)
             elif seconds > 0 or course.ran_back(now_ms):
                 self._ask(player)
                 continue
-            if now_ms >= player.write_ms or abs(course.joined_until_ms) - now_ms < self._interval_ms:
+            if now_ms >= player.write_ms:
                 self._ask(player)
 
     # What Redis is asked for.

@@ -113,7 +113,7 @@ class Tab:
         self._dispatch = dispatch
         dispatch.opened(cast("Connection", self), lambda: None)
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, _frame: bytes = b"") -> None:
         """Keep a message."""
         self.received.append(orjson.loads(payload))
 

@@ -133,7 +133,7 @@ class Process:
         for portion in self.ticker.portions():
             self.ticker.serve(portion)
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, _frame: bytes = b"") -> None:
         """Keep a message: its version is never below the one before."""
         message = orjson.loads(payload)
         if self.pushes:
