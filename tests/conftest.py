@@ -60,7 +60,6 @@ LONGEST_FIRST = (
     "faults/test_flusher_processes.py",
     "e2e/test_restart.py",
     "integration/test_any_folder.py",
-    "integration/test_unlogged_ticks.py",
     "integration/test_embedded.py",
     "faults/test_graceful_failover.py",
     "integration/test_lane_order.py",
@@ -98,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     folder = config.rootpath / "tests"
     longest = LONGEST_FIRST if "PYTEST_XDIST_WORKER" in os.environ else ()
     ranks = {name: rank for rank, name in enumerate((*longest, *FOLDERS))}
-    if absent := [name for name in ranks if not (folder / name).exists()]:
+    if absent := [name for name in (*LONGEST_FIRST, *FOLDERS) if not (folder / name).exists()]:
         raise pytest.UsageError(f"tests/conftest.py names what is not there: {', '.join(absent)}")
 
     def rank(item: pytest.Item) -> int:
