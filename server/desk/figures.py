@@ -138,6 +138,8 @@ def _workers(reading: Reading) -> list[str]:
 def _point(change: Change) -> dict[str, Any]:
     """Return one point of every curve; rates are those since the look before."""
     after = change.after
+    # Only who flushes knows the backlog: with FLUSHER=off that is another process.
+    flushes = any(after.values(f"{PREFIX}dirty_sessions"))
     return {
         "at": round(time.time(), 1),
         "users": after.total(f"{PREFIX}users"),
@@ -147,8 +149,8 @@ def _point(change: Change) -> dict[str, Any]:
         "p50_ms": _ms(change.quantile(0.5, f"{PREFIX}request_duration_seconds")),
         "p99_ms": _ms(change.quantile(0.99, f"{PREFIX}request_duration_seconds")),
         "refusals": _refusals(change),
-        "backlog": after.total(f"{PREFIX}dirty_sessions"),
-        "backlog_age_s": after.most(f"{PREFIX}dirty_oldest_age_seconds"),
+        "backlog": after.total(f"{PREFIX}dirty_sessions") if flushes else None,
+        "backlog_age_s": after.most(f"{PREFIX}dirty_oldest_age_seconds") if flushes else None,
         "redis_up": min((value for _, value in after.values(f"{PREFIX}redis_up")), default=0),
         "redis_p99_ms": _ms(change.quantile(0.99, f"{PREFIX}redis_round_trip_seconds", role="game")),
         "postgresql_up": min((value for _, value in after.values(f"{PREFIX}postgresql_up")), default=0),

@@ -30,7 +30,7 @@ TROUBLES: Final = (
 """Every name; a test holds the page's words against them."""
 
 _LATE_S: Final = 30.0
-"""As `server/observability/health.py` has it: a session that only ticks changed waits as long."""
+"""As `server/observability/health.py` has it: a dirty session waits one flush interval."""
 _LOOP_LATE_S: Final = 0.1
 _OK: Final = "ok"
 

@@ -46,6 +46,11 @@ function tile(points, title, value, keys, show, note = "") {
 	);
 }
 
+/** How old the backlog is, or where it is counted: only the process that flushes knows it. */
+function backlogNote({ backlog_age_s }) {
+	return backlog_age_s === null ? say("flushedElsewhere") : say("oldest", span(backlog_age_s));
+}
+
 function tiles(points) {
 	const last = points.at(-1);
 	if (!last) return [el("p", { className: "card" }, say("loading"))];
@@ -56,7 +61,7 @@ function tiles(points) {
 		tile(all, "clicks", rate(last.clicks), ["clicks"], rate),
 		tile(all, "latency", `${ms(last.p50_ms)} / ${ms(last.p99_ms)}`, ["p99_ms", "p50_ms"], ms),
 		tile(all, "refusals", rate(all.at(-1).refused), ["refused"], rate),
-		tile(all, "backlog", whole(last.backlog), ["backlog"], whole, say("oldest", span(last.backlog_age_s))),
+		tile(all, "backlog", whole(last.backlog), ["backlog"], whole, backlogNote(last)),
 		tile(all, "redis", last.redis_up ? ms(last.redis_p99_ms) : say("away"), ["redis_p99_ms"], ms),
 		tile(all, "postgresql", last.postgresql_up ? ms(last.postgresql_p99_ms) : say("away"), ["postgresql_p99_ms"], ms),
 	];

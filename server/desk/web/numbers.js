@@ -2,9 +2,10 @@
 
 import { tongue } from "./texts.js";
 
-export const whole = (value) => Math.round(value).toLocaleString(tongue());
+const known = (value) => value !== null && value !== undefined;
+export const whole = (value) => (known(value) ? Math.round(value).toLocaleString(tongue()) : "—");
 export const rate = (value) => value.toLocaleString(tongue(), { maximumFractionDigits: value < 10 ? 1 : 0 });
-export const ms = (value) => (value === null || value === undefined ? "—" : `${rate(value)} ms`);
+export const ms = (value) => (known(value) ? `${rate(value)} ms` : "—");
 export const share = (value) => `${whole(100 * value)} %`;
 export const mib = (bytes) => `${whole(bytes / 2 ** 20)} MiB`;
 
