@@ -3,6 +3,7 @@
 import { connect } from "../../clients/js/lib/client.js";
 import { Account } from "./account.js";
 import { AccountDialog } from "./account_dialog.js";
+import { advise, Pace } from "./advice.js";
 import { Dialogs } from "./dialogs.js";
 import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
 import { loadDrawings } from "./drawings.js";
@@ -48,6 +49,7 @@ let menuTimer = 0;
 let menuShownMs = -Infinity;
 let menuKey = "";
 let saving = new Saving();
+let pace = new Pace();
 
 /** The game with what is not answered yet. */
 function view() {
@@ -83,8 +85,9 @@ function showMenu(now) {
 	}
 	menuKey = key;
 	menuShownMs = performance.now();
-	menu.show(now);
-	tutorial.show(now);
+	const advice = advise(now, pace.perS(menuShownMs));
+	menu.show(now, advice);
+	tutorial.show(now, advice);
 	keeping.show(now);
 }
 
@@ -146,6 +149,7 @@ function work(type) {
 		const what = type === "cook" ? "dishes" : "money";
 		const had = view()[what];
 		if (!change(byId(type), type)) return;
+		pace.count(performance.now());
 		sound(type);
 		kitchen.cheer(byId(type), view()[what] - had, x, y);
 		clearTimeout(totalsTimer);
@@ -218,6 +222,8 @@ function everySecond() {
 	if (isJoined && !document.hidden) played.tick(account.userId);
 	if (client.state) showTitle();
 	showLink();
+	// The advice changes while the hands rest.
+	show();
 }
 
 function atPlay(now) {
@@ -233,6 +239,7 @@ function atPlay(now) {
 function enter() {
 	before = null;
 	saving = new Saving();
+	pace = new Pace();
 	if (client) client.start();
 	else {
 		client = connect(location.origin, { account: account.logIn, tab: ofTab });

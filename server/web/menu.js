@@ -1,9 +1,10 @@
 /** The menu: what can be bought, on five shelves. */
 
+import { wordsFor } from "./advice.js";
 import { byId, el, write } from "./dom.js";
 import { icon } from "./drawings.js";
 import { readable, span } from "./numbers.js";
-import { boostStep, MOST_AT_ONCE, onSale, price, purchases, soonestPaidBack } from "./rules.js";
+import { boostStep, MOST_AT_ONCE, onSale, price, purchases } from "./rules.js";
 import { shared } from "./storage.js";
 import { named, say, spoken } from "./texts.js";
 
@@ -15,6 +16,7 @@ const COUNT_KEY = "click-and-cook.count";
 const SHELVES = ["dish", "equipment", "global", "staff", "point"];
 
 const number = (value) => readable(value, spoken(), 2);
+const sentence = ({ key, spans }) => say(key, ...spans.map((seconds) => span(seconds, spoken())));
 /** The order on a shelf: on sale, locked, owned. */
 const rankOf = (upgrade, game) => (!onSale(upgrade) ? 2 : upgrade.access_level > game.rank ? 1 : 0);
 
@@ -33,6 +35,8 @@ export class Menu {
 	#written = new WeakMap();
 	#order = "";
 	#game = null;
+	/** What pays back first. */
+	#advice = null;
 
 	/** @param {(upgrade: object, item: HTMLElement, count: number) => void} buy */
 	constructor(buy) {
@@ -59,14 +63,14 @@ export class Menu {
 		this.#scrolled.set(this.#shown, shelf.scrollTop);
 		this.#shown = type;
 		shared.set(KEY, type);
-		if (this.#game) this.show(this.#game);
+		this.#showAgain();
 		shelf.scrollTop = this.#scrolled.get(type) ?? 0;
 	}
 
 	#choose(count) {
 		this.#count = count;
 		shared.set(COUNT_KEY, String(count));
-		if (this.#game) this.show(this.#game);
+		this.#showAgain();
 	}
 
 	#showCounts() {
@@ -82,11 +86,16 @@ export class Menu {
 		return this.#items.get(id)?.querySelector("button");
 	}
 
-	show(game) {
+	#showAgain() {
+		if (this.#game) this.show(this.#game, this.#advice);
+	}
+
+	/** Shows a game, and the advice for it: see `advise`. */
+	show(game, advice) {
 		this.#game = game;
+		this.#advice = advice;
 		this.#showCounts();
-		const soonest = soonestPaidBack(game);
-		const best = game.upgrades.get(soonest?.id)?.upgrade_type;
+		const best = game.upgrades.get(advice?.id)?.upgrade_type;
 		const affordable = new Set([...game.upgrades.values()].filter((each) => isAffordable(each, game)).map((each) => each.upgrade_type));
 		for (const type of SHELVES) this.#showTab(type, affordable.has(type), type === best);
 		const all = [...game.upgrades.values()].filter((upgrade) => upgrade.upgrade_type === this.#shown);
@@ -99,7 +108,7 @@ export class Menu {
 		this.#showFold(owned);
 		// A list without a stop could not be scrolled by keys.
 		byId("shelf").tabIndex = shelf.some((upgrade) => rankOf(upgrade, game) === 0) ? -1 : 0;
-		for (const upgrade of shelf) this.#showItem(upgrade, game, soonest);
+		for (const upgrade of shelf) this.#showItem(upgrade, game);
 	}
 
 	/** Puts the rows up; the fold's stands at that place, where there is one. */
@@ -139,7 +148,7 @@ export class Menu {
 		const button = el("button", {});
 		button.onclick = () => {
 			this.#unfolded = !this.#unfolded;
-			this.show(this.#game);
+			this.#showAgain();
 		};
 		return el("li", { className: "item fold" }, icon("tick"), button);
 	}
@@ -159,7 +168,7 @@ export class Menu {
 		return item;
 	}
 
-	#showItem(upgrade, game, soonest) {
+	#showItem(upgrade, game) {
 		const item = this.#items.get(upgrade.id);
 		const [, words, button, badge] = item.children;
 		const state = ["sale", "locked", "owned"][rankOf(upgrade, game)];
@@ -170,11 +179,11 @@ export class Menu {
 		const step = boostStep(game, upgrade);
 		step.gain = upgrade.boost.value * (many.times || 1);
 		step.after += step.gain - upgrade.boost.value;
-		const isSoonest = price(upgrade) > 0 && soonest?.id === upgrade.id;
-		const paid = isSoonest ? span(soonest.seconds, spoken()) : "";
+		const isBest = price(upgrade) > 0 && this.#advice?.id === upgrade.id;
+		const advice = isBest ? wordsFor(this.#advice, upgrade).map(sentence).join(" ") : "";
 		const dear = cost > game.money;
 		const numbers = [cost, dear, many.times, upgrade.times_bought, step.before, step.after];
-		if (this.#shows(item, state, name, paid, spoken(), ...numbers)) return;
+		if (this.#shows(item, state, name, advice, spoken(), ...numbers)) return;
 		const { before, after, multiplier } = step;
 		const values = multiplier ? [before, after] : [step.gain, before, after];
 		const times = upgrade.times_bought && state !== "owned" ? ` ×${upgrade.times_bought}` : "";
@@ -190,7 +199,7 @@ export class Menu {
 		button.tabIndex = state === "sale" ? 0 : -1;
 		const offer = button.textContent;
 		button.ariaLabel = state === "sale" ? say("buy", name, offer) : `${name}: ${offer}`;
-		badge.hidden = !isSoonest;
-		if (isSoonest) write(badge, say("soonest", paid));
+		badge.hidden = !isBest;
+		write(badge, advice);
 	}
 }

@@ -1,7 +1,7 @@
 /** The first steps, told by the cook. Each follows from the game itself: a reload goes on where it was. */
 
 import { byId, write } from "./dom.js";
-import { ownsDish, soonestPaidBack } from "./rules.js";
+import { ownsDish } from "./rules.js";
 import { shared } from "./storage.js";
 import { say } from "./texts.js";
 
@@ -22,10 +22,10 @@ export class Tutorial {
 		};
 	}
 
-	/** Shows the step that the game is at; none to those who know how. */
-	show(game) {
+	/** Shows the step that the game is at, none to those who know how; `advice` is what to buy next. */
+	show(game, advice) {
 		const step = game && !shared.get(KEY) ? this.#stepOf(game) : null;
-		const soonest = step === "coachGrow" && soonestPaidBack(game)?.id;
+		const soonest = step === "coachGrow" && advice?.id;
 		const wanted = step === "coachBuy" ? 1 : soonest;
 		if (step !== this.#step && wanted) this.menu.open(game.upgrades.get(wanted).upgrade_type);
 		this.#step = step;

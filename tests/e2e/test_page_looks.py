@@ -130,10 +130,10 @@ async def test_a_held_cook_leaves_the_main_thread_free(game: GameServer, live: r
 
 
 async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live: redis.Redis) -> None:
-    """Dots for what can be bought, one star; owned dishes are one row; shelf and money outlive a reload."""
+    """Dots, one star and the reason for it; owned dishes are one row; shelf and money outlive a reload."""
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.cook_now()
-        await bring_to(page, live, rank=3, money=700, bought="1:1,2:1,3:1,68:1")
+        await bring_to(page, live, rank=3, money=700, dishes=6240, bought="1:1,2:1,3:1,68:1")
         await expect(page.locator("[role=tab].best")).to_have_count(1)
         await expect(page.locator("#tab-equipment")).to_contain_class("affordable")
         await expect(page.locator("#tab-point")).not_to_contain_class("affordable")
@@ -145,6 +145,15 @@ async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live:
         await expect(fold).to_be_focused()
         await expect(page).to_have_title("700 · Click & Cook")
         await expect(page.locator("#next-place")).to_have_text("Rank 10: Food truck")
+        await page.click("[role=tab].best")
+        best = page.locator(".item:has(.badge:visible)")
+        await expect(best.locator("h3")).to_have_text("New Cash Register")
+        for said in (
+            "Блюд у вас на 26 мин: продавайте больше за раз",
+            "You have dishes for 26 min: sell more at once",
+        ):
+            await page.click("#language")
+            await expect(best.locator(".badge")).to_contain_text(said)
         await page.click("#tab-equipment")
         await page.click("#count >> text=×10")
         stove = page.locator(".item.sale").first

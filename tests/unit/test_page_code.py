@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import shutil
 import subprocess
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
 
 import pytest
 
+from game.catalogue import BoostType, Catalogue, UpgradeType
 from game.errors import Refusal
-from game.rates import price_of
+from game.rates import price_of, rates_of
 from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
 from game.session import Session, UserId
+from scripts.simulate.advice import advise
+from seeds.files import read_catalogue
 from server.app.operations import page_files
-from tests.support.game_catalogue import CATALOGUE, LEVEL_XP
+from tests.support.game_catalogue import CATALOGUE, LEVEL_XP, SANDWICH
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from game.catalogue import Upgrade
 
 WEB: Final = REPOSITORY / "server" / "web"
 LIBRARY: Final = REPOSITORY / "clients" / "js" / "lib"
@@ -75,13 +84,12 @@ def test_every_text_is_there_in_both_languages() -> None:
     assert len(known) == len(re.findall(r"^\t\w+: \[", texts, re.MULTILINE))
     named = set(re.findall(r'data-(?:t|label)="(\w+)"', (WEB / "index.html").read_text()))
     for path in WEB.glob("*.js"):
-        named |= set(re.findall(r'say\("(\w+)"', path.read_text(errors="ignore")))
+        named |= set(re.findall(r'(?:say\(|key: )"(\w+)"', path.read_text(errors="ignore")))
     assert named - set(known) == set()
 
 
-def _game(live: LiveSession) -> dict[str, Any]:
+def _game(session: Session, upgrades: Iterable[Upgrade]) -> dict[str, Any]:
     """Write a session as the page knows it."""
-    session = live.session
     return {
         "money": session.money,
         "dishes": session.dishes,
@@ -101,7 +109,7 @@ def _game(live: LiveSession) -> dict[str, Any]:
                 "boost": {"boost_type": one.boost.boost_type, "value": one.boost.value_hundredths / 100},
                 "times_bought": session.bought.get(one.id, 0),
             }
-            for one in CATALOGUE.upgrades[:13]
+            for one in upgrades
         ],
     }
 
@@ -159,10 +167,68 @@ def test_its_rules_are_the_rules_of_the_model() -> None:
         upgrade_id = chance.randint(1, 13)
         count = chance.choice((1, 1, 2, 10, 1000))
         data = {"id": upgrade_id, "count": count}
-        request = {"game": _game(live), "type": request_type, "data": data}
+        request = {"game": _game(live.session, CATALOGUE.upgrades[:13]), "type": request_type, "data": data}
         asked.append(json.dumps(request))
         expected.append(_ask_model(live, request_type, upgrade_id, count))
     run = [NODE, str(WEB_TESTS / "rules_by_line.js")]
+    answers = subprocess.run(
+        run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True
+    ).stdout
+    assert [json.loads(line) for line in answers.splitlines()] == expected
+
+
+def _kitchen(chance: random.Random, catalogue: Catalogue) -> Session:
+    """Make a session of any rank with any money and stock, and with what it bought of a catalogue."""
+    rank = chance.randint(0, 60)
+    most = {boost_type: chance.choice((0, 2, 8, 40)) for boost_type in BoostType}
+    bought = dict.fromkeys((int(one.id) for one in catalogue.upgrades), 0)
+    for one in catalogue.upgrades:
+        if one.access_level <= rank:
+            times = chance.randint(0, most[one.boost.boost_type])
+            bought[int(one.id)] = min(times, 1) if one.upgrade_type is UpgradeType.DISH else times
+    if chance.random() < 0.9:
+        bought[SANDWICH] = 1
+    some = chance.choice(catalogue.upgrades)
+    return Session(
+        UserId(1),
+        version=1,
+        accrued_at_ms=NOW_MS,
+        money=math.floor(price_of(some, bought[some.id]) * chance.choice((0, 0.1, 1, 100))),
+        dishes=math.floor(chance.choice((0, 10 ** chance.uniform(0, 9)))),
+        rank=rank,
+        boost=float(chance.choice((0, 0, 11, 40))),
+        bought=bought,
+    )
+
+
+@needs_node
+def test_its_advice_is_that_of_the_simulator() -> None:
+    """What pays back first, the wait for its price and the time in all, for 600 kitchens and paces.
+
+    Each kitchen has its own choice of the release's upgrades: among all of them few boost types come first.
+    """
+    chance = random.Random(11)
+    release = read_catalogue("en")
+    asked, expected, advised, waits = [], [], set(), set()
+    for _ in range(600):
+        kinds = {boost_type for boost_type in BoostType if chance.random() < 0.7}
+        shelves = [
+            one
+            for one in release.upgrades
+            if one.id == SANDWICH or (one.boost.boost_type in kinds and chance.random() < 0.5)
+        ]
+        catalogue = Catalogue(1, tuple(shelves), release.level_xp)
+        session = _kitchen(chance, catalogue)
+        pace = chance.choice((0, 0.5, 1, 5, 20))
+        asked.append(json.dumps({"game": _game(session, catalogue.upgrades), "pace": pace}))
+        offer = advise(session, rates_of(session, catalogue), catalogue, pace)
+        expected.append(offer and [offer.upgrade.id, offer.wait_s, offer.seconds])
+        if offer is not None:
+            advised.add(offer.upgrade.boost.boost_type)
+            waits.add(offer.wait_s > 0)
+    assert len(advised) > 6
+    assert waits == {False, True}
+    run = [NODE, str(WEB_TESTS / "advice_by_line.js")]
     answers = subprocess.run(
         run, input="\n".join(asked), capture_output=True, text=True, timeout=LIMIT_S, check=True
     ).stdout
