@@ -104,14 +104,14 @@ async def test_both_servers_take_over_the_change_without_a_restart(
         await there.ask("session")
         before = await here.ask("session")
         assert (await here.ask("cook"))["dishes"] == 1 + 2
-        new = {"price": 100, "price_factor": 2, "value": 10}
+        new = {"price": 50, "price_factor": 2, "value": 10}
         await asyncio.to_thread(seed, game_settings, changed(tmp_path, new_stove=new))
-        await until_sold_for(here, STOVE, 100)
+        await until_sold_for(here, STOVE, 50)
         assert (await here.ask("cook"))["dishes"] == 3 + (1 + 2 * 10)
-        await until_sold_for(there, STOVE, 100)
+        await until_sold_for(there, STOVE, 50)
         assert (await there.ask("cook"))["dishes"] == 24 + 21
         bought = await there.ask("upgrade_buy", id=STOVE)
-        assert (bought["money"], bought["times_bought"]) == (10_000 - 100 * 2**2, 3)
+        assert (bought["money"], bought["times_bought"]) == (10_000 - 50 * 2**2, 3)
         after = await here.ask("session")
         assert owned(before["session"]) == {1: 1, STOVE: 2}
         assert owned(after["session"]) == {1: 1, STOVE: 3}
@@ -234,9 +234,9 @@ async def test_a_server_that_cannot_read_the_newer_catalogue_says_unavailable(
             await there.ask("session")
             behind.send(signal.SIGSTOP)
             try:
-                file = changed(tmp_path, new_stove={"price": 100, "value": 10})
+                file = changed(tmp_path, new_stove={"price": 50, "value": 10})
                 await asyncio.to_thread(seed, settings, file)
-                await until_sold_for(here, STOVE, 100)
+                await until_sold_for(here, STOVE, 50)
                 assert (await here.ask("cook"))["dishes"] == 1 + 2 * 10
                 own_postgres.kill()
             finally:

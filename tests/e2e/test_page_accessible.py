@@ -77,7 +77,7 @@ async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) ->
         for opens, look in zip(DIALOGS, ("dark", "light") * 3, strict=False):
             await page.emulate_media(**LOOKS[look])
             await page.click(f"[data-opens={opens}]")
-            await page.wait_for_function("document.getElementById('dialog-body').textContent !== '…'")
+            await page.wait_for_function("() => document.getElementById('dialog-body').textContent !== '…'")
             assert await found(page) == [], (opens, look)
             await page.keyboard.press("Escape")
         await page.click("[data-opens=stars]")

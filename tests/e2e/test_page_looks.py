@@ -175,7 +175,7 @@ async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live:
         assert not await page.evaluate(loaded)
         await page.click("[data-opens=account]")
         await page.check(".sounds-choice input")
-        await page.wait_for_function(loaded)
+        await page.wait_for_function(f"() => {loaded}")
         await page.keyboard.press("Escape")
         await page.click("#cook")
         assert anna.complaints == []

@@ -169,7 +169,7 @@ async def test_an_achievement_is_reached_by_income_alone(
     """The thousandth dish is announced without a click, once; it is kept."""
     anna = await seeded_player(settings["DB_CONNECTION"], bought=OVENS, cooked=991.0, achieved="1")
     async with player(server, anna.token) as watcher:
-        await watcher.ask("session")
+        await watcher.ask("session", client="tab")
         pushed = await watcher.push("achievement")
         assert [each["key"] for each in pushed["achievements"]] == ["line_cook"]
         listed = await watcher.ask("achievements")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NOW_US: Final = 1_764_000_000_123_456
 STAMP: Final = "3.run"
+CAP_S: Final = 28_800
 _users: Final = map(UserId, itertools.count(930_000))
 
 
@@ -68,7 +69,7 @@ def _call(
     keys = [key for user in players for key in (session_key(user), dirty_key(bucket_of(user)))]
     words = [word for user in players for word in (user, channel(user), 0, counts.get(user, 1), "", "")]
     reply: list[Any] = wire.ask(
-        "EVALSHA", script.sha, len(keys), *keys, STAMP, "me", "20000.0", burst, *words
+        "EVALSHA", script.sha, len(keys), *keys, STAMP, "me", "20000.0", burst, CAP_S, *words
     )
     return reply
 

@@ -89,13 +89,14 @@ class Player:
         return answer
 
     async def push(self, request_type: str) -> dict[str, Any]:
-        """Return the data of the next push of a type, among those kept first."""
-        while True:
-            for index, message in enumerate(self.pushes):
-                if message["request_type"] == request_type:
-                    data: dict[str, Any] = self.pushes.pop(index)["data"]
-                    return data
-            self.pushes.append(await self.receive())
+        """Return the data of the next push of a type, among those kept first. Raises TimeoutError."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                for index, message in enumerate(self.pushes):
+                    if message["request_type"] == request_type:
+                        data: dict[str, Any] = self.pushes.pop(index)["data"]
+                        return data
+                self.pushes.append(await self.receive())
 
 
 async def joined(stack: contextlib.AsyncExitStack, server: GameServer, token: str) -> Player:

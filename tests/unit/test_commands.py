@@ -94,5 +94,5 @@ def test_git_ignores_the_tokens_of_the_first_conversation() -> None:
         for line in (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
         if "> tokens.json" in line
     )
-    assert "tokens.json" in ignored
+    assert "/tokens.json" in ignored
     assert command.startswith("(umask 077 &&")
