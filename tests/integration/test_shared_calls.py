@@ -57,6 +57,9 @@ def _player(wire: Wire) -> UserId:
         float(CATALOGUE.level_xp[1]),
     ]
     packed = PACKED_RATES.pack(*numbers) + STAMP.encode()
+    # Tests of other files share this Redis, and may have had the same player.
+    wire.ask("DEL", session_key(session.user_id))
+    wire.ask("ZREM", dirty_key(bucket_of(session.user_id)), session.user_id)
     wire.ask("HSET", session_key(session.user_id), *fields_of(session, ""), "rates", packed)
     return session.user_id
 
