@@ -37,6 +37,7 @@
 --@include write
 --@include publish
 --@include publish_income
+--@include write_income
 
 local session, marks = KEYS[1], KEYS[2]
 local stamp, user_id, channel, own, origin, offline_cap_s, client, seq, levels =
@@ -60,21 +61,12 @@ local time_us = now_us()
 local now_ms = floor(time_us / 1e3)
 accrue(s, now_ms, tonumber(offline_cap_s))
 
--- Writes and publishes the income alone.
-local function settle()
-  if not s.moved then return end
-  advance(s, now_ms)
-  promise(s, now_ms)
-  write(s, now_ms, with_offline(s, {}))
-  if s.paid == 1 then publish_income(s, channel, own, origin) end
-end
-
 local placed, window
 if client ~= '' then
   --@include place
   placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
   if placed == 'applied' then
-    settle()
+    write_income(s, now_ms, channel, own, origin)
     return { 'duplicate', s.version, s.rank, wire(s.xp), needed(s.rank + 1) }
   end
   if placed == 'old' then return { 'seq_too_old', window } end
@@ -82,7 +74,7 @@ end
 local need_xp = 100 * needed(s.rank + 1)
 local rises = need_xp > 0 and s.xp >= need_xp
 if not rises then
-  settle()
+  write_income(s, now_ms, channel, own, origin)
   return { 'unchanged', s.version, s.rank, wire(s.xp), s.paid, wire(s.money), wire(s.dishes), wire(s.accumulated) }
 end
 

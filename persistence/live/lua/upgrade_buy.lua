@@ -50,6 +50,7 @@
 --@include write
 --@include publish
 --@include publish_income
+--@include write_income
 
 local session, marks = KEYS[1], KEYS[2]
 local stamp, user_id, channel, own, origin, offline_cap_s, client, seq, id, count, base_price, price_factor, access_level, is_dish,
@@ -88,21 +89,12 @@ local owned = s.bought ~= '' and ',' .. s.bought or ''
 local times_bought = tonumber(string.match(owned, ',' .. id .. ':(%d+)')) or 0
 accrue(s, now_ms, tonumber(offline_cap_s))
 
--- Writes and publishes the income alone.
-local function settle()
-  if not s.moved then return end
-  advance(s, now_ms)
-  promise(s, now_ms)
-  write(s, now_ms, with_offline(s, {}))
-  if s.paid == 1 then publish_income(s, channel, own, origin) end
-end
-
 local placed, window
 if client ~= '' then
   --@include place
   placed, window = place(s.window, tonumber(seq), next_version(s.version + s.reserved, now_ms))
   if placed == 'applied' then
-    settle()
+    write_income(s, now_ms, channel, own, origin)
     local passive = (s.mPs > 0 or s.dPs > 0) and 1 or 0
     return { 'duplicate', s.version, wire(s.money), wire(s.xp), tonumber(id), times_bought, passive, 0 }
   end
