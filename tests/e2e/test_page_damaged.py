@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import until_amount, visitor
+from tests.support.browser import press_once, until_amount, visitor
 
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
@@ -73,7 +73,7 @@ async def test_it_plays_where_cookies_are_blocked_and_says_what_that_means(game:
         await expect(page.locator("#keeps-nothing")).to_contain_text("cookies are blocked")
         await page.click("#entrance .primary")
         await page.locator(".item button").first.click()
-        await page.click("#cook")
+        await press_once(page, "cook")
         await until_amount(page, "dishes", 1)
         assert anna.complaints == []
 
@@ -86,7 +86,7 @@ async def test_it_plays_without_its_pictures(game: GameServer) -> None:
         await expect(page.locator(".toast")).to_contain_text("pictures")
         await page.click("#entrance .primary")
         await page.locator(".item button").first.click()
-        await page.click("#cook")
+        await press_once(page, "cook")
         await until_amount(page, "dishes", 1)
 
 

@@ -10,7 +10,15 @@ import pytest
 import redis
 from playwright.async_api import expect
 
-from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.browser import (
+    LAPTOP,
+    amount,
+    keep_screenshot,
+    press_once,
+    until_amount,
+    until_more,
+    visitor,
+)
 from tests.support.late_game import bring_to
 from tests.support.limits import LIMIT_S
 
@@ -152,7 +160,7 @@ async def test_achievements_are_told_when_reached_and_listed(game: GameServer) -
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.register("medals@example.com")
         await page.locator(".item button").first.click()
-        await page.click("#cook")
+        await press_once(page, "cook")
         await expect(page.locator(".toast").filter(has_text="First dish")).to_be_visible()
         await page.click("[data-opens=medals]")
         await expect(page.locator(".row:not(.undone)").filter(has_text="First dish")).to_be_visible()
@@ -204,12 +212,15 @@ async def test_a_keyboard_is_enough(game: GameServer) -> None:
         await expect(page.locator("[data-opens=stars]")).to_be_focused()
         await page.focus("#cook")
         await page.keyboard.press("Enter")
-        await expect(page.locator("#dishes")).to_have_text("1")
+        await until_more(page, "dishes", 1)
+        cooked = await amount(page, "dishes")
         await page.click("[data-opens=account]")
         await page.uncheck("#dialog .keys-choice input")
         await page.keyboard.press("Escape")
         await page.keyboard.press("c")
         await page.focus("#sell")
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#dishes")).to_have_text("0")
+        await page.keyboard.down("Enter")
+        await until_amount(page, "dishes", 0)
+        await page.keyboard.up("Enter")
+        assert await amount(page, "money") == cooked
         assert anna.complaints == []

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import LAPTOP, keep_screenshot, tokens_of, until_amount, visitor
+from tests.support.browser import (
+    LAPTOP,
+    keep_screenshot,
+    press_once,
+    tokens_of,
+    until_amount,
+    until_each_counted,
+    until_kept,
+    visitor,
+)
 from tests.support.game_server import GameServer, running_game
 from tests.support.mail_server import link_token, running_mail_server
 from tests.support.players import EXTERNAL, PASSWORD, player
@@ -50,15 +59,8 @@ async def begin(page: Page, dishes: int) -> None:
     """Buy the sandwich and cook."""
     await page.locator(".item button").first.click()
     for _ in range(dishes):
-        await page.click("#cook")
+        await press_once(page, "cook")
     await until_amount(page, "dishes", dishes)
-
-
-async def dishes_of(game: GameServer, page: Page) -> tuple[int, str]:
-    """Ask the server for the dishes and the e-mail of the tab's player."""
-    async with player(game, (await tokens_of(page))["access"]) as same:
-        session = (await same.ask("session"))["session"]
-    return session["dishes"], session["user_email"]
 
 
 async def test_a_guest_cooks_at_once_and_keeps_the_kitchen(game: GameServer) -> None:
@@ -75,7 +77,7 @@ async def test_a_guest_cooks_at_once_and_keeps_the_kitchen(game: GameServer) -> 
         await expect(page.locator("#kitchen")).to_be_focused()
         await begin(page, 1)
         await expect(page.locator("#keep")).to_be_hidden()
-        assert await dishes_of(game, page) == (1, "")
+        assert (await until_kept(game, page, 1))["user_email"] == ""
         other = await anna.open()
         await until_amount(other, "dishes", 1)
         await page.click("[data-opens=account]")
@@ -92,9 +94,9 @@ async def test_a_guest_cooks_at_once_and_keeps_the_kitchen(game: GameServer) -> 
         for tab in (page, other):
             await tab.wait_for_selector("#link.connected")
             await until_amount(tab, "dishes", 21)
-        await other.click("#cook")
+        await until_each_counted(game, other, 21)
         await until_amount(page, "dishes", 22)
-        assert await dishes_of(game, page) == (22, "kept@example.com")
+        assert (await until_kept(game, page, 22))["user_email"] == "kept@example.com"
         assert [text for text in anna.complaints if "400" not in text] == []  # the refused password
 
 
@@ -123,11 +125,9 @@ async def test_two_tabs_that_claim_at_once_lose_nothing(game: GameServer) -> Non
                 )
                 await tab.keyboard.press("Escape")
                 await tab.wait_for_selector("#link.connected")
-                await tab.click("#cook")
-            await until_amount(page, "dishes", 4)
-            dishes, email = await dishes_of(game, page)
-            assert dishes == 4
-            assert email in emails
+                await press_once(tab, "cook")
+            await until_each_counted(game, page, 4)
+            assert (await until_kept(game, page, 5))["user_email"] in emails
 
 
 async def test_a_guest_is_asked_kindly_once_there_is_something_to_lose(game: GameServer) -> None:
@@ -184,7 +184,7 @@ async def test_a_forgotten_password_is_replaced_by_a_link(game: GameServer, mail
         await page.fill("[name=password]", NEW_PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#link.connected")
-        assert (await dishes_of(game, page))[1] == "forgetful@example.com"
+        assert (await until_kept(game, page, 0))["user_email"] == "forgetful@example.com"
         await page.goto(f"{game.url}/#reset={token}")
         await page.fill("[name=password]", NEW_PASSWORD)
         await page.keyboard.press("Enter")
@@ -220,9 +220,10 @@ async def test_the_account_is_changed_saved_and_deleted(game: GameServer) -> Non
         await expect(page.locator("#dialog")).to_be_hidden()
         for tab in (page, other):
             await tab.wait_for_selector("#link.connected")
-        await other.click("#cook")
+        await until_amount(other, "dishes", 1)
+        await until_each_counted(game, other, 1)
         await until_amount(page, "dishes", 2)
-        assert await dishes_of(game, page) == (2, "changed@example.com")
+        assert (await until_kept(game, page, 2))["user_email"] == "changed@example.com"
         await page.click("[data-opens=account]")
         async with page.expect_download() as download:
             await page.click("text=Download all")

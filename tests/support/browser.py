@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +17,14 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
-from tests.support.players import PASSWORD
+from tests.support.players import PASSWORD, player
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from playwright.async_api import ConsoleMessage
+
+    from tests.support.game_server import GameServer
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 LIMIT_MS: Final = 1000 * LIMIT_S
@@ -28,6 +32,8 @@ expect.set_options(timeout=LIMIT_MS)
 # A browser as root has no sandbox; containers have a small /dev/shm.
 _OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 _READ: Final = "Number(document.getElementById(what).textContent.replace(/\\D/g, ''))"
+_POLL_S: Final = 0.05
+_DRAWN: Final = "new Promise((done) => requestAnimationFrame(done))"
 _SCREENSHOTS: Final = Path(os.environ.get("SCREENSHOTS", REPOSITORY / "build" / "screenshots"))
 
 LAPTOP: Final[dict[str, Any]] = {"viewport": {"width": 1366, "height": 768}, "locale": "en-GB"}
@@ -118,13 +124,22 @@ async def tokens_of(page: Page) -> dict[str, Any]:
 
 
 async def amount(page: Page, what: str) -> int:
-    """Return the `money` or the `dishes` that the page shows."""
+    """Return the `money` or the `dishes` that the page shows, once it has drawn all that was done before."""
+    await page.evaluate(_DRAWN)
     text = await page.locator(f"#{what}").inner_text()
     return int("".join(filter(str.isdigit, text)))
 
 
+async def press_once(page: Page, hand: str) -> None:
+    """Cook or sell once, as assistive technology does.
+
+    A mouse, a finger or a key that a busy machine lets go late has been held: that repeats.
+    """
+    await page.locator(f"#{hand}").dispatch_event("click")
+
+
 async def until_amount(page: Page, what: str, expected: int) -> None:
-    """Wait until the page shows so much."""
+    """Wait until the page shows so much. The server may not have it yet: see `until_kept`."""
     await page.wait_for_function(f"([what, expected]) => {_READ} === expected", arg=[what, expected])
 
 
@@ -132,3 +147,31 @@ async def until_more(page: Page, what: str, least: int) -> None:
     """Wait until the page shows at least so much, or nothing is left to sell."""
     sold_out = "what === 'money' && document.getElementById('dishes').textContent === '0'"
     await page.wait_for_function(f"([what, least]) => {_READ} >= least || {sold_out}", arg=[what, least])
+
+
+async def until_kept(server: GameServer, page: Page, dishes: int) -> dict[str, Any]:
+    """Wait until the server has so many dishes of the tab's player: the page shows them before it has them.
+
+    Return the server's session; fails as soon as it has more.
+    """
+    end_s = time.monotonic() + LIMIT_S
+    async with player(server, (await tokens_of(page))["access"]) as same:
+        session: dict[str, Any] = (await same.ask("session"))["session"]
+        while session["dishes"] < dishes and time.monotonic() < end_s:
+            await asyncio.sleep(_POLL_S)
+            session = (await same.ask("session"))["session"]
+    assert session["dishes"] == dishes
+    return session
+
+
+async def until_each_counted(server: GameServer, page: Page, dishes: int) -> None:
+    """Wait until the server has so many dishes, and see that none comes twice.
+
+    One more click is the last that the page sends: with it the server has one more, whatever was sent again.
+    """
+    await until_amount(page, "dishes", dishes)
+    await until_kept(server, page, dishes)
+    await press_once(page, "cook")
+    await until_amount(page, "dishes", dishes + 1)
+    await until_kept(server, page, dishes + 1)
+    await until_amount(page, "dishes", dishes + 1)
