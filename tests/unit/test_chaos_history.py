@@ -96,6 +96,73 @@ def test_of_hidden_requests_more_than_the_fewest_may_have_been_applied() -> None
     assert [line for line in judge(history, CATALOGUE).lines if "linearizable" in line] == []
 
 
+def unanswered(story: Story, *counts: int) -> list[int]:
+    """Send numbered cooks of so many dishes from ANNA's tab that nobody is answered; return their numbers."""
+    first = story.requests + 1
+    for seq, count in enumerate(counts, first):
+        story.sends(ANNA, "cook", count=count, client="u", seq=seq)
+    return list(range(first, first + len(counts)))
+
+
+def resent(story: Story, connection: int, *cooks: tuple[int, int]) -> None:
+    """Let a connection send cooks again, each a number and a count: they were applied before."""
+    for seq, count in cooks:
+        again = story.sends(connection, "cook", count=count, client="u", seq=seq)
+        state = story.live.session
+        said = {"dishes": state.dishes, "xp": state.xp / 100, "applied": 0, "duplicate": True}
+        story.hears(connection, again, "cook", {**said, "version": state.version})
+
+
+def judged(story: Story) -> list[str]:
+    """Judge what became of the changes of a story that goes on in a connection of its own."""
+    return [line for line in judge(story.ends(), CATALOGUE).lines if "linearizable" in line]
+
+
+@pytest.mark.parametrize("bought", [(1,), (1, OVEN)], ids=["without income", "with income"])
+def test_other_hidden_requests_than_the_fewest_may_have_been_applied(bought: tuple[int, ...]) -> None:
+    """Two cooks of one leave what a cook of two leaves that was never applied: one of them is a duplicate."""
+    story = Story(bought=bought)
+    _, one, _ = unanswered(story, 2, 1, 1)
+    story.applies("cook", 1)
+    story.applies("cook", 1)
+    story.closes(ANNA, 1006)
+    story.opens(3, "anna")
+    resent(story, 3, (one, 1))
+    assert judged(story) == []
+
+
+def test_a_duplicate_gives_its_place_to_one_that_has_no_other() -> None:
+    """An early cook is taken for the last hidden one, whose own place that is; it was hidden before."""
+    story = Story()
+    _, early, _ = unanswered(story, 2, 1, 1)
+    story.applies("cook", 1)
+    story.applies("cook", 1)
+    story.reads(BERT)
+    (late,) = unanswered(story, 1)
+    story.applies("cook", 1)
+    story.closes(ANNA, 1006)
+    story.opens(3, "anna")
+    resent(story, 3, (early, 1), (late, 1))
+    assert judged(story) == []
+    resent(story, 3, (early - 1, 2))
+    assert "was a duplicate, and never applied" in "".join(judged(story))
+
+
+def test_a_change_of_nobody_is_put_down_to_the_one_that_can_have_made_it() -> None:
+    """Of two cooks with one effect the earlier was hidden, and of the later the other tab heard."""
+    story = Story()
+    early, _, _ = unanswered(story, 1, 1, 2)
+    story.applies("cook", 1)
+    story.applies("cook", 1)
+    story.reads(BERT)
+    (late,) = unanswered(story, 1)
+    story.hears(BERT, 0, "cook", story.applies("cook", 1))
+    story.closes(ANNA, 1006)
+    story.opens(3, "anna")
+    resent(story, 3, (early, 1), (late, 1))
+    assert judged(story) == []
+
+
 def test_a_later_state_in_time_stands_for_a_change() -> None:
     """A tab was cut off from what was published, and soon shown the session."""
     story = played()

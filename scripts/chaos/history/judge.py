@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.rates import rates_of
 from scripts.chaos.history import kept, order, refused, told
-from scripts.chaos.history.replay import Replayed, replay
+from scripts.chaos.history.replay import replay
 from scripts.chaos.history.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from game.catalogue import Catalogue
     from game.session import Session
     from scripts.chaos.history.events import History
+    from scripts.chaos.history.steps import Replayed
 
 _MOST_OF_ONE: Final = 10
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from scripts.chaos.history.events import Heard, History
-    from scripts.chaos.history.replay import Change
+    from scripts.chaos.history.steps import Change
     from scripts.chaos.history.timeline import Attempt, Line, Timeline
 
 SAVED_WITHIN_S: Final = 8.0

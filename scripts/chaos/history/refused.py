@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from game.catalogue import Catalogue
     from scripts.chaos.history.events import Heard
-    from scripts.chaos.history.replay import Replayed, Step
+    from scripts.chaos.history.steps import Replayed, Step
     from scripts.chaos.history.timeline import Attempt, Operation, Timeline
 
 _OF_THE_GAME: Final = frozenset(

@@ -13,7 +13,7 @@ and what was lost may be applied again.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from game.errors import Refusal
@@ -21,6 +21,7 @@ from game.rates import rates_of
 from scripts.chaos.history.facts import differences, facts_of_session
 from scripts.chaos.history.order import LOST_BY_S
 from scripts.chaos.history.said import Said, by_version, copy_of, play
+from scripts.chaos.history.steps import Change, Replayed, Step, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,56 +42,6 @@ _ON_ITS_WAY_S: Final = 30.0
 
 _ROUNDED_S: Final = 5.0
 """How much more income than for the time between two looks at a clock may be paid: parts of seconds."""
-
-
-@dataclass(slots=True)
-class Change:
-    """One step of a session that somebody heard of; `operation` is None where the sender never knew."""
-
-    version: int
-    kind: str
-    heard_s: float
-    operation: Operation | None
-
-
-@dataclass(slots=True)
-class Step:
-    """A state on the way, and what led to it: an operation, or what some other change was.
-
-    It may have held from `since_s` to `until_s`. `is_guessed`: its place in the order is not known from a
-    version.
-    """
-
-    session: Session
-    heard_s: float
-    operation: Operation | None = None
-    change: Change | None = None
-    since_s: float = float("-inf")
-    until_s: float = float("inf")
-    is_guessed: bool = False
-
-
-@dataclass(slots=True)
-class Replayed:
-    """What became of one player: the changes that hold, all states, also those that were lost, and a fault.
-
-    That is the first thing that nothing explains.
-    """
-
-    changes: list[Change] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    hidden: int = 0
-    lost: int = 0
-    fault: str = ""
-
-
-@dataclass(slots=True)
-class _Stretch:
-    """From one state to what was said next, with hidden operations in between."""
-
-    start: Session
-    said: Said
-    used: list[Operation]
 
 
 def replay(player: str, history: History, timeline: Timeline, catalogue: Catalogue) -> Replayed:
@@ -119,7 +70,7 @@ class _Course:
         self._catalogue = catalogue
         self._version = start.version
         self._applied: set[int] = set()
-        self._stretches: list[_Stretch] = []
+        self._stretches: list[Stretch] = []
         self._open = [op for op in timeline.operations[player] if op.may_be_applied]
         self._all = timeline.operations[player]
         self._losses = [fault for fault in timeline.faults.faults if fault.loses]
@@ -159,32 +110,91 @@ class _Course:
         paid_s = self._paid_seconds()
         if paid_s > self._most_s:
             raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
-        used = [step.operation for step in self.trail if step.operation is not None]
-        free = [used_one.effect for used_one in used if not (used_one.duplicates or used_one.applied)]
-        for operation in self._open:
-            if operation.duplicates and id(operation) not in self._applied:
-                if operation.effect in free:
-                    free.remove(operation.effect)
-                elif not self._may_have_been_applied(operation):
-                    raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
+        # What finds no place may find one when others have theirs.
+        for _ in range(2):
+            for operation in self._lacking():
+                if id(operation) not in self._applied:
+                    self._find_place(operation)
+        for operation in self._lacking():
+            raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
 
-    def _may_have_been_applied(self, operation: Operation) -> bool:
-        """Look for it among hidden requests: the fewest that explain what was said may not be all.
+    def _lacking(self) -> list[Operation]:
+        """Return the duplicates without a place, the last that were sent first: they have the fewest."""
+        lacking = [op for op in self._open if op.duplicates and id(op) not in self._applied]
+        return sorted(lacking, key=lambda op: -op.sent_s)
 
-        Two sells of what is there, with a cook between them, leave what one sell after it leaves.
+    def _find_place(self, operation: Operation, passed: frozenset[int] = frozenset()) -> bool:
+        """Put a duplicate where another operation was taken to be.
+
+        Where that one was applied too it needs a place elsewhere, at no step and in no stretch `passed`.
+        """
+        return self._stands_for_another(operation, passed) or self._was_hidden(operation, passed)
+
+    def _stands_for_another(self, operation: Operation, passed: frozenset[int]) -> bool:
+        """Look for a change that was heard of and put down to another operation of the same effect."""
+        for step in self.trail:
+            other = step.operation
+            if step.change is None or other is None or id(step) in passed or other.applied:
+                continue
+            if other.effect != operation.effect or operation.sent_s > step.heard_s:
+                continue
+            step.operation = operation
+            self._applied ^= {id(other), id(operation)}
+            if not other.duplicates or self._find_place(other, passed | {id(step)}):
+                return True
+            step.operation = other
+            self._applied ^= {id(other), id(operation)}
+        return False
+
+    def _was_hidden(self, operation: Operation, passed: frozenset[int]) -> bool:
+        """Look for it among hidden operations: the fewest that explain what was said may be others.
+
+        Two sells of what is there, with a cook between them, leave what one sell after it leaves; two cooks
+        of one leave what a cook of two leaves.
         """
         for stretch in self._stretches:
-            if operation.sent_s > stretch.said.last_heard_s:
+            if id(stretch) in passed or not stretch.may_hold(operation):
                 continue
-            used = [*stretch.used, operation]
-            free = [op for op in self._open if id(op) not in self._applied and op is not operation]
-            needed = frozenset(map(id, used))
-            path = self._search(stretch.said, stretch.start, [*used, *free], _MOST_STATES, needed)
-            if path is not None:
-                stretch.used.append(operation)
-                self._applied.add(id(operation))
-                return True
+            for kept in (stretch.known, []) if stretch.known else ([],):
+                before = self._places()
+                left = self._make_room(stretch, operation, kept)
+                if left is not None and all(self._find_place(op, passed | {id(stretch)}) for op in left):
+                    return True
+                self._put_back(before)
         return False
+
+    def _places(self) -> tuple[list[Operation | None], list[list[Operation]], set[int]]:
+        """Return where all operations are now."""
+        used = [stretch.used for stretch in self._stretches]
+        return [step.operation for step in self.trail], used, set(self._applied)
+
+    def _put_back(self, places: tuple[list[Operation | None], list[list[Operation]], set[int]]) -> None:
+        """Put all operations where they were."""
+        operations, lists, self._applied = places
+        for step, operation in zip(self.trail, operations, strict=True):
+            step.operation = operation
+        for stretch, used in zip(self._stretches, lists, strict=True):
+            stretch.used = used
+
+    def _make_room(
+        self, stretch: Stretch, operation: Operation, kept: Sequence[Operation]
+    ) -> list[Operation] | None:
+        """Explain a stretch with an operation and those that are kept; return the duplicates that left it.
+
+        None where nothing explains it so. Of what was taken only duplicates are known to be applied.
+        """
+        known = stretch.known
+        self._applied -= set(map(id, stretch.used))
+        free = self._free(stretch.said, stretch.since_s)
+        needed = frozenset(map(id, (*kept, operation)))
+        free.sort(key=lambda op: id(op) not in needed)
+        path = self._search(stretch.said, stretch.start, free, _MOST_STATES, needed)
+        if path is None:
+            return None
+        *between, _ = path
+        stretch.used = [step.operation for step in between if step.operation is not None]
+        self._applied |= set(map(id, stretch.used))
+        return [op for op in known if id(op) not in self._applied]
 
     def _paid_seconds(self) -> float:
         """Return for how many seconds the player's oven has cooked."""
@@ -210,17 +220,21 @@ class _Course:
 
     def _path(self, said: Said, start: Session, most: int = _MOST_STATES) -> list[Step] | None:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
-        since_s = self.trail[-1].heard_s - _ON_ITS_WAY_S
+        return self._search(said, start, self._free(said, self.trail[-1].heard_s), most)
+
+    def _free(self, said: Said, since_s: float) -> list[Operation]:
+        """Return what may have been applied between a state that was heard of at `since_s` and what was said.
+
+        Of operations with one effect those that are known to be applied come first.
+        """
         free = [
             op
             for op in self._open
             if id(op) not in self._applied
             and op.sent_s <= said.last_heard_s
-            and (op.duplicates or op.last_sent_s >= since_s)
+            and (op.duplicates or op.last_sent_s >= since_s - _ON_ITS_WAY_S)
         ]
-        # Of operations with one effect those that are known to be applied come first.
-        free.sort(key=lambda op: (not op.duplicates, op.sent_s))
-        return self._search(said, start, free, most)
+        return sorted(free, key=lambda op: (not op.duplicates, op.sent_s))
 
     def _search(
         self,
@@ -303,7 +317,10 @@ class _Course:
         before = self.trail[-1]
         if between:
             used = [step.operation for step in between if step.operation is not None]
-            self._stretches.append(_Stretch(copy_of(before.session), said, used))
+            known = replace(said, operation=last.operation)
+            self._stretches.append(
+                Stretch(copy_of(before.session), self._version, before.heard_s, known, used)
+            )
         for step in path:
             # A request without an answer may have been applied before what is known, or after it.
             step.is_guessed = bool(between)

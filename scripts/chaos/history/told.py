@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from game.session import Session
     from scripts.chaos.history.events import History
     from scripts.chaos.history.facts import Facts
-    from scripts.chaos.history.replay import Change
+    from scripts.chaos.history.steps import Change
     from scripts.chaos.history.timeline import Line, Timeline
 
 TOLD_WITHIN_S: Final = 2.0

@@ -1,0 +1,76 @@
+"""What a replay finds: the changes of a session that somebody heard of, and the states on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from game.session import Session
+    from scripts.chaos.history.said import Said
+    from scripts.chaos.history.timeline import Operation
+
+
+@dataclass(slots=True)
+class Change:
+    """One step of a session that somebody heard of; `operation` is None where the sender never knew."""
+
+    version: int
+    kind: str
+    heard_s: float
+    operation: Operation | None
+
+
+@dataclass(slots=True)
+class Step:
+    """A state on the way, and what led to it: an operation, or what some other change was.
+
+    It may have held from `since_s` to `until_s`. `is_guessed`: its place in the order is not known from a
+    version.
+    """
+
+    session: Session
+    heard_s: float
+    operation: Operation | None = None
+    change: Change | None = None
+    since_s: float = float("-inf")
+    until_s: float = float("inf")
+    is_guessed: bool = False
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of one player: the changes that hold, all states, also those that were lost, and a fault.
+
+    That is the first thing that nothing explains.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    hidden: int = 0
+    lost: int = 0
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """From a state of the version `after`, heard of at `since_s`, to what was said next.
+
+    `used` are the hidden operations in between.
+    """
+
+    start: Session
+    after: int
+    since_s: float
+    said: Said
+    used: list[Operation]
+
+    @property
+    def known(self) -> list[Operation]:
+        """The hidden operations that were applied for certain."""
+        return [operation for operation in self.used if operation.duplicates]
+
+    def may_hold(self, duplicate: Operation) -> bool:
+        """Tell whether a duplicate can have been applied here: sent before its end, known after."""
+        known_at = min(int(answer.data["version"]) for answer in duplicate.duplicates)
+        return duplicate.sent_s <= self.said.last_heard_s and known_at > self.after
