@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from persistence.errors import StorageUnavailable
+from persistence.outages import line_of
 from runtime.loop_errors import report_loop_errors
+from runtime.settings import StartupError
 from runtime.stopping import StoppedWhileStartingError, interruptible_start
 from runtime.turns import Turns
 from server.app.accounts import AccountParts, build_accounts
@@ -55,6 +58,8 @@ async def serve(
                 await server.start(port)
         except StoppedWhileStartingError:
             return False
+        except StorageUnavailable as error:
+            raise StartupError(line_of(error)) from error
         stack.enter_context(spared_collector())
         if ready is not None:
             ready()

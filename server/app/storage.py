@@ -61,7 +61,7 @@ async def build_storage(settings: Settings, tracing: Tracing, stack: AsyncExitSt
     dsn, redis_url = settings.db_connection.reveal(), settings.redis_connection.reveal()
     pool = await within("PostgreSQL", partial(open_database, dsn))
     stack.push_async_callback(close_database, pool)
-    catalogues = await open_catalogues(pool, settings.catalog_language)
+    catalogues = await within("PostgreSQL", partial(open_catalogues, pool, settings.catalog_language))
 
     origin = f"{os.getpid()}-{secrets.token_hex(4)}"
     scripts = load_scripts()
