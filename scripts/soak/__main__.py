@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from scripts.soak.growth import WARM_UP_SHARE, growths
 from scripts.soak.nuisances import STORM_SIZE, Nuisance, dribble, storms
 from scripts.soak.picture import draw
-from scripts.soak.players import Player, Tally
+from scripts.soak.players import Player, SecondTab, Tally
 from scripts.soak.stage import StageError, running_stage
 
 if TYPE_CHECKING:
@@ -124,12 +123,13 @@ async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random
 
     idle = stage.sample(0)
     tabs: list[asyncio.Task[None]] = []
-    async with httpx.AsyncClient(timeout=60 * options.patience) as http, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for number in range(options.players):
             player = Player(number, stage, result.tally, fork(), patience=options.patience)
-            group.create_task(player.play(http, over))
+            group.create_task(player.play(over))
             if number % TAB_EVERY == 0:
-                tabs.append(group.create_task(player.look_on()))
+                second = SecondTab(player, stage, result.tally, fork())
+                tabs.append(group.create_task(second.look_on()))
         group.create_task(storms(stage.url, result.seen, fork(), over))
         for _ in range(options.dribblers):
             group.create_task(dribble(stage.port, result.seen, fork(), over, patience=options.patience))

@@ -1,22 +1,38 @@
-"""Players who click, lose their connections and send again what was not answered."""
+"""Players who click, leave in the middle of a burst, and go on with what was not answered."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from clients.python.clickcook import (
+    Account,
+    Connect,
+    End,
+    Heard,
+    Joined,
+    Lost,
+    MemoryStore,
+    Options,
+    Refresh,
+    Refuse,
+    Settle,
+    Unreachable,
+    connect,
+)
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
 
+    from clients.python.clickcook import Client, Event, Kept
     from scripts.soak.stage import Stage
 
 PASSWORD: Final = "correct horse"  # noqa: S105 - of accounts that live as long as the soak
@@ -31,6 +47,8 @@ _MEAN_CLICK_S: Final = 0.4
 _LAST_CLICKS: Final = 5
 _PAUSE_S: Final = 0.5
 _DOZES: Final = 0.02
+_PASSING: Final = frozenset({"token_invalid", "unavailable", "rate_limited"})
+"""The errors after which a client sends the same request again."""
 
 
 @dataclass(slots=True)
@@ -42,61 +60,154 @@ class Tally:
     copies: int = 0
     connections: int = 0
     refreshes: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     """What must never be: a change lost or counted twice, a version that goes backwards, an odd answer."""
 
 
 class Player:
-    """One account with one client. It cooks twice for each dish it sells, so what it must own is known."""
+    """One account, played by one client after another, each of which goes on with what the last one left.
+
+    It never sells what it does not own, so each click is applied, and what it must own is known.
+    """
 
     def __init__(
         self, number: int, stage: Stage, tally: Tally, chance: random.Random, *, patience: float = 1
     ) -> None:
-        self._answer_within_s = patience * _ANSWER_WITHIN_S
+        self.store = MemoryStore()
+        self._options = Options(answer_timeout_ms=1000 * patience * _ANSWER_WITHIN_S)
         self._last_words_within_s = patience * _LAST_WORDS_WITHIN_S
         self._name = f"player{number}"
         self._url = stage.url
-        self._websocket_url = stage.websocket_url
         self._tally = tally
         self._chance = chance
-        self._tokens: dict[str, str] = {}
-        self._seq = 0
-        self._unanswered: dict[int, str] = {}
-        self._applied = {"cook": 0, "sell": 0}
+        self._kept: Kept | None = None
+        self._applied: Counter[str] = Counter()
+        self._sells_unanswered = 0
         self._version = 0
-        self._socket: ClientConnection | None = None
 
-    async def play(self, http: httpx.AsyncClient, over: asyncio.Event) -> None:
+    async def play(self, over: asyncio.Event) -> None:
         """Play until it is over, settle what is unanswered, and compare with what the server has."""
-        await self._register(http)
+        await self._register()
         while not over.is_set():
-            await self._connect(http, partial(self._click_until, over))
+            async with self._client() as client:
+                await self._click_until(client, over)
+                await self._leave(client)
             await asyncio.sleep(self._chance.uniform(0, _PAUSE_S))
-        try:
-            async with asyncio.timeout(self._last_words_within_s):
-                while self._unanswered:
-                    await self._connect(http, self._settle)
-                    await asyncio.sleep(_PAUSE_S)
-                compared = False
-                while not compared:
-                    compared = await self._connect(http, self._compare)
-                    await asyncio.sleep(0 if compared else _PAUSE_S)
-        except TimeoutError:
-            self._fault(f"could not settle {len(self._unanswered)} requests")
+        async with self._client() as client:
+            try:
+                async with asyncio.timeout(self._last_words_within_s):
+                    await client.drained()
+                    await client.session()
+            except TimeoutError:
+                self._fault(f"could not settle {client.unanswered} requests")
+            else:
+                self._compare(client)
+
+    async def _register(self) -> None:
+        account = Account(self._url, self.store)
+        while self.store.load() is None:
+            try:
+                await account.register(f"{self._name}@example.com", PASSWORD)
+            except Unreachable as busy:
+                await asyncio.sleep(max(_PAUSE_S, busy.retry_after_s))
+
+    def _client(self) -> Client:
+        client = connect(self._url, store=self.store, kept=self._kept, options=self._options)
+        client.subscribe(self._hear)
+        return client
+
+    async def _click_until(self, client: Client, over: asyncio.Event) -> None:
+        """Click for a while, or until all is over, and end in the middle of a burst."""
+        async with asyncio.timeout(self._last_words_within_s):
+            await client.session()
+            if client.state is not None and SANDWICH not in client.state.owned:
+                await client.upgrade_buy(SANDWICH)
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._chance.expovariate(1 / _MEAN_STAY_S)
+        while loop.time() < end_s and not over.is_set():
+            await self._click(client)
+            await asyncio.sleep(self._chance.expovariate(1 / _MEAN_CLICK_S))
+        for _ in range(_LAST_CLICKS):
+            await self._click(client)  # whose answers nobody waits for
+
+    async def _click(self, client: Client) -> None:
+        if client.state is None or client.unanswered >= MOST_UNANSWERED:
+            return
+        # The state of the answers: what is unanswered may be applied in another order.
+        may_sell = client.state.dishes > self._sells_unanswered and self._chance.random() < 0.5  # noqa: PLR2004 - a coin
+        self._sells_unanswered += may_sell
+        await client.send("sell" if may_sell else "cook")
+
+    async def _leave(self, client: Client) -> None:
+        if self._chance.random() < 0.5:  # noqa: PLR2004 - half of them leave like a lost network
+            client.drop()
+        await client.close(within_s=0)
+        self._kept = client.kept()
+
+    def _hear(self, event: Event) -> None:
+        tally = self._tally
+        match event:
+            case Connect():
+                self._version = 0
+            case Joined():
+                tally.connections += 1
+            case Refresh():
+                tally.refreshes += 1
+            case Heard():
+                self._see(event.message)
+            case Settle(request_type="cook" | "sell" as kind, data=data):
+                self._applied[kind] += 1
+                self._sells_unanswered -= kind == "sell"
+                tally.answered += 1
+                tally.duplicates += data.get("duplicate", False)
+            case Refuse():
+                self._fault(f"was answered {event.code}: {event.data.get('message')}")
+            case Lost():
+                self._fault(f"was answered {event.count} requests that are not known any more")
+            case End() if event.reason != "stopped":
+                self._fault(f"could not play on: {event.reason}")
+
+    def _see(self, message: dict[str, Any]) -> None:
+        data = message["data"]
+        if message["request_type"] == "error" and data["code"] in _PASSING:
+            self._tally.refused[data["code"]] += 1
+        version = data.get("version", self._version)
+        if version < self._version:
+            self._fault(f"saw version {version} after {self._version}")
+        self._version = version
+
+    def _compare(self, client: Client) -> None:
+        cooked, sold = self._applied["cook"], self._applied["sell"]
+        state = client.state
+        if state is None or (state.dishes, state.money) != (cooked - sold, sold):
+            self._fault(f"has {state} after {cooked} cooks and {sold} sells")
+
+    def _fault(self, what: str) -> None:
+        self._tally.faults.append(f"{self._name} {what}")
+
+
+class SecondTab:
+    """A player's other tab. It speaks by itself, without the library, which always reads: this one dozes."""
+
+    def __init__(self, player: Player, stage: Stage, tally: Tally, chance: random.Random) -> None:
+        self._store = player.store
+        self._url = stage.websocket_url
+        self._tally = tally
+        self._chance = chance
 
     async def look_on(self) -> None:
-        """Be the player's second tab, until cancelled: hear what the first does, at times without reading."""
+        """Hear what the first tab does, at times without reading, until cancelled."""
+        message = {"message_type": "request", "request_id": "ask", "request_type": "session"}
         while True:
             await asyncio.sleep(self._chance.uniform(0, _PAUSE_S))
-            if not self._tokens:
+            tokens = self._store.load()
+            if tokens is None:
                 continue
-            message = {"message_type": "request", "request_id": "ask", "request_type": "session"}
             stay_s = self._chance.expovariate(1 / _MEAN_STAY_S)
             with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError, TimeoutError):
-                async with connect(self._websocket_url, compression=None, close_timeout=1) as socket:
-                    data = {"token": self._tokens["access_token"]}
-                    await socket.send(json.dumps({**message, "data": data}))
+                async with open_socket(self._url, compression=None, close_timeout=1) as socket:
+                    await socket.send(json.dumps({**message, "data": {"token": tokens.access}}))
                     await self._hear(socket, stay_s)
 
     async def _hear(self, socket: ClientConnection, stay_s: float) -> None:
@@ -105,137 +216,8 @@ class Player:
             while True:
                 data = json.loads(await socket.recv())["data"]
                 if data.get("version", version) < version:
-                    self._fault(f"saw version {data['version']} after {version} in its second tab")
+                    self._tally.faults.append(f"a second tab saw version {data['version']} after {version}")
                 version = data.get("version", version)
                 self._tally.copies += 1
                 if self._chance.random() < _DOZES:
                     await asyncio.sleep(_PAUSE_S * 4)
-
-    async def _register(self, http: httpx.AsyncClient) -> None:
-        body = {"email": f"{self._name}@example.com", "password": PASSWORD}
-        while True:
-            answer = await http.post(f"{self._url}/reg", json=body)
-            if answer.status_code == httpx.codes.OK:
-                self._tokens = answer.json()["tokens"]
-                return
-            await asyncio.sleep(_PAUSE_S)
-
-    async def _refresh(self, http: httpx.AsyncClient) -> None:
-        """Get the next pair; where a reply was lost the same token yields it once more."""
-        bearer = {"Authorization": f"Bearer {self._tokens['refresh_token']}"}
-        with contextlib.suppress(httpx.TransportError):
-            answer = await http.post(f"{self._url}/refresh", headers=bearer)
-            if answer.status_code == httpx.codes.OK:
-                self._tokens = answer.json()["tokens"]
-                self._tally.refreshes += 1
-            elif answer.status_code == httpx.codes.UNAUTHORIZED:
-                self._fault("its refresh token was refused")
-
-    async def _connect(self, http: httpx.AsyncClient, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do something on a connection of its own; False where it did not come to its end."""
-        self._version = 0
-        try:
-            async with connect(self._websocket_url, compression=None, close_timeout=1) as socket:
-                self._socket = socket
-                self._tally.connections += 1
-                session = await self._ask("session", client=self._name)
-                if session["request_type"] == "error":
-                    if session["data"]["code"] == "token_invalid":
-                        await self._refresh(http)
-                    return False
-                await work()
-                if self._chance.random() < 0.5:  # noqa: PLR2004 - half of them leave like a lost network
-                    socket.transport.abort()
-                return True
-        except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError):
-            return False
-
-    async def _click_until(self, over: asyncio.Event) -> None:
-        """Click for a while, or until all is over, and leave in the middle of a burst."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + self._chance.expovariate(1 / _MEAN_STAY_S)
-        await self._send_again()
-        while loop.time() < end_s and not over.is_set():
-            await self._click()
-            next_s = loop.time() + self._chance.expovariate(1 / _MEAN_CLICK_S)
-            while loop.time() < next_s:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(0.0, next_s - loop.time())):
-                        if not self._take(await self._receive()):
-                            return
-        for _ in range(_LAST_CLICKS):
-            await self._click()  # whose answers nobody waits for
-
-    async def _click(self) -> None:
-        if len(self._unanswered) < MOST_UNANSWERED:
-            self._seq += 1
-            self._unanswered[self._seq] = "sell" if self._seq % 3 == 1 and self._seq > 1 else "cook"
-            await self._send(self._seq)
-
-    async def _settle(self) -> None:
-        await self._send_again()
-        while self._unanswered and self._take(await self._receive_in_time()):
-            pass
-
-    async def _compare(self) -> None:
-        session = (await self._ask("session", client=self._name))["data"]["session"]
-        cooked, sold = self._applied["cook"], self._applied["sell"]
-        if (session["dishes"], session["money"]) != (cooked - sold, sold):
-            found = f"{session['dishes']} dishes and {session['money']} money"
-            self._fault(f"has {found} after {cooked} cooks and {sold} sells")
-
-    async def _send_again(self) -> None:
-        await self._ask("upgrade_buy", id=SANDWICH)
-        for seq in sorted(self._unanswered):
-            await self._send(seq)
-
-    async def _send(self, seq: int) -> None:
-        await self._say(f"s{seq}", self._unanswered[seq], client=self._name, seq=seq)
-
-    async def _say(self, request_id: str, request_type: str, **data: object) -> None:
-        data["token"] = self._tokens["access_token"]
-        message = {"message_type": "request", "request_id": request_id, "request_type": request_type}
-        if self._socket is not None:
-            await self._socket.send(json.dumps({**message, "data": data}))
-
-    async def _ask(self, request_type: str, **data: object) -> dict[str, Any]:
-        await self._say("ask", request_type, **data)
-        while True:
-            message = await self._receive_in_time()
-            if message["request_id"] == "ask":
-                return message
-            self._take(message)
-
-    async def _receive_in_time(self) -> dict[str, Any]:
-        async with asyncio.timeout(self._answer_within_s):
-            return await self._receive()
-
-    async def _receive(self) -> dict[str, Any]:
-        if self._socket is None:
-            raise ConnectionError
-        message: dict[str, Any] = json.loads(await self._socket.recv())
-        version = message["data"].get("version", self._version)
-        if version < self._version:
-            self._fault(f"saw version {version} after {self._version}")
-        self._version = version
-        return message
-
-    def _take(self, message: dict[str, Any]) -> bool:
-        """Count an answer; False where the connection should be left: to wait, or to refresh the token."""
-        data = message["data"]
-        if message["request_type"] == "error":
-            code = data["code"]
-            self._tally.refused[code] = self._tally.refused.get(code, 0) + 1
-            if code not in ("token_invalid", "unavailable", "rate_limited"):
-                self._fault(f"was answered {code}: {data['message']}")
-            return False
-        if message["request_id"].startswith("s"):
-            kind = self._unanswered.pop(int(message["request_id"][1:]), None)
-            if kind is not None:
-                self._applied[kind] += 1
-                self._tally.answered += 1
-                self._tally.duplicates += data.get("duplicate", False)
-        return True
-
-    def _fault(self, what: str) -> None:
-        self._tally.faults.append(f"{self._name} {what}")

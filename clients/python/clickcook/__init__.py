@@ -25,7 +25,7 @@ from .errors import (
     UpgradeNotFound,
 )
 from .events import Changed, Disconnected, Event, Heard, StatusChanged
-from .outputs import Close, Connect, Drop, End, Joined, Lost, Push, Refuse, Send, Settle, Unsent
+from .outputs import Close, Connect, Drop, End, Joined, Lost, Push, Refresh, Refuse, Send, Settle, Unsent
 from .state import Boost, Game, Upgrade
 from .tokens import FileStore, MemoryStore, Tokens, TokenStore
 from .waiting import Kept, KeptRequest
@@ -65,6 +65,7 @@ __all__ = [
     "NotSent",
     "Options",
     "Push",
+    "Refresh",
     "Refuse",
     "Refused",
     "Send",

@@ -4,6 +4,10 @@ Shops do everything that has no income by itself; idlers cook while an oven cook
 plain, tagged, tagged and raced by a copy on another tab, with gaps in their numbers, in shuffled order, or
 ask for more than there is. Now and then a tab leaves and comes back elsewhere, a log-in is ended by a
 log-out at another server, and all tabs leave for longer than a session stays in Redis.
+
+Their tabs do not stand on `clients/python`: a right client never leaves a gap in its numbers, never sends one
+number on two tabs, never shuffles them, and hides from its owner what the judges want to see: each frame of
+each connection. The library under faults is tested by `tests/e2e/test_python_client.py` and `scripts/soak`.
 """
 
 from __future__ import annotations
