@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shutil
 import signal
@@ -31,6 +32,7 @@ from clients.python.clickcook import (
     connect,
 )
 from game.session import UserId
+from scripts.chaos.links import Link
 from server.auth.tokens import ACCESS_TTL_S, TokenSigner
 from tests.support.game_server import REPOSITORY, GameServer, running_game
 from tests.support.limits import LIMIT_S
@@ -111,6 +113,34 @@ async def test_killed_and_paused_a_server_loses_and_doubles_nothing(
                     assert client.unanswered == 0
             assert lost == []
             assert len(resent) > 0
+
+
+async def test_a_server_that_moves_loses_and_doubles_nothing(
+    game: GameServer, module_databases: dict[str, str]
+) -> None:
+    """Behind one address another process answers, four times; what was on its way counts once."""
+    with running_game({**EXTERNAL, **module_databases}) as other:
+        address = Link("address", [game.port], random.Random(1))
+        await address.open()
+        url = f"http://127.0.0.1:{address.port}"
+        moved = connect(url, email="moved@example.com", password=PASSWORD, options=OPTIONS)
+        async with moved as client, asyncio.timeout(3 * LIMIT_S):
+            resent, lost = [], []
+            client.subscribe(lambda event: resent.append(event) if is_resent(event) else None)
+            client.subscribe(lambda event: lost.append(event) if isinstance(event, Lost) else None)
+            await client.upgrade_buy(1)
+            playing = asyncio.create_task(cook(client, 600))
+            for target in (other, game, other, game):
+                await some_answers(client, 150)
+                address.targets = [target.port]
+                assert address.break_all() > 0
+            await playing
+            await client.session()
+            assert client.state is not None
+            assert client.state.dishes == 2 * 600
+            assert lost == []
+            assert len(resent) > 0
+        await address.close()
 
 
 def is_resent(event: object) -> bool:
