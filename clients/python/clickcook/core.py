@@ -7,6 +7,7 @@ the present time in milliseconds of a clock that never goes back and returns its
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from dataclasses import dataclass
@@ -122,19 +123,17 @@ class Core:
         """When `time` has something to do, None where only an event can change anything."""
         if self.ended or not self._started:
             return None
-        moments = []
-        if not self._refreshing:
-            moments.append(self._refresh_at_ms)
+        at_ms = math.inf if self._refreshing else self._refresh_at_ms
         if self._link:
             if self._link == "connecting" or self.waiting.in_flight:
-                moments.append(self._quiet_since_ms + self._silence_ms)
+                at_ms = min(at_ms, self._quiet_since_ms + self._silence_ms)
             elif self.waiting.joined:
-                moments.append(self._quiet_since_ms + self.options.probe_after_ms)
+                at_ms = min(at_ms, self._quiet_since_ms + self.options.probe_after_ms)
             if self._link == "open" and self._token and self.waiting.has_unsent:
-                moments.append(self._hold_until_ms)
+                at_ms = min(at_ms, self._hold_until_ms)
         elif self._token and not self._offline:
-            moments.append(self._retry_at_ms)
-        return min(moments, default=None)
+            at_ms = min(at_ms, self._retry_at_ms)
+        return None if at_ms == math.inf else at_ms
 
     # Inputs.
 

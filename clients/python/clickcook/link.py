@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 2**24
 _CLOSE_WITHIN_S: Final = 1.0
+_written: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes an encoder for each text that it writes in this way."""
 
 
 class Link:
@@ -89,8 +91,7 @@ class Link:
         try:
             while True:
                 while self._outgoing:
-                    text = json.dumps(self._outgoing.popleft(), ensure_ascii=False, separators=(",", ":"))
-                    await socket.send(text)
+                    await socket.send(_written(self._outgoing.popleft()))
                 if self._closing:
                     await socket.close()
                     return
