@@ -70,8 +70,17 @@ function showNow() {
 	kitchen.show(now);
 	showMenu(now);
 	if (now.email) account.isKnown = true;
-	document.querySelector("[data-opens=stars]").classList.toggle("ready", now.accumulated >= 1);
-	write(byId("star-count"), now.stars ? readable(Math.floor(now.stars), spoken()) : "");
+	showStars(now);
+}
+
+function showStars({ stars, accumulated }) {
+	const button = document.querySelector("[data-opens=stars]");
+	const count = stars ? readable(Math.floor(stars), spoken()) : "";
+	button.classList.toggle("ready", accumulated >= 1);
+	write(byId("star-count"), count);
+	// A name in place of the content: the count belongs to it.
+	const name = `${say("stars")} ${count}`.trim();
+	if (button.ariaLabel !== name) button.ariaLabel = name;
 }
 
 /** The menu changes with each purchase and rank at once, with money and time some times a second. */

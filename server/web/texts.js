@@ -86,7 +86,7 @@ const TEXTS = {
 	keyArrows: ["Move along the tabs of the menu", "Ходить по вкладкам меню"],
 	notices: ["Notices", "Сообщения"],
 	close: ["Close", "Закрыть"],
-	language: ["Русский язык", "English language"],
+	language: ["RU: русский язык", "EN: English language"],
 	connecting: ["Connecting…", "Подключаюсь…"],
 	connected: ["Connected", "На связи"],
 	resending: ["Sending again: {0}", "Отправляю снова: {0}"],

@@ -22,7 +22,8 @@ AXE: Final = importlib.resources.files("axe_playwright_python").joinpath("axe.mi
 _FOUND: Final = """async () => {
     const ends = ({ effect }) => effect.getTiming().iterations !== Infinity;
     for (const each of document.getAnimations().filter(ends)) each.finish();
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    const rules = { "label-content-name-mismatch": { enabled: true } };
+    const { violations } = await axe.run(document, { resultTypes: ["violations"], rules });
     return violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" ")).join(", ")]);
 }"""
 LOOKS: Final[dict[str, dict[str, Any]]] = {

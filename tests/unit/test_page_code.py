@@ -67,6 +67,20 @@ def test_every_module_that_is_imported_is_served() -> None:
     assert imported <= {f"http://server{path}" for path in files}
 
 
+def test_every_module_of_the_start_is_asked_for_at_once() -> None:
+    """The page's head names each module that `app.js` imports, and no other: none waits for an importer."""
+    files = page_files()
+    found, unread = set[str](), {"/app.js"}
+    while unread:
+        path = unread.pop()
+        names = re.findall(r'from "(.*?)"', files[path].body.decode())
+        imported = {urljoin(f"http://server{path}", name).removeprefix("http://server") for name in names}
+        unread |= imported - found
+        found |= imported
+    head = (WEB / "index.html").read_text()
+    assert sorted(found) == re.findall(r'<link rel="modulepreload" href="(.*?)">', head)
+
+
 def test_every_upgrade_and_every_place_is_drawn() -> None:
     """One icon for each icon_name of the seeds, and the five places, behind the cook and in front."""
     icons = json.loads((REPOSITORY / "seeds" / "icons.json").read_text())
