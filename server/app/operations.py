@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from server.http.cors import Origins
 from server.http.people_routes import Features, people_routes
 from server.http.routes import Website
 from server.http.service_routes import service_routes
-from server.http.static import read_files
+from server.http.static import as_served, read_files
 from server.listener import ConnectionCounts, Listener, PortLimits
 from server.observability.exporter import Exporter
 from server.observability.health import Health
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _WEB: Final = Path(__file__).parents[1] / "web"
 _CLIENT_LIBRARY: Final = "clients/js/lib"
 """The page imports the client library by this path, in the repository and on the wire."""
+_PICTURE: Final = "/share.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,20 @@ class Operations:
     desk: Desk | None
 
 
-def page_files() -> Mapping[str, StaticFile]:
-    """Read the page, and the client library that it imports, by their paths on the wire."""
-    return {**read_files(_WEB), **read_files(_WEB.parent.parent / _CLIENT_LIBRARY, f"/{_CLIENT_LIBRARY}")}
+def page_files(public_url: str = "") -> Mapping[str, StaticFile]:
+    """Read the page, and the client library that it imports, by their paths on the wire.
+
+    `public_url` is the page's address, without a slash at its end. With it the page names its picture for
+    sharing by a whole address: those who show a link take no other.
+    """
+    page = read_files(_WEB)
+    index = page["/"]
+    address = f'content="{html.escape(public_url)}{_PICTURE}"'
+    index = as_served(
+        index.body.replace(f'content="{_PICTURE}"'.encode(), address.encode()), index.content_type
+    )
+    library = read_files(_WEB.parent.parent / _CLIENT_LIBRARY, f"/{_CLIENT_LIBRARY}")
+    return {**page, "/": index, "/index.html": index, **library}
 
 
 def build_operations(
@@ -95,7 +108,10 @@ def build_operations(
         *service_routes(health.readiness, exporter.render),
     )
     website = Website(
-        tracing.routes(routes), page_files(), Origins(settings.allowed_origins), game.metrics.count_http
+        tracing.routes(routes),
+        page_files(settings.public_url),
+        Origins(settings.allowed_origins),
+        game.metrics.count_http,
     )
     limits = PortLimits(settings.max_connections, settings.max_connections_per_ip, settings.trusted_proxies)
     listener = Listener(website, game.gateway, limits, turns=turns, counts=counts)

@@ -70,6 +70,13 @@ class StaticFile:
         return HttpResponse(200, body, described + headers)
 
 
+def as_served(body: bytes, content_type: str) -> StaticFile:
+    """Tag a file's bytes and pack them."""
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    packed = gzip.compress(body, mtime=0)
+    return StaticFile(body, content_type, etag, packed if len(packed) < len(body) else None)
+
+
 def takes_gzip(accepted: str) -> bool:
     """Say whether an Accept-Encoding names gzip with a weight above 0; `*` alone does not count."""
     for item in accepted[:_MAX_LIST_CHARACTERS].lower().split(","):
@@ -91,11 +98,7 @@ def read_files(folder: Path, at: str = "") -> Mapping[str, StaticFile]:
         hidden = any(part.startswith((".", "_")) for part in relative.parts)
         if hidden or path.is_symlink() or not path.is_file() or path.suffix.lower() not in _TYPES:
             continue
-        body = path.read_bytes()
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        packed = gzip.compress(body, mtime=0)
-        shorter = packed if len(packed) < len(body) else None
-        files[f"{at}/{relative.as_posix()}"] = StaticFile(body, _TYPES[path.suffix.lower()], etag, shorter)
+        files[f"{at}/{relative.as_posix()}"] = as_served(path.read_bytes(), _TYPES[path.suffix.lower()])
     if _INDEX in files:
         files["/"] = files[_INDEX]
     return files

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import random
 import re
 import shutil
+import struct
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
@@ -40,9 +42,26 @@ NOW_MS: Final = 1_700_000_000_000
 
 
 def test_it_weighs_under_120_kb_with_its_pictures() -> None:
-    """All that a first visit loads, as it is served to a browser that takes gzip."""
-    files = {path: file for path, file in page_files().items() if path != "/"}
+    """All that a first visit loads, as it is served to a browser that takes gzip.
+
+    The picture for sharing is not among it: only programs that show a link load it.
+    """
+    files = {path: file for path, file in page_files().items() if path not in ("/", "/share.png")}
     assert 20_000 < sum(len(file.packed or file.body) for file in files.values()) < 120_000
+
+
+def test_a_shared_link_shows_a_picture() -> None:
+    """The page names it whole where the server knows its own address; its size is the one named."""
+    for public_url in ("", "https://play.example", "https://play.example/a&b"):
+        files = page_files(public_url)
+        for path in ("/", "/index.html"):
+            found = re.findall(
+                r'property="og:image(?:|:width|:height)" content="(.*?)"', files[path].body.decode()
+            )
+            assert found == [f"{html.escape(public_url)}/share.png", "1200", "630"]
+        picture = files["/share.png"]
+        assert picture.content_type == "image/png"
+        assert struct.unpack(">II", picture.body[16:24]) == (1200, 630)
 
 
 def test_nothing_in_it_is_refused_by_its_content_security_policy() -> None:
