@@ -153,9 +153,12 @@ export class Dialogs {
 
 	/** What a gap brought. */
 	away({ seconds, away_seconds: gap, money, dishes, xp, stars }) {
-		const signed = (gain) => (gain < 0 ? "−" : "+") + number(Math.abs(gain));
-		const gains = Object.entries({ money, dishes, experience: xp, stars }).map(([term, gain]) => [term, signed(gain)]);
-		if (gap < 60) toast(`${say("away")}: ${signed(money)}`, "coin");
-		else openDialog("away", words("p", say("awayText", span(seconds, spoken()), span(gap, spoken()))), facts(...gains));
+		const signed = (gain) => (gain < 0 ? "−" : "+") + number(Math.abs(gain), 4);
+		const times = [span(seconds, spoken()), span(gap, spoken())];
+		const gains = Object.entries({ money, dishes, experience: xp, stars });
+		if (gap < 60) {
+			const some = gains.filter(([, gain]) => gain).map(([term, gain]) => `${say(term)} ${signed(gain)}`);
+			toast(say("awayShort", ...times, some.join(", ")), "coin");
+		} else openDialog("away", words("p", say("awayText", ...times)), facts(...gains.map(([term, gain]) => [term, signed(gain)])));
 	}
 }

@@ -23,6 +23,8 @@ export const announce = (text) => write(byId("announcer"), text);
 
 const TOASTS = 3;
 const TOAST_MS = 4000;
+/** Long texts stay until they are read. */
+const TOAST_MS_A_CHARACTER = 70;
 
 /** A short message over the page, gone by itself. One that stands there is counted; of more than three the oldest goes. */
 export function toast(text, name = "bell") {
@@ -39,7 +41,7 @@ export function toast(text, name = "bell") {
 	}
 	if (toasts.children.length > TOASTS) toasts.firstChild.remove();
 	clearTimeout(leaving.get(node));
-	leaving.set(node, setTimeout(() => node.remove(), TOAST_MS));
+	leaving.set(node, setTimeout(() => node.remove(), Math.max(TOAST_MS, TOAST_MS_A_CHARACTER * text.length)));
 }
 
 /** When each toast goes. */

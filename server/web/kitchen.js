@@ -11,6 +11,9 @@ import { say, spoken } from "./texts.js";
 const MOVES_AT = [0, 10, 20, 40, 70];
 /** What came by itself is counted up until about the next push, so that numbers run instead of jump. */
 const GLIDE_MS = 900;
+/** How long a move takes, and the width of a scene. */
+const MOVE_MS = 1800;
+const SCENE_WIDTH = 640;
 
 const amount = (value, places) => readable(value, spoken(), places);
 
@@ -97,11 +100,27 @@ export class Kitchen {
 		const next = MOVES_AT[place + 1];
 		write(byId("next-place"), next ? say("nextPlace", say(`place${place + 1}`), next) : "");
 		if (place === this.#place) return;
+		if (this.#place >= 0 && !calm.matches) passBy();
 		byId("back").setAttribute("href", `#place-${place}`);
 		byId("front").setAttribute("href", `#front-${place}`);
 		this.#guests.places = place + 1;
 		if (this.#place >= 0 && place > this.#place) toast(say("newPlace", say(`place${place}`)), "star");
-		if (this.#place >= 0 && !calm.matches) byId("scene").animate({ opacity: [0, 1] }, 700);
 		this.#place = place;
 	}
+}
+
+/** The old place goes by, the next one comes after it, and the cook walks there. */
+function passBy() {
+	const pan = { duration: MOVE_MS, easing: "ease-in-out" };
+	for (const id of ["back", "front"]) {
+		const next = byId(id);
+		const old = next.cloneNode();
+		old.removeAttribute("id");
+		next.before(old);
+		old.animate({ translate: ["0 0", `${-SCENE_WIDTH}px 0`] }, pan).onfinish = () => old.remove();
+		next.animate({ translate: [`${SCENE_WIDTH}px 0`, "0 0"] }, pan);
+	}
+	const hops = Array.from({ length: 13 }, (_, step) => `0 ${step % 2 ? -8 : 0}px`);
+	byId("cat-cook").animate({ translate: hops }, MOVE_MS);
+	byId("sign").animate({ scale: [1, 1, 1.15, 1] }, MOVE_MS);
 }

@@ -34,6 +34,15 @@ PLACES = [
     (40, "Family restaurant"),
     (70, "Restaurant with stars"),
 ]
+PASSING = "#scene > use:not([id]):not(.guest)"
+"""What of an old place is still in the scene."""
+WATCH_THE_SCENE = f"""
+globalThis.passing = 0;
+new MutationObserver(changes => {{
+    for (const {{ addedNodes }} of changes)
+        globalThis.passing += [...addedNodes].filter(node => node.matches("{PASSING}")).length;
+}}).observe(document.getElementById("scene"), {{ childList: true }});
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,10 @@ def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
 
 
 async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live: redis.Redis) -> None:
-    """Each of these ranks has its place, with its name; the rank before still has the one before."""
+    """Each of these ranks has its place, with its name; the rank before still has the one before.
+
+    At the move itself the old scenery passes by, unless less movement is asked for.
+    """
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.register("places@example.com")
         for index, (rank, name) in enumerate(PLACES):
@@ -56,6 +68,15 @@ async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live
             await expect(page.locator("#back")).to_have_attribute("href", f"#place-{index}")
             assert await page.evaluate("document.getElementById('back').getBBox().width") > 600
             await keep_screenshot(page, f"place-{rank}")
+        for motion, passes in (("no-preference", 2), ("reduce", 0)):
+            await page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type] # two of its words
+            await bring_to(page, live, rank=9, xp=10**9)
+            await expect(page.locator("#place-name")).to_have_text("Street cart")
+            await page.evaluate(WATCH_THE_SCENE)
+            await page.click("#level-up")
+            await expect(page.locator("#place-name")).to_have_text("Food truck")
+            assert await page.evaluate("globalThis.passing") == passes
+            await expect(page.locator(PASSING)).to_have_count(0)
         assert anna.complaints == []
 
 
@@ -121,12 +142,37 @@ async def test_income_while_away_is_told_once(game: GameServer, live: redis.Redi
         bought = "1:1,3:1,45:1"
         await bring_to(page, live, rank=12, bought=bought, accrued_at=(seconds - 7200) * 1000, dishes=9000)
         await expect(page.locator("#dialog-title")).to_have_text("While you were away")
-        await expect(page.locator("#dialog-body")).to_contain_text("2\u00a0h")
+        await expect(page.locator("#dialog-body p")).to_contain_text("worked for 2\u00a0h")
+        await expect(page.locator("#dialog-body p")).to_contain_text("of the 2\u00a0h")
+        await expect(page.locator("#dialog-body dl")).to_contain_text("Stars+")
         await keep_screenshot(page, "away")
         await page.keyboard.press("Escape")
         await page.reload()
         await page.wait_for_selector("#link.connected")
         await expect(page.locator("#dialog")).to_be_hidden()
+        assert anna.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "away for 15\u00a0s, your kitchen worked for 8\u00a0s: Money +30, Dishes −4, Stars +0.0123"),
+        ("ru", "не было 15\u00a0с, из них кухня работала 8\u00a0с: Деньги +30, Блюда −4, Звёзды +0,0123"),
+    ],
+)
+async def test_a_short_gap_is_told_with_both_times_and_stars(
+    game: GameServer, language: str, said: str
+) -> None:
+    """Under a minute a notice says how long the player was away, what was paid, and what it brought."""
+    async with visitor(game.url, **LAPTOP | {"locale": language}) as anna:
+        page = await anna.open()
+        gap = {"seconds": 8, "away_seconds": 15, "money": 30, "dishes": -4, "xp": 0, "stars": 0.0123}
+        told = await page.evaluate(
+            "async gap => { (await import('/dialogs.js')).Dialogs.prototype.away(gap);"
+            " return document.getElementById('toasts').textContent; }",
+            gap,
+        )
+        assert said in told
         assert anna.complaints == []
 
 
