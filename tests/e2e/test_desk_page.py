@@ -113,7 +113,6 @@ async def test_a_letter_is_answered_by_keyboard_alone(served: Served) -> None:
         await page.keyboard.type("x" * 40)
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("alert")).to_have_text("This is none of the tokens.")
-        desk.complaints.clear()  # the browser notes the 401
         await come_in(page)
         await expect(page.locator("table", has_text="Server processes").locator("tbody tr")).to_have_count(2)
         await expect(page.locator(".tile b").first).to_have_text("1")
@@ -134,7 +133,7 @@ async def test_a_letter_is_answered_by_keyboard_alone(served: Served) -> None:
         await expect(page.locator("table", has_text="What operators did")).to_contain_text(MARKUP)
         await expect(page.locator("dd", has_text=f"<b>{user_id}</b>")).to_have_count(1)
         assert await page.locator("main img, main b").count() == 0
-        assert desk.complaints == []
+        assert [text for text in desk.complaints if "401" not in text] == []  # the wrong token
 
 
 async def test_the_desk_comes_back_with_its_worker(served: Served) -> None:

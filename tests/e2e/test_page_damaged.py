@@ -81,6 +81,7 @@ async def test_it_plays_where_cookies_are_blocked_and_says_what_that_means(game:
 async def test_it_plays_without_its_pictures(game: GameServer) -> None:
     """Where the drawings don't load, the page says so, and everything else is there."""
     async with visitor(game.url) as anna:
+        await anna.keep_notices()
         await anna.context.route("**/drawings.txt", lambda route: route.abort())
         page = await anna.open()
         await expect(page.locator(".toast")).to_contain_text("pictures")

@@ -204,6 +204,7 @@ async def test_the_board_shows_who_chose_a_name(game: GameServer, live: redis.Re
 async def test_achievements_are_told_when_reached_and_listed(game: GameServer) -> None:
     """The first dish is announced, and stands as done in the list, in the language of the page."""
     async with visitor(game.url, **LAPTOP) as anna:
+        await anna.keep_notices()
         page = await anna.register("medals@example.com")
         await page.locator(".item button").first.click()
         await press_once(page, "cook")

@@ -74,6 +74,7 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
 async def test_notices_are_merged_and_few_and_keys_are_shown(game: GameServer, live: redis.Redis) -> None:
     """A dozen medals leave three notices; `?` says what each key does; locked rows are no tab stops."""
     async with visitor(game.url, **LAPTOP) as anna:
+        await anna.keep_notices()
         page = await anna.cook_now()
         locked = page.locator(".item.locked button")
         assert await locked.count() > 0
@@ -183,7 +184,7 @@ async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live:
 
 async def test_it_can_be_installed(game: GameServer) -> None:
     """The manifest names icons that are served; the page has a colour and a description."""
-    async with httpx.AsyncClient(base_url=game.url) as client:
+    async with httpx.AsyncClient(base_url=game.url, timeout=LIMIT_S) as client:
         manifest = (await client.get("/app.webmanifest")).json()
         assert manifest["display"] == "standalone"
         for icon in manifest["icons"]:

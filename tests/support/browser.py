@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -32,8 +33,13 @@ expect.set_options(timeout=LIMIT_MS)
 # A browser as root has no sandbox; containers have a small /dev/shm.
 _OPTIONS: Final = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 _READ: Final = "Number(document.getElementById(what).textContent.replace(/\\D/g, ''))"
+_DOM: Final = REPOSITORY / "server" / "web" / "dom.js"
 _POLL_S: Final = 0.05
 _DRAWN: Final = "new Promise((done) => requestAnimationFrame(done))"
+_NOTICES_STAY: Final = """(() => {
+    const later = setTimeout;
+    setTimeout = (act, ms, ...words) => later(act, ms === NOTICE_MS ? 1e9 : ms, ...words);
+})()"""
 _SCREENSHOTS: Final = Path(os.environ.get("SCREENSHOTS", REPOSITORY / "build" / "screenshots"))
 
 LAPTOP: Final[dict[str, Any]] = {"viewport": {"width": 1366, "height": 768}, "locale": "en-GB"}
@@ -53,6 +59,11 @@ class Visitor:
     url: str
     context: BrowserContext
     complaints: list[str] = field(default_factory=list)
+
+    async def keep_notices(self) -> None:
+        """Let notices stay that pages opened from now on show: a busy machine may look for them too late."""
+        (notice_ms,) = re.findall(r"TOAST_MS = (\d+);", _DOM.read_text(encoding="utf-8"))
+        await self.context.add_init_script(_NOTICES_STAY.replace("NOTICE_MS", notice_ms))
 
     async def open(self) -> Page:
         """Open one more tab on the page."""
