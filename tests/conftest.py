@@ -170,6 +170,8 @@ def own_valkey() -> Iterator[servers.ValkeyServer]:
 def cluster_nodes() -> Iterator[list[servers.ValkeyServer]]:
     """Three masters that all tests share."""
     with servers.running_cluster() as nodes:
+        for node in nodes:  # a busy machine may leave a node without time for a second
+            node.ask("CONFIG SET", "cluster-node-timeout", 15_000)
         yield nodes
 
 

@@ -231,7 +231,7 @@ async def test_a_master_fails_over_to_its_replica(module_databases: dict[str, st
                 for seq in range(1, 51):
                     await anna.ask("cook", client="tab", seq=seq)
                 master = owner_of(nodes, slot_of(user_id))
-                assert master.ask("WAIT", 1, 2000) == 1
+                await asyncio.to_thread(servers.wait_for_replicas, master, nodes)
                 master.kill()
                 async with asyncio.timeout(LIMIT_S):
                     while True:

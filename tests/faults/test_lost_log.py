@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.support.game_server import GameServer
+from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player
 from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from tests.support.players import Player
     from tests.support.servers import ValkeyServer
-
-LIMIT_S = 60.0
 
 
 async def played(ada: Player, wanted: str) -> None:
@@ -49,7 +48,7 @@ async def test_everything_recovers_without_a_log(own_valkey: ValkeyServer, postg
                 own_valkey.start()
                 await played(ada, "ok")
 
-            async with httpx.AsyncClient(base_url=server.url) as client:
+            async with httpx.AsyncClient(base_url=server.url, timeout=LIMIT_S) as client:
                 ready = await client.get("/readyz")
                 metrics = (await client.get("/metrics")).text
             assert ready.status_code == httpx.codes.OK

@@ -8,6 +8,7 @@ import signal
 import statistics
 import sys
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import httpx
@@ -54,7 +55,7 @@ async def test_honest_players_lose_nothing_and_hardly_notice(module_databases: d
                 assert {message["request_type"] for message in each.pushes} <= {"achievement"}
         assert visits > 0
         assert not [line for line in game.log.splitlines() if '"error"' in line or "Traceback" in line]
-    before, beside = (min(map(slowest_hundredth, rounds)) for rounds in (quiet, fuzzed))
+    before, beside = (slowest_hundredth([*chain.from_iterable(rounds)]) for rounds in (quiet, fuzzed))
     print(f"p99 quiet {before * 1000:.1f} ms, fuzzed {beside * 1000:.1f} ms, {visits} visits")  # noqa: T201
     assert sum(map(len, fuzzed)) >= sum(map(len, quiet)) / 2
 
@@ -97,7 +98,7 @@ async def begin(game: GameServer, tokens: Sequence[str]) -> asyncio.subprocess.P
         sys.executable,
         "-m",
         "tests.support.fuzzing",
-        *(str(game.port), "1", "60", *tokens),
+        *(str(game.port), "1", str(3 * LIMIT_S), *tokens),
         cwd=REPOSITORY,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -12,6 +12,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
@@ -39,7 +41,7 @@ def test_a_shortage_is_one_line_and_a_count(game: GameServer) -> None:
             client = stack.enter_context(socket.socket())
             client.connect(("127.0.0.1", game.port))
         game.wait_for_log("connection_not_accepted", count=2)
-    assert httpx.get(f"{game.url}/readyz", timeout=30).status_code == httpx.codes.OK
+    assert httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).status_code == httpx.codes.OK
 
     lines = [json.loads(line) for line in game.log.splitlines() if line.startswith("{")]
     first, *later = [line for line in lines if line["event"] == "connection_not_accepted"]

@@ -25,7 +25,7 @@ TRIED_EVERY_S = 0.05
 async def until(server: GameServer, is_so: Callable[[httpx.Response, httpx.Response], bool]) -> None:
     """Wait for what `/readyz` and a log-in answer together."""
     body = {"email": EMAIL, "password": PASSWORD}
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client, asyncio.timeout(LIMIT_S):
+    async with httpx.AsyncClient(base_url=server.url, timeout=LIMIT_S) as client, asyncio.timeout(LIMIT_S):
         while True:
             if is_so(await client.get("/readyz"), await client.post("/auth", json=body)):
                 return

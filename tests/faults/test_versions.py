@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from tests.support.game_server import running_game
-from tests.support.players import EXTERNAL, Player, player, register
+from tests.support.players import EXTERNAL, Player, joined, player, register
 from tests.support.seeding import seeded_player
 from tests.support.servers import running_valkey
 
@@ -30,23 +30,20 @@ async def test_versions_never_go_back_where_commands_are_repeated(module_databas
         with running_game(settings) as first, running_game(settings) as second:
             token = register(first)["access_token"]
             async with contextlib.AsyncExitStack() as stack:
-                joined = [
-                    await stack.enter_async_context(player((first, second)[index % 2], token))
-                    for index in range(CONNECTIONS)
+                tabs = [
+                    await joined(stack, (first, second)[index % 2], token) for index in range(CONNECTIONS)
                 ]
-                for each in joined:
-                    await each.ask("session")
-                await joined[0].ask("upgrade_buy", id=1)
-                for each in joined:
+                await tabs[0].ask("upgrade_buy", id=1)
+                for each in tabs:
                     each.pushes.clear()
                 for _ in range(ROUNDS):
-                    await one_round(valkey, joined)
+                    await one_round(valkey, tabs)
 
 
-async def one_round(valkey: ValkeyServer, joined: list[Player]) -> None:
+async def one_round(valkey: ValkeyServer, tabs: list[Player]) -> None:
     """Flush the scripts while everybody clicks and reads; check what each connection received in turn."""
     flush = asyncio.to_thread(valkey.ask, "SCRIPT FLUSH")
-    told, _ = await asyncio.gather(asyncio.gather(*(click_and_listen(each) for each in joined)), flush)
+    told, _ = await asyncio.gather(asyncio.gather(*(click_and_listen(each) for each in tabs)), flush)
     for versions in told:
         assert versions == sorted(versions)
 

@@ -228,6 +228,21 @@ def _form_cluster(nodes: Sequence[ValkeyServer], masters: int, replicas: int) ->
         _wait_for(node, "INFO replication", "master_link_status", "up")
 
 
+def wait_for_replicas(master: ValkeyServer, nodes: Sequence[ValkeyServer]) -> None:
+    """Wait until those of the nodes that follow a master have all that it has written until now."""
+    written = int(master.facts("INFO replication")["master_repl_offset"])
+    end_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < end_s:
+        facts = [node.facts("INFO replication") for node in nodes]
+        offsets = [
+            int(each["slave_repl_offset"]) for each in facts if each.get("master_port") == str(master.port)
+        ]
+        if offsets and min(offsets) >= written:
+            return
+        time.sleep(POLL_S)
+    raise TimeoutError("the replicas never caught up")
+
+
 def _wait_for(node: ValkeyServer, question: str, name: str, value: str) -> None:
     end_s = time.monotonic() + LIMIT_S
     while time.monotonic() < end_s:

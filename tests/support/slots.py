@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from game.session import UserId
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.support.servers import ValkeyServer
+
+
+MIGRATE_WITHIN_MS: Final = round(1000 * LIMIT_S)
 
 
 def slot_of(user_id: int) -> int:
@@ -42,7 +46,7 @@ def begin_to_move(source: ValkeyServer, slot: int, target: ValkeyServer) -> None
 
 def move_keys(source: ValkeyServer, target: ValkeyServer, keys: Sequence[str]) -> None:
     """Move some keys of a slot that is on its way."""
-    source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, MIGRATE_WITHIN_MS, "KEYS", *keys)
 
 
 def empty_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
@@ -55,7 +59,7 @@ def empty_slot(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> No
 def move_the_rest(source: ValkeyServer, slot: int, target: ValkeyServer) -> None:
     """Move what is left of a slot that is on its way."""
     while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1):
-        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)  # type: ignore[misc]  # a list
+        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, MIGRATE_WITHIN_MS, "KEYS", *keys)  # type: ignore[misc]  # a list
 
 
 def end_of_move(nodes: list[ValkeyServer], slot: int, target: ValkeyServer) -> None:
