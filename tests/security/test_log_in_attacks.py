@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
-from tests.support.players import EXTERNAL, PASSWORD, player, register
+from tests.support.players import EXTERNAL, PASSWORD, Player, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,12 +78,15 @@ def test_a_foreign_page_neither_logs_in_nor_locks_out(guarded: tuple[GameServer,
                     f"{server.url}{path}",
                     data={"email": "visitor@example.com", "password": "a wrong one"},
                     headers=visitor | {"Origin": origin},
+                    timeout=LIMIT_S,
                 )
                 assert refused.status_code == 403
                 assert refused.json() == {"status": 8, "message": "origin not allowed"}
                 assert "access-control-allow-origin" not in refused.headers
     form = {"email": "visitor@example.com", "password": PASSWORD}
-    own = httpx.post(f"{server.url}/auth", data=form, headers=visitor | {"Origin": server.url})
+    own = httpx.post(
+        f"{server.url}/auth", data=form, headers=visitor | {"Origin": server.url}, timeout=LIMIT_S
+    )
     assert own.status_code == 200
     assert own.headers["access-control-allow-origin"] == server.url
 
@@ -140,21 +143,30 @@ async def test_log_ins_take_the_same_time_and_a_flood_of_them_holds_up_no_click(
                 await client.post("/auth", json={"email": email, "password": "a wrong one"})
                 seconds.append(cpu_s(process) - before_s)
     assert 0.5 < sum(known) / sum(unknown) < 2, (known, unknown)
-    async with player(costly) as anna:
+    async with player(costly) as anna, asyncio.timeout(LIMIT_S):
         await anna.ask("session")
         await anna.ask("upgrade_buy", id=1)
-        flood = asyncio.create_task(log_in_at_once(costly))
-        clicks = 0
-        while not flood.done():
-            assert (await anna.ask("cook"))["applied"] == 1
-            clicks += 1
-        answers = await flood
-        assert (await anna.ask("session"))["session"]["dishes"] == clicks
+        # A click that waited for passwords would be answered after them, each time. On a busy machine this
+        # process may have no time for its clicks, or for so many log-ins at once.
+        while not await plays_on_beside_a_flood(costly, anna):
+            pass
+
+
+async def plays_on_beside_a_flood(server: GameServer, anna: Player) -> bool:
+    """Click while many log in; return whether more clicks were answered than passwords were checked."""
+    before = (await anna.ask("session"))["session"]["dishes"]
+    flood = asyncio.create_task(log_in_at_once(server))
+    clicks = 0
+    while not flood.done():
+        assert (await anna.ask("cook"))["applied"] == 1
+        clicks += 1
+    answers = await flood
+    assert (await anna.ask("session"))["session"]["dishes"] == before + clicks
     checked = [answer for answer in answers if answer.status_code == 401]
     refused = [answer for answer in answers if answer.status_code == 503]
-    assert {answer.status_code for answer in answers} == {401, 503}
+    assert len(checked) + len(refused) == FLOOD
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-    assert clicks > len(checked)
+    return len(refused) > 0 and clicks > len(checked) > 0
 
 
 def cpu_s(process: psutil.Process) -> float:

@@ -136,7 +136,7 @@ async def test_a_log_out_while_a_lost_subscription_is_made_again(pair: Pair) -> 
     """What was published before Redis had the subscription is found behind it."""
     tokens = await asyncio.to_thread(register, pair.proxied)
     async with player(pair.proxied, tokens["access_token"]) as each:
-        assert await showing(each, tokens, "session") == "good"
+        assert await showing_until_redis_answers(each, tokens) == "good"
         pair.proxy.flowing.clear()
         pair.proxy.cut()
         async with asyncio.timeout(LIMIT_S):
@@ -166,7 +166,7 @@ async def test_a_subscription_that_redis_refused(pair: Pair) -> None:
     tokens = await asyncio.to_thread(register, pair.proxied)
     async with player(pair.proxied, tokens["access_token"]) as each:
         pair.proxy.refusals = 1
-        assert await showing(each, tokens, "session") == "good"
+        assert await showing_until_redis_answers(each, tokens) == "good"
         assert pair.proxy.refused.is_set()
         await log_out(pair.direct, tokens)
         assert await close_code(each.socket) == REVOKED
@@ -199,7 +199,7 @@ async def test_a_lost_subscription_that_redis_refused(pair: Pair) -> None:
     """It is tried again by itself, and what was published meanwhile is found behind it."""
     tokens = await asyncio.to_thread(register, pair.proxied)
     async with player(pair.proxied, tokens["access_token"]) as each:
-        assert await showing(each, tokens, "session") == "good"
+        assert await showing_until_redis_answers(each, tokens) == "good"
         pair.proxy.refusals = 1
         pair.proxy.flowing.clear()
         pair.proxy.cut()
@@ -220,7 +220,7 @@ async def test_a_token_shown_while_redis_was_away(pair: Pair, own_valkey: Valkey
         player(pair.proxied, own["access_token"]) as bound,
         player(pair.proxied, ended["access_token"]) as fresh,
     ):
-        assert await showing(bound, own, "session") == "good"
+        assert await showing_until_redis_answers(bound, own) == "good"
         await log_out(pair.direct, ended)
         await asyncio.to_thread(own_valkey.kill)
         assert await showing(bound, ended) == "unavailable"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.game_server import REPOSITORY
+from tests.support.limits import LIMIT_S
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
 HAPROXY: Final = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-LIMIT_S: Final = 15.0
 
 
 @contextlib.contextmanager
