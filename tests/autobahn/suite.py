@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.limits import LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -79,7 +81,7 @@ def find_python2() -> Path:
     for candidate in _python2_candidates():
         # A shim of pyenv is on the PATH for versions that are not selected, and fails.
         run = subprocess.run(
-            [candidate, "-m", "pip", "--version"], capture_output=True, timeout=30, check=False
+            [candidate, "-m", "pip", "--version"], capture_output=True, timeout=LIMIT_S, check=False
         )
         if run.returncode == 0:
             return candidate
@@ -160,7 +162,7 @@ def run(python2: Path, suite: Path, cases: Sequence[str], timeout_s: float) -> l
             report = json.loads(Path(reports, "index.json").read_text())[AGENT]
     finally:
         echo.stdin.close()
-        echo.wait(timeout=10)
+        echo.wait(timeout=LIMIT_S)
         echo.stdout.close()
     return sorted(
         (

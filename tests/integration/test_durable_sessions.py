@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from game.session import ClientWindow, UserId
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import count_sessions, iterate_records, load_rows
 from persistence.errors import DurableUnavailable
+from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
 if TYPE_CHECKING:
@@ -109,7 +111,11 @@ async def test_a_write_that_takes_too_long_is_given_up(world: SavingWorld) -> No
         await blocking.execute("LOCK TABLE sessions IN EXCLUSIVE MODE")
         with pytest.raises(DurableUnavailable):
             await writer.write([row_of_session(player(user))])
-    assert {user} == (await writer.write([row_of_session(player(user))])).saved
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            with contextlib.suppress(DurableUnavailable):  # a busy machine takes longer than the limit
+                assert {user} == (await writer.write([row_of_session(player(user))])).saved
+                break
 
 
 async def test_a_write_commits_to_disk(world: SavingWorld) -> None:

@@ -269,7 +269,7 @@ async def test_a_drain_saves_what_is_dirty_now(world: SavingWorld) -> None:
     dead = world.flusher("dead", lease_ms=60_000)
     await dead._held_buckets()
     dying = world.flusher("dying")
-    assert await dying.drain(limit_s=10) == 0
+    assert await dying.drain(limit_s=LIMIT_S) == 0
     assert await world.pool.fetchval("SELECT count(*) FROM sessions") == 40
 
 

@@ -101,7 +101,7 @@ def running_sentinel(folder: Path, master_port: int) -> Iterator[int]:
     file = folder / "sentinel.conf"
     lines = [f"port {port}", f"dir {folder}", f'requirepass "{PASSWORD}"']
     lines += [f"sentinel monitor kitchen 127.0.0.1 {master_port} 1"]
-    lines += [f'sentinel auth-pass kitchen "{PASSWORD}"', "sentinel down-after-milliseconds kitchen 500"]
+    lines += [f'sentinel auth-pass kitchen "{PASSWORD}"', "sentinel down-after-milliseconds kitchen 3000"]
     file.write_text("\n".join(lines))
     with (folder / "sentinel.log").open("wb") as log:
         process = subprocess.Popen([VALKEY_PROGRAM, str(file), "--sentinel"], stdout=log, stderr=log)
@@ -250,6 +250,17 @@ async def test_the_game_is_played_over_tls(
         assert '"unsaved": 0' in server.log
 
 
+def has_all_of(replica: ValkeyServer, master: ValkeyServer) -> bool:
+    """Whether a replica has all that its master has written until now."""
+    with (
+        redis.Redis(port=master.port, password=PASSWORD) as there,
+        redis.Redis(port=replica.port, password=PASSWORD) as here,
+    ):
+        written: int = there.info("replication")["master_repl_offset"]
+        copied: int = here.info("replication")["slave_repl_offset"]
+        return copied >= written
+
+
 async def test_the_master_that_a_sentinel_names_is_followed(
     watched: tuple[int, ValkeyServer, ValkeyServer],
 ) -> None:
@@ -262,7 +273,7 @@ async def test_the_master_that_a_sentinel_names_is_followed(
         lane = lanes.lane_for(Bucket(1))
         assert await lane.call("CONFIG", "GET", "port") == {b"port": b"%d" % master.port}
         master.kill()
-        await asyncio.to_thread(wait_for, lambda: lane.up and lane.totals.connects == 2)
+        await asyncio.to_thread(wait_for, lambda: lane.up and lane.totals.connects >= 2)
         assert await lane.call("CONFIG", "GET", "port") == {b"port": b"%d" % replica.port}
         assert await lane.call("SET", "dish", "soup")
 
@@ -271,7 +282,7 @@ async def test_the_game_goes_on_after_the_failover_of_a_sentinel(
     module_databases: dict[str, str], watched: tuple[int, ValkeyServer, ValkeyServer]
 ) -> None:
     """The master is killed under a player: `unavailable` for a while, then play goes on where it was."""
-    port, master, _ = watched
+    port, master, replica = watched
     secret = quote(PASSWORD, safe="")
     url = f"redis+sentinel://:{secret}@127.0.0.1:{port}/kitchen?sentinel_password={secret}"
     with running_game({**EXTERNAL, **module_databases, "REDIS_CONNECTION": url}) as server:
@@ -280,8 +291,7 @@ async def test_the_game_goes_on_after_the_failover_of_a_sentinel(
             await anna.ask("upgrade_buy", id=1)
             for seq in range(1, 11):
                 await anna.ask("cook", client="tab", seq=seq)
-            with redis.Redis(port=master.port, password=PASSWORD) as client:
-                assert client.wait(1, 2000) == 1
+            await asyncio.to_thread(wait_for, lambda: has_all_of(replica, master))
             master.kill()
             async with asyncio.timeout(LIMIT_S):
                 while "code" in (cooked := await anna.ask("cook", client="tab", seq=11)):

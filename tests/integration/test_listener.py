@@ -321,15 +321,15 @@ async def test_shared_port() -> None:
 
 async def test_dribblers_do_not_hold_others_up() -> None:
     """A hundred half-sent requests are cut off in time while others are served at once."""
-    async with listening(http_limits=HttpLimits(request_s=5, linger_s=0.1)) as (listener, _):
+    limits = HttpLimits(request_s=5, linger_s=0.1)
+    async with listening(http_limits=limits) as (listener, _), client(listener) as http:
         dribblers = []
         for _number in range(100):
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
             writer.write(b"POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab")
             dribblers.append((reader, writer))
         held = dribblers[-1][0]
-        async with client(listener) as http:
-            assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/healthz")).status_code == 200
         assert not held.at_eof(), "the others were answered only when they had been cut off"
         async with asyncio.timeout(LIMIT_S):
             answers = await asyncio.gather(*(reader.read() for reader, _ in dribblers))

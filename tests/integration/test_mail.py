@@ -172,7 +172,7 @@ async def test_mail_waits_for_its_server() -> None:
             away.set()
             return letter_for("anna@example.com")
 
-        outbox = Outbox(sender(f"smtp://127.0.0.1:{port}").send, (0.01,) * 2000)
+        outbox = Outbox(sender(f"smtp://127.0.0.1:{port}").send, (0.01,) * 100_000)
         async with delivering(outbox):
             outbox.post(write)
             async with asyncio.timeout(LIMIT_S):

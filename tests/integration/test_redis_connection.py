@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from persistence.live.addresses import opener
 from persistence.live.redis_connection import take_over
+from tests.support.limits import LIMIT_S
 from tests.support.servers import running_valkey
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def test_the_streams_are_taken_over(valkey: ValkeyServer) -> None:
     writer.transport.set_protocol(receiver)
     writer.transport.write(b"PING\r\n")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         assert await receiver.received == b"+PONG\r\n"
     writer.transport.abort()
 

@@ -14,6 +14,7 @@ import redis
 from persistence.errors import LiveUnavailable
 from persistence.live.reach import reach_redis
 from persistence.live.reasons import LiveRefused
+from tests.support.limits import LIMIT_S
 from tests.support.servers import (
     VALKEY_PROGRAM,
     ValkeyServer,
@@ -268,7 +269,7 @@ async def test_sentinels_are_told_apart(world: World) -> None:
         )
         try:
             at = f"127.0.0.1:{port}"
-            await reach_redis(f"redis+sentinel://{at}/mymaster?sentinel_password=sesame", wait_s=10)
+            await reach_redis(f"redis+sentinel://{at}/mymaster?sentinel_password=sesame", wait_s=LIMIT_S)
             closed = await refusal(f"redis+sentinel://{at}/mymaster")
             unknown = await refusal(f"redis+sentinel://{at}/other?sentinel_password=sesame", LiveUnavailable)
         finally:

@@ -152,11 +152,14 @@ async def test_attempts_under_way_count(store: LiveStore, address: str) -> None:
 async def test_the_window_slides(store: LiveStore, address: str) -> None:
     """A failure stops counting when its time is over, and nothing of it stays in Redis."""
     limiter = throttle(store, 1, window_s=SHORT_WINDOW_S)
-    await fail(limiter, address, "a@b.c")
-    with pytest.raises(TooManyAttempts) as refused:
-        await fail(limiter, address, "a@b.c")
-    assert 0 < refused.value.retry_after_s <= SHORT_WINDOW_S
     async with asyncio.timeout(LIMIT_S):
+        refused: TooManyAttempts | None = None
+        while refused is None:  # on a busy machine the first may have left the window by then
+            try:
+                await fail(limiter, address, "a@b.c")
+            except TooManyAttempts as error:
+                refused = error
+        assert 0 < refused.retry_after_s <= SHORT_WINDOW_S
         while True:
             try:
                 await fail(limiter, address, "a@b.c")

@@ -19,6 +19,7 @@ from persistence.recovery.restore import restore
 from persistence.writeback.batch import Saver
 from persistence.writeback.flusher import Flusher
 from persistence.writeback.leases import RANGES, Leases
+from tests.support.limits import LIMIT_S
 from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.saving_world import player
 
@@ -89,7 +90,7 @@ async def test_sessions_go_to_postgresql_and_come_back(
         assert isinstance(fields, dict)
         assert player(user) == session_of(user, fields)
     await store.run([call(bucket_of(user), "DEL", session_key(user)) for user in users])
-    assert await flusher.drain(5) == 0
+    assert await flusher.drain(LIMIT_S) == 0
     writer.close()
 
 

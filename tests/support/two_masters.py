@@ -15,6 +15,7 @@ import redis
 
 from game.session import UserId
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
+from persistence.live.lane_contract import LaneLimits
 from persistence.live.lanes import Lanes
 from persistence.live.retries import request
 from persistence.live.scripts import load_scripts
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from persistence.durable.current_catalogue import Catalogues
     from persistence.durable.sessions import Saved
     from persistence.live.lane import Lane
-    from persistence.live.lane_contract import LaneLimits
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import ColdStore
     from runtime.url_parts import Node
@@ -253,12 +253,12 @@ def _client(server: ValkeyServer) -> redis.Redis:
 
 
 @contextlib.asynccontextmanager
-async def two_masters(servers: list[ValkeyServer], limits: LaneLimits | None = None) -> AsyncIterator[World]:
-    """Run the game over two servers; the first has all slots."""
+async def two_masters(servers: list[ValkeyServer]) -> AsyncIterator[World]:
+    """Run the game over two servers; the first has all slots. No reply that is held back is given up."""
     async with contextlib.AsyncExitStack() as stack:
         proxies = [await stack.enter_async_context(redis_proxy(server, free_port())) for server in servers]
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
-        lanes = TwoMasters(url, "here", load_scripts(), limits)
+        lanes = TwoMasters(url, "here", load_scripts(), LaneLimits(reply_timeout_s=LIMIT_S))
         lanes.port = lanes.rest_port = proxies[0].port
         stack.push_async_callback(lanes.stop)
         world = World(lanes, servers, proxies)

@@ -19,6 +19,7 @@ from jsonschema.validators import validator_for
 from runtime.settings import Settings, read_settings
 from scripts.containers.checks import rolling_restart_commands
 from scripts.containers.images import OWN, repository_of
+from tests.support.limits import LIMIT_S
 
 ROOT: Final = Path(__file__).parent.parent.parent
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -194,7 +195,7 @@ def test_the_image_passes_the_linter() -> None:
         [str(Path(sys.executable).parent / "hadolint"), str(ROOT / "Dockerfile")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LIMIT_S,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
@@ -274,7 +275,9 @@ def test_the_proxy_reads_its_settings(fronts: str) -> None:
         pytest.skip("haproxy is not installed")
     words = [program, "-c", "-dW", "-f", str(ROOT / "deploy" / "haproxy.cfg")]
     environment = {"TRUSTED_FRONTS": fronts}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -297,7 +300,9 @@ def test_compose_reads_the_composition(tmp_path: Path) -> None:
 
 
 def _run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
 
 
 def test_a_rolling_restart_waits_for_the_new_servers() -> None:
