@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.game_server import REPOSITORY
+from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_TIMES_THE_FLOOR: Final = 2.5
 """A ratio, so that a slow machine does no harm; about 1.3 to 1.7 is measured (docs/performance.md)."""
-BENCH_LIMIT_S: Final = 120
+BENCH_LIMIT_S: Final = 5 * LIMIT_S
 
 
 @pytest.fixture(scope="module")

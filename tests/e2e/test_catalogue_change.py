@@ -127,8 +127,7 @@ async def test_seconds_before_the_change_are_paid_at_the_old_rate(
         await there.ask("session")
         first = await here.push("passive")
         await here.ask("passive")
-        accrued_ms = int(anna.fields(valkey, "accrued_at")[0])
-        dishes = int(anna.fields(valkey, "dishes")[0])
+        accrued_ms, dishes = map(int, anna.fields(valkey, "accrued_at", "dishes"))
         assert first["dishes"] <= dishes
         await asyncio.to_thread(seed, game_settings, changed(tmp_path, pro_oven={"value": 5}))
         paid: list[tuple[int, int]] = [(accrued_ms, dishes)]
@@ -180,8 +179,9 @@ async def test_a_player_whom_redis_no_longer_has_is_paid_at_the_rates_of_each_ti
         await other.ask("session")
         await until_sold_for(other, OVEN, 777)
     async with player(pair[1], anna.token) as there:
-        dishes = (await there.ask("session"))["session"]["dishes"] - saved["dishes"]
-        paid_ms = int(anna.fields(valkey, "accrued_at")[0])
+        await there.ask("session")
+        paid_ms, held = map(int, anna.fields(valkey, "accrued_at", "dishes"))
+    dishes = held - saved["dishes"]
     least = 3 * (before_ms - saved["accrued_at"]) + 15 * (paid_ms - after_ms)
     most = 3 * (after_ms - saved["accrued_at"]) + 15 * (paid_ms - before_ms)
     # A second on either side of the change is paid at one rate.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from scripts.top.reading import read
 from server.protocol.errors import REFUSALS
 from server.protocol.fields import REQUEST_TYPES
 from tests.support.game_server import REPOSITORY, GameServer
+from tests.support.limits import LIMIT_S
 from tests.support.players import player
 
 if TYPE_CHECKING:
@@ -130,7 +132,10 @@ def exposed(game: GameServer) -> Reading:
             await one.ask("sell")
 
     asyncio.run(play())
-    return read(game.url)
+    end_s = time.monotonic() + LIMIT_S
+    while (found := read(game.url)).error:  # it had no time to answer
+        assert time.monotonic() < end_s, found.error
+    return found
 
 
 def labels_of(exposed: Reading, name: str) -> set[str]:

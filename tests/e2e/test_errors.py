@@ -215,9 +215,9 @@ async def test_who_shows_no_token_is_closed_and_who_shows_an_expired_one_is_not(
 async def test_foreign_origins_are_refused_and_native_clients_are_not(game: GameServer) -> None:
     """A browser's foreign origin gets 403; the page's own origin and none at all may connect."""
     with pytest.raises(InvalidStatus) as refused:
-        await connect(game.websocket_url, origin=Origin("https://evil.example"))
+        await connect(game.websocket_url, origin=Origin("https://evil.example"), open_timeout=LIMIT_S)
     assert refused.value.response.status_code == 403
-    async with connect(game.websocket_url, origin=Origin(game.url)):
+    async with connect(game.websocket_url, origin=Origin(game.url), open_timeout=LIMIT_S):
         pass
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.doc_examples import DOCS
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.mail_server import running_mail_server
 from tests.support.players import EXTERNAL, register
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FUZZER = Path(sys.executable).parent / "schemathesis"
-WITHIN_S = 400
+WITHIN_S = 10 * LIMIT_S
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,15 @@ def _fuzz(game: GameServer, folder: Path, document: Path, *options: str) -> subp
     chosen = ["--seed", "1", "--max-examples", "15", "--phases", "coverage,fuzzing", "--exclude-path", "/ws"]
     # A schema counts characters, so a password it takes may still have too many bytes.
     chosen += ["--exclude-checks", "positive_data_acceptance"]
-    chosen += ["--continue-on-failure", "--no-color", "--request-timeout", "10", *options]
+    chosen += [
+        "--suppress-health-check",
+        "too_slow",
+        "--continue-on-failure",
+        "--no-color",
+        "--request-timeout",
+        str(LIMIT_S),
+        *options,
+    ]
     return subprocess.run(
         [str(FUZZER), "run", str(document), "--url", game.url, *chosen],
         cwd=folder,

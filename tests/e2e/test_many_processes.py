@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import servers
 from tests.support.game_server import GameServer, running_game
-from tests.support.players import EXTERNAL, Player, player, register
+from tests.support.players import EXTERNAL, Player, joined, player, register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,22 +45,18 @@ async def test_each_connection_is_told_of_each_change_once(
     """Eight connections click at once; versions only grow on each, and the totals are exact."""
     token = register(two_servers[0])["access_token"]
     async with contextlib.AsyncExitStack() as stack:
-        joined = [
-            await stack.enter_async_context(player(two_servers[index % 2], token))
-            for index in range(CONNECTIONS)
-        ]
-        await joined[0].ask("session")
-        await joined[0].ask("upgrade_buy", id=1)
-        for each in joined:
+        tabs = [await joined(stack, two_servers[index % 2], token) for index in range(CONNECTIONS)]
+        await tabs[0].ask("upgrade_buy", id=1)
+        for each in tabs:
             await each.ask("session")
             each.pushes.clear()
-        seen = await asyncio.gather(*(click_and_listen(each) for each in joined))
+        seen = await asyncio.gather(*(click_and_listen(each) for each in tabs))
         total = CONNECTIONS * CLICKS
         for messages in seen:
             versions = [message["data"]["version"] for message in messages]
             assert versions == sorted(set(versions))
             assert sorted(message["data"]["dishes"] for message in messages) == list(range(1, total + 1))
-        final = await joined[-1].ask("session")
+        final = await tabs[-1].ask("session")
         assert final["session"]["dishes"] == total
 
 

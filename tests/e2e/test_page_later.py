@@ -19,7 +19,7 @@ from tests.support.browser import (
     until_more,
     visitor,
 )
-from tests.support.late_game import bring_to
+from tests.support.late_game import bring_to, until_ranked
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live
             await expect(page.locator("#place-name")).to_have_text("Food truck")
             assert await page.evaluate("globalThis.passing") == passes
             await expect(page.locator(PASSING)).to_have_count(0)
+            await until_ranked(page, live, 10)
         assert anna.complaints == []
 
 

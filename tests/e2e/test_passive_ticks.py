@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.game_server import GameServer, running_game
-from tests.support.players import EXTERNAL, Player, player
+from tests.support.players import EXTERNAL, Player, joined, player
 from tests.support.seeding import seeded_player
 from tests.support.servers import ValkeyServer, running_valkey
 
@@ -46,15 +46,13 @@ async def test_income_is_paid_and_pushed_once_a_second_over_three_processes(
     """Each of seven connections hears each second once, and what was paid is what the seconds earn."""
     anna = await seeded_player(module_databases["DB_CONNECTION"], bought=f"1:1,{PRO_OVEN}")
     async with contextlib.AsyncExitStack() as stack:
-        joined = [
-            await stack.enter_async_context(player(servers[index > 0], anna.token)) for index in range(7)
-        ]
-        for each in joined:
+        tabs = [await joined(stack, servers[index > 0], anna.token) for index in range(7)]
+        start = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
+        for each in tabs:
             await each.ask("session")
             each.pushes.clear()
-        start = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
-        heard = await asyncio.gather(*(listen(each) for each in joined))
-        await joined[0].ask("passive")
+        heard = await asyncio.gather(*(listen(each) for each in tabs))
+        await tabs[0].ask("passive")
         end = paid_until(anna.fields(valkey, "dishes", "accrued_at"))
     seconds = (end[1] - start[1]) // 1000
     assert end[0] - start[0] == 3 * seconds

@@ -34,14 +34,14 @@ from clients.python.clickcook import (
 from game.session import UserId
 from scripts.chaos.links import Link
 from server.auth.tokens import ACCESS_TTL_S, TokenSigner
-from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.game_server import POLL_S, REPOSITORY, GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, register
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OPTIONS = Options(retry_first_ms=20, retry_most_ms=200, renew_again_ms=50, answer_timeout_ms=2000)
+OPTIONS = Options(retry_first_ms=20, retry_most_ms=200, renew_again_ms=50)
 LIBRARY = REPOSITORY / "clients" / "python"
 
 
@@ -86,7 +86,7 @@ def test_ten_lines_play(game: GameServer, installed: Path) -> None:
 async def test_killed_and_paused_a_server_loses_and_doubles_nothing(
     module_databases: dict[str, str],
 ) -> None:
-    """Two players, 1,000 requests each, while the server is paused and killed by turns."""
+    """Two players who never rest, while the server is paused and killed by turns."""
     with running_game({**EXTERNAL, **module_databases}) as server:
         async with player(server, "steady") as one, player(server, "hasty") as other:
             resent, lost = [], []
@@ -94,7 +94,8 @@ async def test_killed_and_paused_a_server_loses_and_doubles_nothing(
                 client.subscribe(lambda event: resent.append(event) if is_resent(event) else None)
                 client.subscribe(lambda event: lost.append(event) if isinstance(event, Lost) else None)
                 await client.upgrade_buy(1)
-            plays = [asyncio.create_task(cook(client, 1000)) for client in (one, other)]
+            stop = asyncio.Event()
+            plays = [asyncio.create_task(cook(client, stop)) for client in (one, other)]
             for number in range(4):
                 await some_answers(one, 150)
                 server.send(signal.SIGSTOP)
@@ -104,12 +105,12 @@ async def test_killed_and_paused_a_server_loses_and_doubles_nothing(
                 else:
                     await asyncio.sleep(0.3)
                     server.send(signal.SIGCONT)
+            stop.set()
             async with asyncio.timeout(3 * LIMIT_S):
-                await asyncio.gather(*plays)
-                for client in (one, other):
+                for client, requests in zip((one, other), await asyncio.gather(*plays), strict=True):
                     await client.session()
                     assert client.state is not None
-                    assert client.state.dishes == 2 * 1000
+                    assert client.state.dishes == 2 * requests
                     assert client.unanswered == 0
             assert lost == []
             assert len(resent) > 0
@@ -129,15 +130,18 @@ async def test_a_server_that_moves_loses_and_doubles_nothing(
             client.subscribe(lambda event: resent.append(event) if is_resent(event) else None)
             client.subscribe(lambda event: lost.append(event) if isinstance(event, Lost) else None)
             await client.upgrade_buy(1)
-            playing = asyncio.create_task(cook(client, 600))
+            stop = asyncio.Event()
+            playing = asyncio.create_task(cook(client, stop))
             for target in (other, game, other, game):
                 await some_answers(client, 150)
                 address.targets = [target.port]
-                assert address.break_all() > 0
-            await playing
+                while not address.break_all():  # noqa: ASYNC110 - it may just be connecting again
+                    await asyncio.sleep(POLL_S)
+            stop.set()
+            requests = await playing
             await client.session()
             assert client.state is not None
-            assert client.state.dishes == 2 * 600
+            assert client.state.dishes == 2 * requests
             assert lost == []
             assert len(resent) > 0
         await address.close()
@@ -148,11 +152,14 @@ def is_resent(event: object) -> bool:
     return isinstance(event, Send) and event.times_sent > 1
 
 
-async def cook(client: Client, requests: int) -> None:
-    """Send pipelined cooks of two dishes each, and wait for all answers."""
-    futures = [await client.send("cook", count=2) for _ in range(requests)]
+async def cook(client: Client, stop: asyncio.Event) -> int:
+    """Send pipelined cooks of two dishes each until told to stop, wait for all answers, and count them."""
+    futures = []
+    while not stop.is_set():
+        futures.append(await client.send("cook", count=2))
     answers = await asyncio.gather(*futures)
-    assert [answer.code for answer in answers] == [""] * requests
+    assert {answer.code for answer in answers} == {""}
+    return len(answers)
 
 
 async def some_answers(client: Client, count: int) -> None:
@@ -201,11 +208,13 @@ async def test_a_rate_limit_is_waited_for(module_databases: dict[str, str]) -> N
             await client.upgrade_buy(1)
             client.subscribe(lambda event: sent.append(event) if is_resent(event) else None)
             client.subscribe(lambda event: sent.append(event) if isinstance(event, Refuse) else None)
-            await asyncio.gather(*[client.cook() for _ in range(13)])
+            clicks = 0
+            while not sent:  # a busy machine may make so many clicks within the limit
+                await asyncio.gather(*[client.cook() for _ in range(13)])
+                clicks += 13
             await client.session()
             assert client.state is not None
-            assert client.state.dishes == 13
-            assert len(sent) > 0
+            assert client.state.dishes == clicks
             assert not any(isinstance(event, Refuse) for event in sent)
 
 

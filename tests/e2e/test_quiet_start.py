@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.game_server import REPOSITORY, GameServer
+from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_person_reads_one_line_with_the_address(game: GameServer, workers: str
 
     assert f"address={game.url} " in line
     assert f"listens_on=127.0.0.1:{game.port}" in line
-    assert httpx.get(f"{game.url}/healthz").status_code == 200
+    assert httpx.get(f"{game.url}/healthz", timeout=LIMIT_S).status_code == 200
     assert game.stop() == 0
     assert all("drain_" in line for line in game.log.splitlines()[1:])
 

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.test_guests import post
 from tests.security.test_revoked_everywhere import refused_everywhere, revoked
 from tests.support.game_server import GameServer, running_game
+from tests.support.limits import LIMIT_S
 from tests.support.mail_server import PASSWORD as MAIL_PASSWORD
 from tests.support.mail_server import USER, MailServer, link_token, running_mail_server
 from tests.support.players import EXTERNAL, PASSWORD, player, register
@@ -62,7 +63,7 @@ async def test_a_forgotten_password_by_mail(servers: Servers, mail_server: MailS
         assert "code" not in await first.ask("upgrade_buy", id=1)
         assert (await second.ask("cook", count=5))["dishes"] == 5
         for server in servers:
-            offered = await asyncio.to_thread(httpx.get, f"{server.url}/features")
+            offered = await asyncio.to_thread(httpx.get, f"{server.url}/features", timeout=LIMIT_S)
             assert offered.json() == {"guests": True, "guest_ttl_days": 90, "mail": True}
         assert (await post(servers[1], "/forgot", email=email)).json() == {"status": 0}
         assert (await post(servers[1], "/forgot", email="nobody@example.com")).json() == {"status": 0}

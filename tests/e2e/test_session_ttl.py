@@ -17,8 +17,8 @@ from tests.support.servers import PostgresServer, ValkeyServer, running_valkey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TTL_S = 6
-"""A live session is touched at each third of it, so a busy machine has four seconds for that."""
+TTL_S = 9
+"""A live session is touched at each third of it, so a busy machine has six seconds for that."""
 GONE = -2
 TOUCHES = 4
 """More than one life of a session that nobody touches."""

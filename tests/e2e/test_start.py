@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 import pytest
 
-from tests.support.game_server import GameServer, running_game
+from tests.support.game_server import POLL_S, GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
@@ -43,9 +44,10 @@ def refusal(game: GameServer) -> str:
 
 
 def databases(game: GameServer) -> dict[str, int]:
-    """Return the numbers of the embedded servers that run on the game's data."""
+    """Return the numbers of the embedded servers that run on the game's data: of each the oldest process."""
     found: dict[str, int] = {}
-    for process in psutil.process_iter(["cwd", "name"]):
+    running = psutil.process_iter(["cwd", "name", "create_time"])
+    for process in sorted(running, key=lambda each: each.info["create_time"] or 0.0):
         cwd = process.info["cwd"]
         for name in ("valkey", "postgres"):
             if cwd == str(game.folder / "data" / name) and (game.folder / "data" / name).exists():
@@ -53,11 +55,19 @@ def databases(game: GameServer) -> dict[str, int]:
     return found
 
 
+def wait_until_well(game: GameServer) -> None:
+    """Wait until all parts of a server are well."""
+    end_s = time.monotonic() + LIMIT_S
+    while (said := httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).json())["status"] != "ok":
+        assert time.monotonic() < end_s, said
+        time.sleep(POLL_S)
+
+
 def test_it_starts_and_a_stop_leaves_nothing(game: GameServer) -> None:
     """Once installed it becomes ready, the first time and the next; SIGTERM ends all of it with code 0."""
     for _ in range(2):
         game.start()
-        assert httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).json()["status"] == "ok"
+        wait_until_well(game)
         assert databases(game).keys() == {"valkey", "postgres"}
 
         assert game.stop() == 0
@@ -121,7 +131,7 @@ def test_a_killed_database_comes_back(game: GameServer) -> None:
         os.kill(number, signal.SIGKILL)
         game.wait_for_log("embedded_server_restarted", count)
 
-    game.wait_until_ready()
+    wait_until_well(game)
     assert httpx.post(f"{game.url}/reg", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
     assert game.stop() == 0
 

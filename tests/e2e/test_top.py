@@ -53,29 +53,37 @@ async def test_one_look_at_a_server_that_plays(game: GameServer) -> None:
                 await one.ask("cook")
 
         cooking = asyncio.create_task(cook())
-        code, lines = await top("--once", "--interval", "0.5", game.url)
+        shown = {"cooks": "0/s"}
+        async with asyncio.timeout(LIMIT_S):
+            while cooks_of(shown) <= 1:  # a busy machine may cook nothing between two looks
+                code, lines = await top("--once", "--interval", "0.5", game.url)
+                assert code == 0
+                shown = dict(line.removeprefix(f"{game.url} ").split(": ", 1) for line in lines)
         over.set()
         await cooking
 
-    assert code == 0
-    shown = dict(line.removeprefix(f"{game.url} ").split(": ", 1) for line in lines)
     assert shown["condition"] == "ok"
     assert shown["workers up"] == "1 of 1"
     assert shown["users"] == "1"
-    assert float(shown["cooks"].removesuffix("/s").replace(",", "")) > 1
     assert re.fullmatch(r"[\d.]+ m?s / [\d.]+ m?s", shown["latency p50 / p99"])
     assert shown["unavailable"] == "0/s"
+
+
+def cooks_of(shown: Mapping[str, str]) -> float:
+    """Read how many cooks a second are shown."""
+    return float(shown["cooks"].removesuffix("/s").replace(",", ""))
 
 
 async def test_a_server_that_is_not_there(game: GameServer) -> None:
     """A server that does not answer, or is none, is shown with the reason; the code is 1."""
     nobody = f"http://127.0.0.1:{free_port()}"
 
-    code, lines = await top("--once", "--interval", "0.1", nobody, game.url.removeprefix("http://"))
-
-    assert code == 1
-    assert f"{nobody} ! does not answer: [Errno 111] Connection refused" in lines
-    assert f"{game.url} condition: ok" in lines
+    lines: list[str] = []
+    async with asyncio.timeout(LIMIT_S):
+        while f"{game.url} condition: ok" not in lines:  # a busy machine may take too long for an answer
+            code, lines = await top("--once", "--interval", "0.1", nobody, game.url.removeprefix("http://"))
+            assert code == 1
+            assert f"{nobody} ! does not answer: [Errno 111] Connection refused" in lines
 
     code, lines = await top("--once", "--interval", "0.1", f"{game.url}/nowhere")
     assert (code, len(lines)) == (1, 1)

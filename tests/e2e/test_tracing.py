@@ -121,7 +121,7 @@ async def test_a_click_is_followed_to_redis_and_back(module_databases: dict[str,
         for cook in cooks:
             assert attributes(cook)["result"] == "ok"
             assert collector.below(cook) == ["redis"]
-            assert 0 < cook.end_time_unix_nano - cook.start_time_unix_nano < 10e9
+            assert 0 < cook.end_time_unix_nano - cook.start_time_unix_nano < LIMIT_S * 1e9
         (session,) = collector.named("session")
         assert {"redis", "cold_load"} <= set(collector.below(session))
         results = [attributes(span)["result"] for span in collector.named("upgrade_buy")]
@@ -151,9 +151,9 @@ async def test_a_request_that_redis_does_not_answer_ends(own_valkey: ValkeyServe
                 own_valkey.kill()
                 assert [(await one.ask("cook"))["code"] for _ in range(4)] == ["unavailable"] * 4
                 own_valkey.start()
-                for _ in range(40):
-                    if "applied" in await one.ask("cook"):
-                        break
+                async with asyncio.timeout(LIMIT_S):
+                    while "applied" not in await one.ask("cook"):
+                        pass
                 assert [(await one.ask("cook"))["applied"] for _ in range(10)] == [1] * 10
             server.stop()
 

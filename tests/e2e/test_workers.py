@@ -101,7 +101,7 @@ def test_a_worker_that_cannot_live_ends_the_server_with_a_reason(game: GameServe
 
     assert game.wait_for_end() == 1
     assert game.log.splitlines()[-1].startswith("click-and-cook: worker 1 died 5 times")
-    assert kills in {5, 6}  # the first may have lived longer
+    assert kills >= 5  # on a busy machine some may have lived longer
     assert game.log.count("drain_ended") == WORKERS - 1
     assert workers(game) == {}
 
@@ -129,7 +129,7 @@ def test_workers_end_with_a_killed_supervisor_and_a_new_one_takes_over(game: Gam
     assert game.log.count("drain_ended") == WORKERS
     game.wait_for_log("workers_ready", 2)
     assert not set(left) & set(workers(game).values())
-    assert httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).json()["status"] == "ok"
+    game.wait_until_ready()
 
 
 def test_a_port_that_another_game_has_is_refused() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
 
 from game.session import UserId
-from tests.support.live_hash import with_values
+from tests.support.game_server import POLL_S
+from tests.support.limits import LIMIT_S
+from tests.support.live_hash import by_name, change_values
 from tests.support.plain_keys import session_key
 
 if TYPE_CHECKING:
@@ -20,13 +23,21 @@ async def bring_to(page: Page, live: redis.Redis, **fields: str | int) -> None:
     `session` showed would be gone with the reload.
     """
     await page.wait_for_selector("#link.connected")
-    user_id = int(
-        await page.evaluate(
-            "JSON.parse(atob(JSON.parse(localStorage['click-and-cook.tokens']).access.split('.')[1])).id"
-        )
-    )
-    key = session_key(UserId(user_id))
-    held = cast("dict[bytes, bytes]", live.hgetall(key))
-    live.hset(key, mapping=with_values(held, {"stamp": "", **fields}))  # type: ignore[arg-type] # invariant
+    change_values(live, await _key_of(page), {"stamp": "", **fields})
     await page.reload()
     await page.wait_for_selector("#link.connected")
+
+
+async def until_ranked(page: Page, live: redis.Redis, rank: int) -> None:
+    """Wait until the server has the rank of the tab's player, which the page shows before."""
+    key = await _key_of(page)
+    async with asyncio.timeout(LIMIT_S):
+        while float(by_name(cast("dict[bytes, bytes]", live.hgetall(key)))["rank"]) != rank:  # noqa: ASYNC110 - of Redis
+            await asyncio.sleep(POLL_S)
+
+
+async def _key_of(page: Page) -> str:
+    user_id = await page.evaluate(
+        "JSON.parse(atob(JSON.parse(localStorage['click-and-cook.tokens']).access.split('.')[1])).id"
+    )
+    return session_key(UserId(int(user_id)))

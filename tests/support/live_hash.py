@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from persistence.live.hashes import (
     TEXTS,
@@ -17,6 +17,9 @@ from persistence.live.record import RECORD, STAMP_AT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import redis
+    from redis.client import Pipeline
 
 _NUMBERS = {name: field for field, (names, _) in RECORD.items() for name in names}
 _JOINED = {*TEXTS, "stamp"}
@@ -54,6 +57,17 @@ def with_values(fields: Mapping[bytes, bytes], values: Mapping[str, object]) -> 
     if b"texts" in fields or not values.keys().isdisjoint(TEXTS):
         new[b"texts"] = joined_texts(*(texts.get(name, "") for name in TEXTS))
     return {**fields, **new, **plain}
+
+
+def change_values(live: redis.Redis, key: str, values: Mapping[str, object]) -> None:
+    """Set numbers and texts of a hash at once: a server may change it too."""
+
+    def change(pipeline: Pipeline) -> None:
+        held = cast("dict[bytes, bytes]", pipeline.hgetall(key))
+        pipeline.multi()
+        pipeline.hset(key, mapping=with_values(held, values))  # type: ignore[arg-type] # invariant
+
+    live.transaction(change, key)
 
 
 def hash_of(**values: object) -> list[bytes]:
