@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+import redis
 
 from game.session import UserId
 from persistence.live.keys import BUCKETS, bucket_of
@@ -20,6 +21,7 @@ from server.auth.tokens import TokenSigner
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
+from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import dirty_key, session_key
 from tests.support.players import EXTERNAL, player
 from tests.support.slots import begin_to_move, end_of_move, move_keys, move_the_rest, owner_of, slot_of
@@ -137,20 +139,38 @@ async def test_a_player_whose_keys_are_split_plays_on(
 async def test_a_tab_is_shown_what_it_missed_before_a_click_of_its_own_elsewhere(
     module_databases: dict[str, str], cluster_nodes: list[ValkeyServer]
 ) -> None:
-    """Another process sold where the slot is on its way to, and nobody here listens; then this tab cooked."""
-    dsn, url = module_databases["DB_CONNECTION"], servers.cluster_url(cluster_nodes)
-    settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": url}
-    with running_game(settings) as first, running_game(settings) as second:
+    """Another process changed the session where the slot is on its way to, and was lost before it said so.
+
+    The tab cooked behind that. When its own process has subscribed again, the tab has the version of the
+    session that is read then, and has missed a change all the same.
+    """
+    settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": servers.cluster_url(cluster_nodes)}
+    with running_game({**settings, "FLUSHER": "off"}) as game:
         user_id = UserId(next(_ids))
-        token = await account(dsn, dishes=5, user_id=user_id)
+        token = await account(module_databases["DB_CONNECTION"], dishes=5, user_id=user_id)
         keys = [session_key(user_id), dirty_key(bucket_of(user_id))]
-        async with player(first, token) as tab, player(second, token) as other:
+        async with player(game, token) as tab:
             await tab.ask("session")
-            await other.ask("session")
-            async with slot_on_its_way(cluster_nodes, user_id, keys):
-                sold = await other.ask("sell", count=2)
-                assert (await tab.ask("cook"))["dishes"] == 4
-            assert (await tab.push("session"))["session"]["money"] == sold["money"]
+            async with slot_on_its_way(cluster_nodes, user_id, keys) as home:
+                away = next(node for node in cluster_nodes if node is not home)
+                change_on_its_way(away, user_id, money=700)
+                assert (await tab.ask("cook"))["dishes"] == 6
+                for kind in ("normal", "pubsub"):
+                    home.ask("CLIENT", "KILL", "TYPE", kind)
+                assert (await tab.push("session"))["session"]["money"] == 700
+
+
+def change_on_its_way(node: ValkeyServer, user_id: UserId, **values: int) -> None:
+    """Set values of a session at the node that its slot is on its way to, under a newer version."""
+    key = session_key(user_id)
+    with redis.Redis(port=node.port) as client, client.pipeline(transaction=False) as commands:
+        commands.execute_command("ASKING")
+        commands.hgetall(key)
+        _, fields = commands.execute()
+        version = int(by_name(fields)["version"]) + 1
+        commands.execute_command("ASKING")
+        commands.hset(key, mapping=with_values(fields, {"version": version, **values}))
+        commands.execute()
 
 
 @pytest.mark.parametrize("dishes", [3, None])
