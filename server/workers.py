@@ -119,7 +119,7 @@ class _Worker:
 
     async def _judge(self, code: int, lived_s: float) -> None:
         _log.warning("worker_ended", index=self.index, code=code, ms=round(1000 * lived_s))
-        if code == STARTUP_ERROR_CODE and not self.was_ready.is_set():
+        if code == STARTUP_ERROR_CODE and self.index == 0 and not self.was_ready.is_set():
             raise StartupError("a worker could not start, see above")
         if lived_s >= YOUNG_S:
             self._young_deaths = 0

@@ -33,7 +33,10 @@ Item = TypeVar("Item")
 
 
 class _NoSubscriber:
-    """Hears nothing: these lanes subscribe to no channel."""
+    """Hears nothing: these lanes subscribe to no channel. Sets `back` when one is connected (again)."""
+
+    def __init__(self, back: asyncio.Event) -> None:
+        self._back = back
 
     def channels_of(self, lane: Lane) -> list[bytes]:  # noqa: ARG002 - the contract of Hearer
         return []
@@ -41,8 +44,9 @@ class _NoSubscriber:
     def first_commands(self, lane: Lane) -> list[FirstCommand]:  # noqa: ARG002 - as above
         return []
 
-    def lane_ready(self, lane: Lane) -> None:
-        """Nothing was missed."""
+    def lane_ready(self, lane: Lane) -> None:  # noqa: ARG002 - as above
+        """Nothing was missed; what was written over the connection before may be lost."""
+        self._back.set()
 
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Nothing is subscribed to."""
@@ -68,9 +72,12 @@ class LiveStore:
 
     With `more` lanes the batches that `run` is given take turns on them. Redis reads at most 16 KB of a
     connection before it syncs its file: several fill a sync that one leaves half empty.
+
+    `back` is set whenever one of its connections was made (again): the Redis may be another one by then.
     """
 
-    def __init__(self, lanes: Lanes, more: Sequence[Lanes] = ()) -> None:
+    def __init__(self, lanes: Lanes, more: Sequence[Lanes] = (), back: asyncio.Event | None = None) -> None:
+        self.back = back or asyncio.Event()
         self._lanes = lanes
         self._turns = itertools.cycle((lanes, *more))
         self.connections = 1 + len(more)
@@ -194,18 +201,19 @@ async def open_store(
 
     Raises LiveUnavailable when it does not answer within `wait_s`.
     """
+    back = asyncio.Event()
     opened = [Lanes(url, origin, scripts, prefix=prefix) for _ in range(connections)]
     try:
         for lanes in opened:
             try:
-                await lanes.start(_NoSubscriber())
+                await lanes.start(_NoSubscriber(back))
             except LaneDown as error:
                 raise LiveUnavailable(str(error)) from error
         for lanes in opened:
             if not await lanes.wait_up(wait_s):
                 raise LiveUnavailable(f"no answer within {wait_s:g} s")
         first, *more = opened
-        yield LiveStore(first, more)
+        yield LiveStore(first, more, back)
     finally:
         for lanes in opened:
             await lanes.stop()

@@ -104,7 +104,9 @@ class _Server:
             "cold loads": storage.loader.run,
             "reconciler": storage.reconciler.run,
             "catalogue": storage.catalogues.run,
-            "log-ins": lambda: keep_log_ins(accounts.service, accounts.families, game.hub.redis_back),
+            "log-ins": lambda: keep_log_ins(
+                accounts.service, accounts.families, game.hub.redis_back, storage.store.back
+            ),
             "tidying": lambda: tidy(accounts.guests, accounts.recovery, game.community),
             "ticker": game.ticker.run,
             "unauthenticated connections": game.dispatch.watch_unauthenticated,

@@ -26,17 +26,18 @@ _LOOK_BACK_S: Final = 150
 _TRY_AGAIN_S: Final = 1.0
 
 
-async def keep_log_ins(accounts: AccountService, families: TokenFamilies, redis_back: asyncio.Event) -> None:
+async def keep_log_ins(accounts: AccountService, families: TokenFamilies, *redis_back: asyncio.Event) -> None:
     """Put revocations back whenever Redis came back or was not told, and prune families; until cancelled.
 
-    Redis may have come back without the marks of families revoked lately: PostgreSQL has them all. It begins
-    with one round. What is away is waited for.
+    Redis may have come back without the marks of families revoked lately: PostgreSQL has them all. One event
+    says so for each kind of connection: while a master is replaced, those that marks are written over may
+    leave the old one last. It begins with one round. What is away is waited for.
     """
     loop = asyncio.get_running_loop()
     within_s, prune_at_s = ACCESS_TTL_S, loop.time()
     while True:
-        redis_back.clear()
-        accounts.marks_owed.clear()
+        for event in (*redis_back, accounts.marks_owed):
+            event.clear()
         try:
             await accounts.restore_revocations(within_s)
             if loop.time() >= prune_at_s:
@@ -47,7 +48,7 @@ async def keep_log_ins(accounts: AccountService, families: TokenFamilies, redis_
             within_s = ACCESS_TTL_S
             await asyncio.sleep(_TRY_AGAIN_S)
             continue
-        woken = await _any_set((redis_back, accounts.marks_owed), _LOOK_AGAIN_EVERY_S * uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        woken = await _any_set((*redis_back, accounts.marks_owed), _LOOK_AGAIN_EVERY_S * uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
         within_s = ACCESS_TTL_S if woken else _LOOK_BACK_S
 
 

@@ -14,6 +14,7 @@ from persistence.live.hashes import fields_of
 from persistence.live.keys import bucket_of
 from persistence.live.revocations import Revocations
 from persistence.live.store import call
+from server.auth import housekeeping as housekeeping_of_log_ins
 from server.auth.housekeeping import keep_log_ins
 from server.auth.tokens import REFRESH_TTL_S
 from tests.integration.test_guests import user_of
@@ -33,10 +34,10 @@ CHANGE = {"password": "pass word", "new_password": "new password"}
 
 
 @contextlib.asynccontextmanager
-async def housekeeping(world: World) -> AsyncIterator[None]:
-    """Keep the log-ins, hearing nothing of lanes that are opened again."""
+async def housekeeping(world: World, *redis_back: asyncio.Event) -> AsyncIterator[None]:
+    """Keep the log-ins, hearing of no other lanes that are opened again."""
     keeping = asyncio.create_task(
-        keep_log_ins(world.accounts, TokenFamilies(world.pool, REFRESH_TTL_S), asyncio.Event())
+        keep_log_ins(world.accounts, TokenFamilies(world.pool, REFRESH_TTL_S), *redis_back)
     )
     try:
         yield
@@ -101,6 +102,37 @@ async def test_redis_is_told_later_of_what_it_would_not_take(postgres_dsn: str, 
             patch.setattr(Revocations, "revoke", refuse)
             assert said(await world.post("/logout", tokens["refresh_token"])) == (200, {"status": 0})
         await refused_for_good(world, tokens["access_token"])
+
+
+async def test_a_mark_is_put_back_that_went_to_a_master_which_is_replaced(
+    postgres_dsn: str, own_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that marks are written over stays with the old one longest: its return counts too."""
+    monkeypatch.setattr(housekeeping_of_log_ins, "_LOOK_AGAIN_EVERY_S", 10 * LIMIT_S)
+    async with running(postgres_dsn, own_valkey.url) as world:
+        _, tokens = await world.registered()
+        assert said(await world.post("/logout", tokens["refresh_token"])) == (200, {"status": 0})
+        (mark,) = await lost_marks(own_valkey)
+        async with housekeeping(world, world.store.back):
+            await until_there(own_valkey, mark)
+            assert await lost_marks(own_valkey) == [mark]
+            await asyncio.to_thread(own_valkey.ask, "CLIENT", "KILL", "TYPE", "normal")
+            await until_there(own_valkey, mark)
+
+
+async def lost_marks(valkey: ValkeyServer) -> list[str]:
+    """Remove the marks of revoked log-ins, as a Redis lacks them that had not been sent them; return them."""
+    with valkey.client() as client:
+        marks = list(client.scan_iter("*revoked:*"))
+        client.delete(*marks)
+    return marks
+
+
+async def until_there(valkey: ValkeyServer, key: str) -> None:
+    """Wait until Redis has a key."""
+    async with asyncio.timeout(LIMIT_S):
+        while not await asyncio.to_thread(valkey.ask, "EXISTS", key):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.05)
 
 
 async def test_postgresql_goes_while_a_password_changes(
