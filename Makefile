@@ -43,7 +43,7 @@ soak: setup ## play for MINUTES (30) with storms and dribblers, and see that not
 	$(BIN)/python -m scripts.soak --minutes $(or $(MINUTES),30) --plot docs/images/soak.svg
 
 .PHONY: chaos
-chaos: setup ## break a running game in seven worlds and judge what every player saw; ARGS="--faults 600" and others
+chaos: setup ## break a running game in eight worlds and judge what every player saw; ARGS="--faults 600" and others
 	$(BIN)/python -m scripts.chaos $(ARGS)
 
 .PHONY: hostile

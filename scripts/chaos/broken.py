@@ -138,6 +138,12 @@ def _client_forgotten() -> None:
     _in_lua("CLIENTS, UNUSED_MS = 32,", "CLIENTS, UNUSED_MS = 1,")
 
 
+def _versions_given_again() -> None:
+    """Raise versions for players with income only, where another run of Redis may have lost changes."""
+    _in_lua("local lost = run ~= new_run", "local lost = run ~= new_run and passive")
+    _put(hub.Hub, "first_commands", lambda *_: [])
+
+
 def _duplicate_overtakes() -> None:
     """Let each duplicate leave out the change that follows it on its connection: it overtook that one."""
     duplicate, tell = handlers.Handlers._duplicate, hub.Hub.tell_others  # noqa: SLF001 - a break is made inside
@@ -290,7 +296,7 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
     for function in (
         _pushes_dropped, _pushes_doubled, _pushes_out_of_order, _no_snapshot_after_a_move,
         _lost_subscription_left, _own_tabs_left_out, _doubt_by_version, _log_out_not_heard,
-        _subscription_believed, _client_forgotten, _duplicate_overtakes,
+        _subscription_believed, _client_forgotten, _versions_given_again, _duplicate_overtakes,
         _ask_refused, _log_raises, _read_only_kept, _never_ends,
         _future_marks_kept, _not_fenced, _dirty_session_expires, _anothers_changes_told, _answers_dropped,
         _answers_wrong, _sells_refused, _every_refusal_traced,

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     CLOCK_BACK = "Redis' clock stepped back"
     CLOCK_FORWARD = "Redis' clock stepped forward"
     ROLES_EXCHANGED = "roles exchanged behind one address"
+    BEHIND_PROMOTED = "roles exchanged with a replica cut off before"
     SLOT_MOVED = "slot moved there and back"
     FAILOVER = "graceful failover"
     FAILOVER_COORDINATED = "coordinated failover"
@@ -69,6 +70,7 @@ _WEIGHTS: Final = {
     Kind.FAILOVER_FORCED: 3,
     Kind.MASTER_KILLED: 3,
     Kind.ROLES_EXCHANGED: 4,
+    Kind.BEHIND_PROMOTED: 4,
     Kind.CLOCK_BACK: 3,
     Kind.LANES_CUT: 3,
     Kind.SUBSCRIPTIONS_HELD: 3,

@@ -12,19 +12,20 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from scripts.chaos.broken import BREAKS, FLUSHER
+from scripts.chaos.history.player import KINDS
 from scripts.chaos.plan import Fault, Kind
 from scripts.chaos.run import Outcome, Script, run
 from scripts.chaos.world import Cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _FIRST_S: Final = 2.0
 _AFTER_S: Final = 3.0
@@ -41,6 +42,8 @@ class Proof:
     faults: tuple[tuple[Kind, str, float], ...] = ()
     """Each with its target and how long it lasts, in s."""
     plays_s: float = 8.0
+    kinds: tuple[str, ...] = KINDS
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def plan(self, _kinds: Sequence[Kind]) -> list[Fault]:
         """Return the faults, spread over the time."""
@@ -76,6 +79,14 @@ PROOFS: Final[dict[str, Proof]] = {
     "log out not heard": _proof("revoked", plays_s=25.0),
     "subscription believed": _proof("told", "revoked"),
     "client forgotten": _proof("linearizable", "remembered"),
+    "versions given again": _proof(
+        "versions",
+        world="two behind one address without WAIT",
+        faults=((Kind.BEHIND_PROMOTED, "", 2.0),) * 2,
+        kinds=("reader",),
+        # What the replica lacks is not in PostgreSQL either.
+        settings={"FLUSH_INTERVAL_MS": "10000"},
+    ),
     "duplicate overtakes": _proof("told"),
     "ask refused": _proof("graceful", world="cluster", faults=((Kind.SLOT_MOVED, "", 6.0),) * 2),
     "log raises": _proof(
@@ -106,9 +117,10 @@ async def prove(name: str, folder: Path, patience: float = 1) -> Outcome:
     proof = PROOFS[name]
     plan = proof.plan(())
     ends_s = max((fault.at_s + fault.for_s for fault in plan), default=0.0)
-    script = Script(max(proof.plays_s, ends_s + 1), proof.plan, users=4, seed=1, patience=patience)
+    duration_s = max(proof.plays_s, ends_s + 1)
+    script = Script(duration_s, proof.plan, users=4, seed=1, patience=patience, kinds=proof.kinds)
     flusher = {"BROKEN_PROGRAM": FLUSHER}
-    cast = Cast(SERVERS, MODULE, MODULE, {"BROKEN": name}, flusher)
+    cast = Cast(SERVERS, MODULE, MODULE, {"BROKEN": name, **proof.settings}, flusher)
     return await run(proof.world, folder, script, lambda _: None, cast)
 
 

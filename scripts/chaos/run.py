@@ -19,7 +19,7 @@ from scripts.chaos.faults import Saboteur
 from scripts.chaos.history.events import Ended, Faulted, History
 from scripts.chaos.history.judge import Judgement, judge, settled
 from scripts.chaos.history.log_ins import log_in
-from scripts.chaos.history.player import Player, Stage, first_session
+from scripts.chaos.history.player import KINDS, Player, Stage, first_session
 from scripts.chaos.history.recorder import Recorder
 from scripts.chaos.history.samples import AWAY, watch_health, watch_logs, watch_saved
 from scripts.chaos.plan import GRACEFUL, stepped_s
@@ -65,7 +65,7 @@ class Outcome:
 class Script:
     """How long is played, by how many, and what goes wrong; `patience` is a factor of all limits.
 
-    `faults` are drawn once it is known which kinds a world has.
+    `faults` are drawn once it is known which kinds a world has. `kinds` of players follow each other.
     """
 
     duration_s: float
@@ -73,6 +73,7 @@ class Script:
     users: int = 6
     seed: int = 0
     patience: float = 1
+    kinds: Sequence[str] = KINDS
 
 
 async def run(
@@ -84,7 +85,7 @@ async def run(
     catalogue = read_catalogue("en")
     async with running_world(world_name, folder, script.seed, cast) as world:
         stage = Stage(world.urls, catalogue, recorder, script.seed, SESSION_TTL_S + 1.0)
-        players = await _enroll(world, stage, script.users)
+        players = await _enroll(stage, world.dsn, script.kinds, script.users)
         if isinstance(world.redis, Cluster):
             world.redis.users = [player.start.user_id for player in players]
         users = {player.name: player.start.user_id for player in players}
@@ -106,13 +107,13 @@ async def run(
     return outcome
 
 
-async def _enroll(world: World, stage: Stage, count: int) -> list[Player]:
-    """Open accounts, a third of them idlers', and give each a session to begin with."""
+async def _enroll(stage: Stage, dsn: str, kinds: Sequence[str], count: int) -> list[Player]:
+    """Open accounts, of each kind in turn, and give each a session to begin with."""
     players = []
     names = sorted(stage.urls)
     stage.recorder.history.began_s = stage.recorder.now_s
     for number in range(count):
-        kind = "idler" if number % 3 == 2 else "shop"  # noqa: PLR2004 - the last of three
+        kind = kinds[number % len(kinds)]
         name = f"{kind}-{number}"
         async with asyncio.timeout(_ENROLLED_WITHIN_S):
             family = None
@@ -121,7 +122,7 @@ async def _enroll(world: World, stage: Stage, count: int) -> list[Player]:
         start = first_session(kind, UserId(family.user_id))
         players.append(Player(name, kind, start, stage))
         stage.recorder.history.start[name] = start
-    writer = SessionWriter(world.dsn)
+    writer = SessionWriter(dsn)
     try:
         await writer.write([row_of_session(player.start) for player in players])
     finally:

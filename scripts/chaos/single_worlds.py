@@ -75,17 +75,22 @@ class OneRedis:
 
 
 class TwoBehindOneAddress:
-    """A master and its replica; every process has the one address that leads to the master of the moment."""
+    """A master and its replica; every process has the one address that leads to the master of the moment.
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
+    Where no replica is waited for, one may be promoted that was cut off for a while.
+    """
+
+    def __init__(self, folder: Path, chance: random.Random, wait_replicas: int = 1) -> None:
         self.nodes = [RedisNode(name, folder / name) for name in ("here", "there")]
         here, _ = self.nodes
         self.links = {name: Link(f"{name} - redis", [here.port], chance) for name in PROGRAMS}
-        self.wait_replicas = 1
+        self.wait_replicas = wait_replicas
         self.acts: Mapping[Kind, Act] = {
             Kind.ROLES_EXCHANGED: self._exchange,
             Kind.REPLICA_STOPPED: self._stop_replica,
         }
+        if not wait_replicas:
+            self.acts |= {Kind.BEHIND_PROMOTED: self._promote_late}
 
     async def start(self) -> None:
         """Start both."""
@@ -100,8 +105,10 @@ class TwoBehindOneAddress:
         return f"redis://127.0.0.1:{port}"
 
     def losses(self, kind: Kind) -> str:
-        """Lose what no replica had: it was not answered."""
-        return UNANSWERED if kind is Kind.ROLES_EXCHANGED else ""
+        """Lose what no replica had: without WAIT that may have been answered."""
+        if kind not in (Kind.ROLES_EXCHANGED, Kind.BEHIND_PROMOTED):
+            return ""
+        return UNANSWERED if self.wait_replicas else "all"
 
     async def _stop_replica(self, fault: Fault) -> None:
         _, replica = self.nodes
@@ -116,6 +123,18 @@ class TwoBehindOneAddress:
         else:
             await new.ask("REPLICAOF", "NO", "ONE")
             await old.ask("REPLICAOF", "127.0.0.1", new.port)
+        await self._lead_to_new_master()
+
+    async def _promote_late(self, fault: Fault) -> None:
+        """Let the replica hear nothing for a while, then make it the master: what was done then is lost."""
+        old, new = self.nodes
+        await new.ask("REPLICAOF", "NO", "ONE")
+        await asyncio.sleep(fault.for_s)
+        await old.ask("REPLICAOF", "127.0.0.1", new.port)
+        await self._lead_to_new_master()
+
+    async def _lead_to_new_master(self) -> None:
+        old, new = self.nodes
         self.nodes.reverse()
         for link in self.links.values():
             link.targets = [new.port]

@@ -63,6 +63,7 @@ WORLDS: Final[Mapping[str, Callable[[Path, random.Random], RedisWorld]]] = {
     "valkey": OneRedis,
     "redis 7.0": lambda folder, chance: OneRedis(folder, chance, debian_redis() or "redis-server"),
     "two behind one address": TwoBehindOneAddress,
+    "two behind one address without WAIT": lambda folder, chance: TwoBehindOneAddress(folder, chance, 0),
     "cluster": lambda folder, _: Cluster(folder, 1),
     "cluster without WAIT": lambda folder, _: Cluster(folder, 0),
     "sentinels": lambda folder, _: Sentinels(folder, 1),

@@ -1,9 +1,10 @@
 """Recorded players: two or three tabs over several servers, in every manner that a client may have.
 
-Shops do everything that has no income by itself; idlers cook while an oven cooks for them. Requests are
-plain, tagged, tagged and raced by a copy on another tab, with gaps in their numbers, in shuffled order, or
-ask for more than there is. Now and then a tab leaves and comes back elsewhere, a log-in is ended by a
-log-out at another server, and all tabs leave for longer than a session stays in Redis.
+Shops do everything that has no income by itself; idlers cook while an oven cooks for them; readers look more
+often than they cook. Requests are plain, tagged, tagged and raced by a copy on another tab, with gaps in
+their numbers, in shuffled order, or ask for more than there is. Now and then a tab leaves and comes back
+elsewhere, a log-in is ended by a log-out at another server, and all tabs leave for longer than a session
+stays in Redis.
 
 Their tabs do not stand on `clients/python`: a right client never leaves a gap in its numbers, never sends one
 number on two tabs, never shuffles them, and hides from its owner what the judges want to see: each frame of
@@ -23,6 +24,7 @@ from game.catalogue import BoostType
 from game.session import Session, UserId
 from scripts.chaos.history.log_ins import Family, log_in, log_out
 from scripts.chaos.history.tab import REVOKED, Tab, Wish
+from scripts.chaos.history.timeline import CHANGING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from game.catalogue import Catalogue
     from scripts.chaos.history.recorder import Recorder
 
+KINDS: Final = ("shop", "shop", "idler")
 SANDWICH: Final = 1
 _PRO_OVEN: Final = 70
 _PASSIVE: Final = frozenset({BoostType.DISHES_PER_SECOND, BoostType.MONEY_PER_SECOND})
 _SHOP: Final = {"cook": 40, "sell": 40, "upgrade_buy": 12, "level_up": 7, "session_reset": 1}
+_READER: Final = {"session": 9, "cook": 1}
 _STYLES: Final = {"plain": 3, "tagged": 3, "raced": 2, "gap": 1, "shuffled": 1}
 
 
@@ -145,7 +149,7 @@ class Player:
         (style,) = self._chance.choices(list(_STYLES), list(_STYLES.values()))
         wishes = [self._wish() for _ in range(3 if style == "shuffled" else 1)]
         if style != "plain":
-            wishes = [Wish(wish.request_type, wish.asked | self._tag(tab, style)) for wish in wishes]
+            wishes = [self._tagged(wish, tab, style) for wish in wishes]
         self._chance.shuffle(wishes)
         for wish in wishes:
             await tab.room()
@@ -158,6 +162,9 @@ class Player:
     def _wish(self) -> Wish:
         if self.kind == "idler":
             return Wish("cook", {"count": self._chance.choice((1, 1, 2, 5))})
+        if self.kind == "reader":
+            (kind,) = self._chance.choices(list(_READER), list(_READER.values()))
+            return Wish(kind, {})
         (kind,) = self._chance.choices(list(_SHOP), list(_SHOP.values()))
         if kind == "upgrade_buy":
             count = self._chance.choice((1, 1, 2, 10, 1000))
@@ -170,11 +177,13 @@ class Player:
         quiet = [one.id for one in self.stage.catalogue.upgrades if one.boost.boost_type not in _PASSIVE]
         return quiet[:20]
 
-    def _tag(self, tab: Tab, style: str) -> dict[str, str | int]:
-        """Take the tab's next number; some are left out."""
+    def _tagged(self, wish: Wish, tab: Tab, style: str) -> Wish:
+        """Give a change the tab's next number; some are left out."""
+        if wish.request_type not in CHANGING:
+            return wish
         step = self._chance.randint(2, 5) if style == "gap" else 1
         seq = self._seqs[tab.name] = self._seqs.get(tab.name, 0) + step
-        return {"client": tab.name, "seq": seq}
+        return Wish(wish.request_type, wish.asked | {"client": tab.name, "seq": seq})
 
 
 async def _cook(tab: Tab) -> None:
