@@ -216,7 +216,8 @@ async def _until_settled(world: World, stage: Stage, players: Sequence[Player], 
         with suppress(*AWAY):
             history.live, history.saved = await _stored(world, players)
             history.stored_s = stage.recorder.now_s
-        if is_late or (history.saved and settled(history, stage.catalogue)):
+        # In a thread: where this one stands still all links do.
+        if is_late or (history.saved and await asyncio.to_thread(settled, history, stage.catalogue)):
             return
 
 
