@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from game.errors import Refusal
 from game.rates import rates_of
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from game.session import Session
     from scripts.chaos.history.events import History
     from scripts.chaos.history.timeline import Operation, Timeline
+
+_Places: TypeAlias = "tuple[list[Step], list[Operation | None], list[list[Step]], set[int]]"
+"""The steps, the operation of each, the hidden steps of each stretch, and what is taken to be applied."""
 
 UNANSWERED: Final = "unanswered"
 """What a fault may lose where replicas are waited for."""
@@ -83,17 +86,20 @@ class _Course:
         """Go on to what was said of a version."""
         operation = said.operation
         if operation is not None and id(operation) in self._applied:
-            if not self._fell_back(said):
+            if self._fell_back(said):
+                return
+            if not self._leave(operation):
                 raise _UnexplainedError(f"{_named(operation)} counts twice, again at {said.version}")
-            return
         # Reads of what was there before the last change came late.
         if not said.change and said.version < self._version:
             return
         path = self._path(said, self.trail[-1].session)
-        if path is None and not self._fell_back(said):
+        if path is None and self._fell_back(said):
+            return
+        path = path or self._path_of_one_taken(said)
+        if path is None:
             raise _UnexplainedError(self._why(said))
-        if path is not None:
-            self._walk(path, said)
+        self._walk(path, said)
 
     def finish(self) -> None:
         """Hold the end against what is stored, and each duplicate against what was applied."""
@@ -157,44 +163,92 @@ class _Course:
                 continue
             for kept in (stretch.known, []) if stretch.known else ([],):
                 before = self._places()
-                left = self._make_room(stretch, operation, kept)
+                left = self._explain(stretch, [*kept, operation])
                 if left is not None and all(self._find_place(op, passed | {id(stretch)}) for op in left):
                     return True
                 self._put_back(before)
         return False
 
-    def _places(self) -> tuple[list[Operation | None], list[list[Operation]], set[int]]:
+    def _path_of_one_taken(self, said: Said) -> list[Step] | None:
+        """Explain a change of an unknown sender by an operation that was taken for something else before."""
+        if not said.change or said.operation is not None:
+            return None
+        for operation in self._open:
+            if operation.request_type != said.change or id(operation) not in self._applied:
+                continue
+            before = self._places()
+            if self._leave(operation) and (path := self._path(said, self.trail[-1].session)) is not None:
+                return path
+            self._put_back(before)
+        return None
+
+    def _leave(self, operation: Operation) -> bool:
+        """Put what an operation was taken for down to others, as it is known to be something else."""
+        taken = (step for step in self.trail if step.operation is operation and step.change is not None)
+        step = next(taken, None)
+        if step is None or step.change is None or step.change.operation is not None:
+            return step is None and self._leave_stretch(operation)
+        for other in self._open:
+            if other is operation or other.effect != operation.effect or other.sent_s > step.heard_s:
+                continue
+            before = self._places()
+            if id(other) not in self._applied or self._leave_stretch(other):
+                step.operation = other
+                self._applied = self._applied - {id(operation)} | {id(other)}
+                return True
+            self._put_back(before)
+        return False
+
+    def _leave_stretch(self, operation: Operation) -> bool:
+        for stretch in self._stretches:
+            if not any(used is operation for used in stretch.used):
+                continue
+            known = [op for op in stretch.known if op is not operation]
+            for kept in (known, []) if known else ([],):
+                before = self._places()
+                left = self._explain(stretch, kept, operation)
+                if left is not None and all(self._find_place(op, frozenset({id(stretch)})) for op in left):
+                    return True
+                self._put_back(before)
+        return False
+
+    def _places(self) -> _Places:
         """Return where all operations are now."""
-        used = [stretch.used for stretch in self._stretches]
-        return [step.operation for step in self.trail], used, set(self._applied)
+        between = [stretch.between for stretch in self._stretches]
+        return list(self.trail), [step.operation for step in self.trail], between, set(self._applied)
 
-    def _put_back(self, places: tuple[list[Operation | None], list[list[Operation]], set[int]]) -> None:
+    def _put_back(self, places: _Places) -> None:
         """Put all operations where they were."""
-        operations, lists, self._applied = places
-        for step, operation in zip(self.trail, operations, strict=True):
+        trail, operations, lists, self._applied = places
+        self.trail[:] = trail
+        for step, operation in zip(trail, operations, strict=True):
             step.operation = operation
-        for stretch, used in zip(self._stretches, lists, strict=True):
-            stretch.used = used
+        for stretch, between in zip(self._stretches, lists, strict=True):
+            stretch.between = between
 
-    def _make_room(
-        self, stretch: Stretch, operation: Operation, kept: Sequence[Operation]
+    def _explain(
+        self, stretch: Stretch, needed: Sequence[Operation], without: Operation | None = None
     ) -> list[Operation] | None:
-        """Explain a stretch with an operation and those that are kept; return the duplicates that left it.
+        """Explain a stretch with some operations, `without` another; return the duplicates that left it.
 
         None where nothing explains it so. Of what was taken only duplicates are known to be applied.
         """
-        known = stretch.known
+        known, ids = stretch.known, frozenset(map(id, needed))
         self._applied -= set(map(id, stretch.used))
-        free = self._free(stretch.said, stretch.since_s)
-        needed = frozenset(map(id, (*kept, operation)))
-        free.sort(key=lambda op: id(op) not in needed)
-        path = self._search(stretch.said, stretch.start, free, _MOST_STATES, needed)
+        free = [op for op in self._free(stretch.said, stretch.since_s) if op is not without]
+        free.sort(key=lambda op: id(op) not in ids)
+        path = self._search(stretch.said, stretch.start, free, _MOST_STATES, ids)
         if path is None:
             return None
         *between, _ = path
-        stretch.used = [step.operation for step in between if step.operation is not None]
+        for step in between:
+            step.is_guessed = True
+        end = next(at for at, step in enumerate(self.trail) if step is stretch.last)
+        self.trail[end - len(stretch.between) : end] = between
+        self.outcome.steps += between
+        stretch.between = between
         self._applied |= set(map(id, stretch.used))
-        return [op for op in known if id(op) not in self._applied]
+        return [op for op in known if id(op) not in self._applied and op is not without]
 
     def _paid_seconds(self) -> float:
         """Return for how many seconds the player's oven has cooked."""
@@ -316,11 +370,9 @@ class _Course:
         self.outcome.hidden += len(between)
         before = self.trail[-1]
         if between:
-            used = [step.operation for step in between if step.operation is not None]
-            known = replace(said, operation=last.operation)
-            self._stretches.append(
-                Stretch(copy_of(before.session), self._version, before.heard_s, known, used)
-            )
+            end = replace(said, operation=last.operation, facts=[facts_of_session(last.session)])
+            start = copy_of(before.session)
+            self._stretches.append(Stretch(start, self._version, before.heard_s, end, between, last))
         for step in path:
             # A request without an answer may have been applied before what is known, or after it.
             step.is_guessed = bool(between)
@@ -356,6 +408,8 @@ class _Course:
             path = self._path(said, kept[-1].session, _MOST_STATES_BACK)
             if path is not None:
                 self.outcome.lost += len(lost)
+                held = set(map(id, kept))
+                self._stretches = [one for one in self._stretches if id(one.last) in held]
                 self._walk(path, said)
                 return True
             self.trail, self._applied = kept + gone, before

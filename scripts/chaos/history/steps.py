@@ -54,16 +54,19 @@ class Replayed:
 
 @dataclass(slots=True)
 class Stretch:
-    """From a state of the version `after`, heard of at `since_s`, to what was said next.
-
-    `used` are the hidden operations in between.
-    """
+    """From a state of the version `after`, heard of at `since_s`, over hidden steps to what was said next."""
 
     start: Session
     after: int
     since_s: float
     said: Said
-    used: list[Operation]
+    between: list[Step]
+    last: Step
+
+    @property
+    def used(self) -> list[Operation]:
+        """The hidden operations."""
+        return [step.operation for step in self.between if step.operation is not None]
 
     @property
     def known(self) -> list[Operation]:
