@@ -16,6 +16,7 @@ import pytest
 
 from scripts.chaos.broken import BREAKS
 from scripts.chaos.history.events import (
+    Event,
     Faulted,
     Heard,
     History,
@@ -41,9 +42,14 @@ OVEN = 70
 UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
 
 
-def violated(history: History) -> set[str]:
+def violated(history: History, patience: float = 1) -> set[str]:
     """Judge a history; return the names of the promises that were broken."""
-    return set(judge(history, CATALOGUE).violations)
+    return set(judge(history, CATALOGUE, patience).violations)
+
+
+def is_refusal(event: Event) -> bool:
+    """Tell whether an event is an answer `unavailable`."""
+    return isinstance(event, Heard) and event.data.get("code") == "unavailable"
 
 
 def test_a_good_history_passes() -> None:
@@ -262,6 +268,19 @@ def test_a_request_of_before_a_fault_may_be_refused_within_it() -> None:
         history.events.append(fault)
         assert ("served" not in violated(history)) is is_excused
         history.events.remove(fault)
+
+
+def test_what_a_busy_machine_cannot_serve_in_time_may_be_refused() -> None:
+    """A server gives up after 1 s and more, whatever the patience; what it refuses at once is no excuse."""
+    story = played()
+    request = story.sends(ANNA, "session")
+    story.hears(ANNA, request, "error", {"code": "unavailable"})
+    history = story.ends()
+    assert [violated(history, patience) for patience in (1, 3)] == [{"served"}, {"served"}]
+    answer = history.events.pop(next(at for at, each in enumerate(history.events) if is_refusal(each)))
+    assert isinstance(answer, Heard)
+    history.events.append(replace(answer, at_s=answer.at_s + 2.5))
+    assert [violated(history, patience) for patience in (1, 3)] == [{"served"}, set()]
 
 
 def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:

@@ -18,6 +18,9 @@ SAVED_WITHIN_S: Final = 8.0
 """A lease of 5 s that a killed flusher leaves behind, and some intervals of 1 s."""
 
 SERVED_WITHIN_S: Final = 10.0
+SLOW_S: Final = 1.0
+"""The shortest limit of the servers: for replicas to confirm. They give up what takes longer."""
+
 GRACEFUL_WITHIN_S: Final = 0.5
 HONEST_WITHIN_S: Final = 3.0
 MOST_LINES_A_SECOND: Final = 50.0
@@ -65,19 +68,48 @@ def unsaved(
 
 
 def refused_in_calm(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
-    """Say which request or log-in was refused as unavailable though no fault was near, one for each tab."""
+    """Say which request or log-in was refused as unavailable though no fault was near, one for each tab.
+
+    The servers' limits know no patience: on a machine that is said to be busy, those are left out that were
+    refused while the server took longer than its shortest limit.
+    """
     within_s = patience * SERVED_WITHIN_S
+    slow = _slow(timeline, history) if patience > 1 else {}
     for line in timeline.lines.values():
         for attempt in line.attempts.values():
             refused_s = [one.at_s for one in attempt.answers if one.data.get("code") == "unavailable"]
-            if refused_s and _is_calm(timeline, attempt.sent.at_s, max(refused_s), within_s):
+            if not refused_s or _was_slow(slow, line.opened.server, attempt.sent.at_s, max(refused_s)):
+                continue
+            if _is_calm(timeline, attempt.sent.at_s, max(refused_s), within_s):
                 yield f"{line.opened.tab} on {line.opened.server}: {attempt.sent.request_type} unavailable"
                 break
     for event in history.events:
         if not isinstance(event, LoggedIn) or event.status in _ACCEPTED:
             continue
+        if _was_slow(slow, event.server, event.asked_s, event.at_s):
+            continue
         if _is_calm(timeline, event.asked_s, event.at_s, within_s):
             yield f"{event.player}: log-in at {event.server} answered {event.status}"
+
+
+def _slow(timeline: Timeline, history: History) -> dict[str, list[tuple[float, float]]]:
+    """Return when each server took longer than its shortest limit for an answer, from the question on."""
+    slow: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for line, attempt, answer, waited_s in _waits(timeline, float("-inf"), float("inf")):
+        if waited_s >= SLOW_S:
+            slow[line.opened.server].append((attempt.sent.at_s, answer.at_s))
+    for event in history.events:
+        if isinstance(event, LoggedIn) and event.at_s - event.asked_s >= SLOW_S:
+            slow[event.server].append((event.asked_s, event.at_s))
+    return slow
+
+
+def _was_slow(
+    slow: Mapping[str, Sequence[tuple[float, float]]], server: str, asked_s: float, answered_s: float
+) -> bool:
+    """Tell whether a server was slow while it was asked something, or just before."""
+    since_s = asked_s - SERVED_WITHIN_S
+    return any(begin_s <= answered_s and end_s >= since_s for begin_s, end_s in slow.get(server, ()))
 
 
 def _is_calm(timeline: Timeline, asked_s: float, answered_s: float, within_s: float) -> bool:
