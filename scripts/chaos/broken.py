@@ -11,8 +11,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncpg.connect_utils import SessionAttribute
+
 from game.errors import NoDishes
 from persistence import flusher
+from persistence.durable import current_catalogue, pool
 from persistence.durable import sessions as durable_sessions
 from persistence.live import lane, lanes, pipeline, scripts, session_commands, subscriptions
 from persistence.live.lane_contract import LaneDown, pack
@@ -182,6 +185,17 @@ def _read_only_kept() -> None:
     _put(lane.Lane, "check_role", _nothing)
 
 
+def _read_only_pool_kept() -> None:
+    """Take connections to a PostgreSQL that takes no writes, and keep them."""
+
+    async def believe(*_arguments: object) -> None:
+        """Look at nothing."""
+
+    _put(pool, "_wanted_server", lambda _: SessionAttribute.any)
+    _put(pool._ReadOnlyWatch, "_look", _nothing)  # noqa: SLF001 - a break is made inside
+    _put(current_catalogue, "check_writable", believe)
+
+
 def _never_ends() -> None:
     """Stay after the drain."""
 
@@ -297,7 +311,8 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
         _pushes_dropped, _pushes_doubled, _pushes_out_of_order, _no_snapshot_after_a_move,
         _lost_subscription_left, _own_tabs_left_out, _doubt_by_version, _log_out_not_heard,
         _subscription_believed, _client_forgotten, _versions_given_again, _duplicate_overtakes,
-        _ask_refused, _log_raises, _read_only_kept, _never_ends,
+        _ask_refused, _log_raises, _read_only_kept, _read_only_pool_kept,
+        _never_ends,
         _future_marks_kept, _not_fenced, _dirty_session_expires, _anothers_changes_told, _answers_dropped,
         _answers_wrong, _sells_refused, _every_refusal_traced,
     )

@@ -7,7 +7,7 @@ import contextlib
 import random
 import signal
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import psutil
@@ -17,10 +17,21 @@ from scripts.chaos.plan import FLUSHER, Fault, Kind
 from scripts.chaos.programs import Database, Killable, PythonProgram, signal_all, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from scripts.chaos.links import Link
     from scripts.chaos.world import World
+
+
+_RELOAD: Final = "SELECT pg_reload_conf()"
+_READ_ONLY: Final = ("ALTER SYSTEM SET default_transaction_read_only = on", _RELOAD)
+_WRITABLE: Final = ("ALTER SYSTEM SET default_transaction_read_only = off", _RELOAD)
+_END_OTHERS: Final = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+_FAILED_OVER: Final = ("ALTER ROLE postgres SET default_transaction_read_only = on", _END_OTHERS)
+_BACK: Final = ("ALTER ROLE postgres RESET default_transaction_read_only",)
 
 
 class Saboteur:
@@ -62,7 +73,7 @@ class Saboteur:
             Kind.POSTGRES_KILLED: (lambda: self._kill(world.postgres, for_s), "postgres"),
             Kind.BACKEND_KILLED: (lambda: self._kill_child(world.postgres), "postgres"),
             Kind.POSTGRES_STOPPED: (lambda: self._pause(world.postgres, for_s), "postgres"),
-            Kind.POSTGRES_READ_ONLY: (lambda: self._read_only(for_s), "postgres"),
+            Kind.POSTGRES_READ_ONLY: (lambda: self._read_only(fault), "postgres"),
         }
         if kind in known:
             return known[kind]
@@ -121,21 +132,26 @@ class Saboteur:
         with contextlib.suppress(RedisError, OSError):
             await self._world.redis.nodes[0].ask("SCRIPT", "FLUSH")
 
-    async def _read_only(self, for_s: float) -> None:
-        """Let PostgreSQL take no writes, as behind a failover or on a full managed disk."""
-        await self._set_read_only("on")
-        try:
-            await asyncio.sleep(for_s)
-        finally:
-            await self._set_read_only("off")
+    async def _read_only(self, fault: Fault) -> None:
+        """Let PostgreSQL take no writes: as on a full managed disk, or as behind a failover.
 
-    async def _set_read_only(self, value: str) -> None:
+        After a failover connections that were opened meanwhile lead to one that never takes writes again.
+        """
+        fails_over = fault.pick < 0.5  # noqa: PLR2004 - a coin
+        begin, end = (_FAILED_OVER, _BACK) if fails_over else (_READ_ONLY, _WRITABLE)
+        await self._have_done(begin)
+        try:
+            await asyncio.sleep(fault.for_s)
+        finally:
+            await self._have_done(end)
+
+    async def _have_done(self, statements: Sequence[str]) -> None:
         connection = await asyncpg.connect(
             self._world.dsn, server_settings={"default_transaction_read_only": "off"}
         )
         try:
-            await connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
-            await connection.execute("SELECT pg_reload_conf()")
+            for statement in statements:
+                await connection.execute(statement)
         finally:
             await connection.close()
 

@@ -99,6 +99,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "read only kept": _proof(
         "served", "honest", world="two behind one address", faults=((Kind.ROLES_EXCHANGED, "", 0.1),)
     ),
+    "read only pool kept": _proof("served", faults=((Kind.POSTGRES_READ_ONLY, "", 3.0),), plays_s=25.0),
     "never ends": _proof("ends", plays_s=1.0),
     "future marks kept": _proof("saved", faults=((Kind.CLOCK_BACK, "", 0.1),)),
     "not fenced": _proof("saved"),
