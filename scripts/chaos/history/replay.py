@@ -12,7 +12,6 @@ and what was lost may be applied again.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,10 +20,11 @@ from game.rates import rates_of
 from scripts.chaos.history.facts import differences, facts_of_session
 from scripts.chaos.history.order import LOST_BY_S
 from scripts.chaos.history.said import Said, by_version, copy_of, play
+from scripts.chaos.history.search import MOST_STATES, Search
 from scripts.chaos.history.steps import Change, Replayed, Step, Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from game.catalogue import Catalogue
     from game.session import Session
@@ -37,9 +37,8 @@ _Places: TypeAlias = "tuple[list[Step], list[Operation | None], list[list[Step]]
 UNANSWERED: Final = "unanswered"
 """What a fault may lose where replicas are waited for."""
 
-_MOST_STATES: Final = 5_000
 _MOST_STATES_BACK: Final = 50
-"""How many states are tried for a path; for each one that a session may have fallen back to."""
+"""How many states are tried for each one that a session may have fallen back to."""
 _ON_ITS_WAY_S: Final = 30.0
 """How long after its sending a request without an answer may still reach Redis: longer than any fault."""
 
@@ -80,7 +79,7 @@ class _Course:
         self._end = history.live.get(player) or history.saved.get(player)
         given_s = sum(fault.gives_s for fault in timeline.faults.faults)
         self._most_s = history.stored_s - history.began_s + given_s + _ROUNDED_S
-        self._pays = rates_of(start, catalogue).passive
+        self._search = Search(catalogue, self._lost, pays=rates_of(start, catalogue).passive)
 
     def take(self, said: Said) -> None:
         """Go on to what was said of a version."""
@@ -237,7 +236,7 @@ class _Course:
         self._applied -= set(map(id, stretch.used))
         free = [op for op in self._free(stretch.said, stretch.since_s) if op is not without]
         free.sort(key=lambda op: id(op) not in ids)
-        path = self._search(stretch.said, stretch.start, free, _MOST_STATES, ids)
+        path = self._search.path(stretch.said, stretch.start, free, needed=ids)
         if path is None:
             return None
         *between, _ = path
@@ -270,11 +269,21 @@ class _Course:
         told = [text for facts in said.facts for text in differences(state, facts)]
         return f"{kind} of {said.version} (before: {self._version}): {'; '.join(told) or 'applied by nobody'}"
 
+    def _lost(self, said: Said) -> list[Operation]:
+        """Name what was answered, and was perhaps lost and applied once more when it was sent again."""
+        if not self._losses:
+            return []
+        return [
+            op
+            for op in self._all
+            if op.applied and id(op) not in self._applied and op.sent_s <= said.last_heard_s
+        ]
+
     # Between two things that were said.
 
-    def _path(self, said: Said, start: Session, most: int = _MOST_STATES) -> list[Step] | None:
+    def _path(self, said: Said, start: Session, most: int = MOST_STATES) -> list[Step] | None:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
-        return self._search(said, start, self._free(said, self.trail[-1].heard_s), most)
+        return self._search.path(said, start, self._free(said, self.trail[-1].heard_s), most)
 
     def _free(self, said: Said, since_s: float) -> list[Operation]:
         """Return what may have been applied between a state that was heard of at `since_s` and what was said.
@@ -289,81 +298,6 @@ class _Course:
             and (op.duplicates or op.last_sent_s >= since_s - _ON_ITS_WAY_S)
         ]
         return sorted(free, key=lambda op: (not op.duplicates, op.sent_s))
-
-    def _search(
-        self,
-        said: Said,
-        start: Session,
-        free: list[Operation],
-        most: int,
-        needed: frozenset[int] = frozenset(),
-    ) -> list[Step] | None:
-        """Find the fewest of some operations that lead to what was said, with all that are needed."""
-        waiting: deque[tuple[list[Step], list[Operation]]] = deque([([Step(start, 0)], free)])
-        seen: set[object] = set()
-        while waiting and len(seen) < most:
-            steps, left = waiting.popleft()
-            enough = needed.isdisjoint(map(id, left))
-            for last in self._last_steps(steps[-1].session, left, said) if enough else ():
-                if self._fits(last.session, said):
-                    return [*steps[1:], last]
-            tried = set()
-            for operation in left:
-                if operation.effect in tried:
-                    continue
-                tried.add(operation.effect)
-                session = copy_of(steps[-1].session)
-                try:
-                    play(session, operation, self._catalogue)
-                except Refusal:
-                    continue
-                if session == steps[-1].session:
-                    continue  # a `level_up` without enough xp
-                rest = [other for other in left if other is not operation]
-                key = (repr(facts_of_session(session)), tuple(sorted(op.effect for op in rest)))
-                if key not in seen:
-                    seen.add(key)
-                    waiting.append(([*steps, Step(session, said.heard_s, operation)], rest))
-        return None
-
-    def _last_steps(self, before: Session, left: Sequence[Operation], said: Said) -> Iterator[Step]:
-        """Yield the ways to end with what was said: nothing more, the operation, or one of its kind."""
-        if not said.change:
-            yield Step(copy_of(before), said.heard_s)
-            return
-        options: Iterable[Operation] = [said.operation] if said.operation is not None else left
-        if said.operation is None and self._losses:
-            # Perhaps it was lost, and applied once more when it was sent again.
-            options = [*left, *(op for op in self._all if op.applied and self._may_be(op, said))]
-        for operation in options:
-            if operation.request_type != said.change:
-                continue
-            session = copy_of(before)
-            try:
-                play(session, operation, self._catalogue)
-            except Refusal:
-                continue
-            done = session.clicks + session.purchases - before.clicks - before.purchases
-            if said.applied is None or done == said.applied:
-                yield Step(session, said.heard_s, operation)
-
-    def _may_be(self, operation: Operation, said: Said) -> bool:
-        return id(operation) not in self._applied and operation.sent_s <= said.last_heard_s
-
-    def _fits(self, session: Session, said: Said) -> bool:
-        if self._pays:
-            self._pay(session, said)
-        return not any(differences(session, facts) for facts in said.facts)
-
-    def _pay(self, session: Session, said: Said) -> None:
-        """Give a player with income so many seconds of it as what was said implies; whole ones only."""
-        rates = rates_of(session, self._catalogue)
-        for facts in said.facts:
-            seconds = (facts.get("dishes", session.dishes) - session.dishes) / rates.dishes_per_second
-            if seconds > 0 and seconds == int(seconds):
-                session.dishes += seconds * rates.dishes_per_second
-                session.cooked += seconds * rates.dishes_per_second
-                session.xp += seconds * rates.xp_per_second
 
     def _walk(self, path: list[Step], said: Said) -> None:
         *between, last = path
