@@ -1,7 +1,7 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
     python -m scripts.bench [--short | --single]
-        [--profile | --idle | --sessions | --scale | --tick | --watching | --away | --coming]
+        [--profile | --idle | --sessions | --scale | --tick | --watching | --away | --coming | --page]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import away, coming, idle, plots, profiling, report, scaling, ticks, watching
+from scripts.bench import away, coming, idle, page, plots, profiling, report, scaling, ticks, watching
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -48,6 +48,7 @@ def main() -> None:
             ("watching", _watching),
             ("away", _away),
             ("coming", _coming),
+            ("page", _page),
         )
         if getattr(options, name)
     ]
@@ -72,6 +73,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, help="a folder with other code, for --watching in turns")
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
+    parser.add_argument("--page", action="store_true", help="hold Cook in Chromium for --minutes")
+    parser.add_argument("--minutes", type=int, default=5)
     parser.add_argument("--tagged", action="store_true", help="--profile with client and seq")
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick and --watching")
@@ -142,6 +145,12 @@ def _away(options: argparse.Namespace) -> None:
     found = away.away()
     print(report.rows([found]))
     _keep(options, "away", found)
+
+
+def _page(options: argparse.Namespace) -> None:
+    found = uvloop.run(page.holding(options.minutes))
+    print(report.rows(found))
+    _keep(options, "page", found)
 
 
 def _keep(options: argparse.Namespace, name: str, found: object) -> None:
