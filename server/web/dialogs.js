@@ -155,10 +155,10 @@ export class Dialogs {
 	away({ seconds, away_seconds: gap, money, dishes, xp, stars }) {
 		const signed = (gain) => (gain < 0 ? "−" : "+") + number(Math.abs(gain), 4);
 		const times = [span(seconds, spoken()), span(gap, spoken())];
-		const gains = Object.entries({ money, dishes, experience: xp, stars });
+		const signedAll = (gains) => Object.entries(gains).map(([term, gain]) => [term, signed(gain)]);
 		if (gap < 60) {
-			const some = gains.filter(([, gain]) => gain).map(([term, gain]) => `${say(term)} ${signed(gain)}`);
-			toast(say("awayShort", ...times, some.join(", ")), "coin");
-		} else openDialog("away", words("p", say("awayText", ...times)), facts(...gains.map(([term, gain]) => [term, signed(gain)])));
+			const gains = signedAll(stars ? { money, stars } : { money });
+			toast(say("awayShort", ...times, gains.map(([term, gain]) => `${say(term)} ${gain}`).join(", ")), "coin");
+		} else openDialog("away", words("p", say("awayText", ...times)), facts(...signedAll({ money, dishes, experience: xp, stars })));
 	}
 }

@@ -193,7 +193,7 @@ const TEXTS = {
 	resetDone: ["A new kitchen, and everything sells ×{0}", "Новая кухня, и всё продаётся ×{0}"],
 	away: ["While you were away", "Пока вас не было"],
 	awayText: ["Your kitchen worked for {0} of the {1} that you were away:", "Вас не было {1}, из них кухня работала {0}:"],
-	awayShort: ["While you were away for {1}, your kitchen worked for {0}: {2}", "Вас не было {1}, из них кухня работала {0}: {2}"],
+	awayShort: ["You were away for {1}, the kitchen worked for {0}: {2}", "Вас не было {1}, кухня работала {0}: {2}"],
 	board: ["Best kitchens", "Лучшие кухни"],
 	by_money: ["By money", "По деньгам"],
 	by_stars: ["By stars", "По звёздам"],

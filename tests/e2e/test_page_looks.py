@@ -28,6 +28,9 @@ WIDE: Final = SIZES[4:]
 EVERYTHING: Final = "1:1," + ",".join(f"{upgrade_id}:7" for upgrade_id in range(40, 60))
 CAT: Final = "document.getElementById('cat-cook').getBoundingClientRect()"
 SCENE: Final = "document.getElementById('scene').getBoundingClientRect()"
+ENTRANCE_CAT: Final = "document.querySelector('#entrance [href=\"#cat\"]').getBoundingClientRect()"
+ENTRANCE_SCENE: Final = "document.querySelector('#entrance .scene').getBoundingClientRect()"
+COOK_NOW: Final = "document.querySelector('#entrance .primary').getBoundingClientRect()"
 CLICKS: Final = 40
 MOST_ROWS: Final = 3
 """So many rows may change at once: the one that was best and the one that is."""
@@ -80,9 +83,18 @@ async def late(page: Page, live: redis.Redis) -> None:
 
 
 async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServer, live: redis.Redis) -> None:
-    """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title."""
+    """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title.
+
+    At the entrance too, where "Cook now" is in sight at once.
+    """
     async with visitor(game.url, **LAPTOP) as anna:
-        page = await anna.cook_now()
+        page = await anna.open()
+        await page.wait_for_selector("#entrance .primary:visible")
+        for width, height in SIZES:
+            await page.set_viewport_size({"width": width, "height": height})
+            assert await page.evaluate(f"{ENTRANCE_CAT}.top >= {ENTRANCE_SCENE}.top"), (width, height)
+            assert await page.evaluate(f"{COOK_NOW}.bottom <= innerHeight"), (width, height)
+        await page.click("#entrance .primary")
         await late(page, live)
         await page.click("#keep .plain")
         for _language in range(2):
