@@ -93,7 +93,10 @@ class _Screen:
                 which = "every" if publication.family.decode() == ALL_FAMILIES else "one"
                 self._print("closed", f'{{"code":4001,"log_ins":"{which}"}}')
             case NewlyAchieved():
-                self._say(publication.version, results.achievement_push(*publication[1:], catalogue))
+                self._say(
+                    publication.version,
+                    results.achievement_push(publication.version, publication.newly, catalogue),
+                )
             case None if words is not None:
                 return  # of a newer release
             case None | Reloaded():

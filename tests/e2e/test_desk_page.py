@@ -16,6 +16,7 @@ from server.desk.orders import ORDERS
 from server.desk.troubles import TROUBLES
 from server.http.static import read_files
 from tests.e2e.test_desk import user_of
+from tests.support.accessible import AXE, found
 from tests.support.browser import PHONE, keep_screenshot, visitor
 from tests.support.desk_client import ANNA, LOOKER, DeskClient, running_desk
 from tests.support.game_server import REPOSITORY
@@ -210,3 +211,65 @@ async def test_an_export_goes_down_and_up_again(served: Served, tmp_path: Path) 
             await page.get_by_role("button", name="Close").last.click()
         assert (await player.ask("session"))["session"]["money"] == 64
         assert desk.complaints == []
+
+
+async def test_nothing_keeps_an_operator_out(served: Served) -> None:
+    """axe-core finds nothing: every page and dialog, wide and on a phone, in both languages and looks."""
+    server, url = served
+    tokens = await asyncio.to_thread(register, server)
+    user_id = user_of(tokens)
+    async with AsyncExitStack() as stack:
+        player = await joined(stack, server, tokens["access_token"])
+        await player.ask("session", client="a tab of the player")
+        await DeskClient(url).order(user_id, "give", what="dishes", amount="40")
+        desk = await stack.enter_async_context(visitor(url, **WIDE, reduced_motion="reduce"))
+        page = await desk.open()
+        await page.evaluate(AXE)
+        assert await in_both_windows(page, "main form input") == []
+        await come_in(page)
+        assert await in_both_windows(page, ".tile svg") == []
+        await page.evaluate("location.hash = 'players'")
+        await page.fill("main [type=search]", str(user_id))
+        await page.press("main [type=search]", "Enter")
+        assert await in_both_windows(page, ".found a") == []
+        await page.evaluate(f"location.hash = 'player/{user_id}'")
+        assert await in_both_windows(page, "[data-order=suspend]") == []
+        orders = await page.eval_on_selector_all(
+            "[data-order]", "all => all.map(({ dataset }) => dataset.order)"
+        )
+        assert len(orders) == len(ORDERS)
+        for number, order in enumerate(set(orders) - {"export"}):
+            if number % 3 == 0:
+                await change_window(page)
+            await page.click(f"[data-order='{order}']")
+            await expect(page.locator("#dialog form [name=reason]")).to_be_visible()
+            assert await found(page) == [], order
+            await page.keyboard.press("Escape")
+            await expect(page.locator(f"[data-order='{order}']")).to_be_focused()
+        await page.click("[data-order=reset-link]")
+        await page.fill("#dialog [name=reason]", "letter 9")
+        for button in ("#dialog form .primary", "#dialog .bar .primary"):
+            await page.click(button)
+            await expect(page.locator(button)).to_have_count(0)
+            assert await found(page) == [], button
+        assert desk.complaints == []
+
+
+async def in_both_windows(page: Page, shows: str) -> list[list[str]]:
+    """Ask axe-core once in each kind of window, where something is shown."""
+    broken = []
+    for _ in range(2):
+        await expect(page.locator(shows).first).to_be_visible()
+        broken += await found(page)
+        await change_window(page)
+    return broken
+
+
+async def change_window(page: Page) -> None:
+    """From wide, light and English to a phone's size, dark and Russian, and back."""
+    size = page.viewport_size
+    was_wide = size is not None and size["width"] == 1280
+    await page.set_viewport_size({"width": 390 if was_wide else 1280, "height": 900})
+    await page.emulate_media(color_scheme="dark" if was_wide else "light")
+    await page.click("#language")
+    await expect(page.locator("html")).to_have_attribute("lang", "ru" if was_wide else "en")

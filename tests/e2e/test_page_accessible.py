@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import redis
 
+from tests.support.accessible import AXE, found
 from tests.support.browser import LAPTOP, visitor
 from tests.support.late_game import bring_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.async_api import Page
-
     from tests.support.game_server import GameServer
 
-AXE: Final = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-_FOUND: Final = """async () => {
-    const ends = ({ effect }) => effect.getTiming().iterations !== Infinity;
-    for (const each of document.getAnimations().filter(ends)) each.finish();
-    const rules = { "label-content-name-mismatch": { enabled: true } };
-    const { violations } = await axe.run(document, { resultTypes: ["violations"], rules });
-    return violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" ")).join(", ")]);
-}"""
 LOOKS: Final[dict[str, dict[str, Any]]] = {
     "light": {"color_scheme": "light", "forced_colors": "none"},
     "dark": {"color_scheme": "dark", "forced_colors": "none"},
@@ -48,12 +38,6 @@ def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
     """The module's Valkey, to bring a player far in no time."""
     with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as client:
         yield client
-
-
-async def found(page: Page) -> list[list[str]]:
-    """Ask axe-core; return the rules that are broken, and where."""
-    broken: list[list[str]] = await page.evaluate(_FOUND)
-    return broken
 
 
 async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) -> None:
