@@ -80,7 +80,7 @@ async def test_a_new_player_is_led_through_the_first_minutes(game: GameServer) -
         await expect(page.locator("#saved")).to_have_text("Saved")
         await keep_screenshot(page, "laptop-first-rank")
         shown = (await amount(page, "money"), await amount(page, "dishes"))
-        session = await until_kept(game, page, shown[1])
+        session = await until_kept(game, page, shown[1], rank=1)
         assert (session["money"], session["dishes"]) == shown
         assert session["level"]["rank"] == 1
         assert anna.complaints == []
@@ -167,6 +167,7 @@ async def test_a_log_in_that_was_revoked_elsewhere_ends_with_a_word(game: GameSe
     async with visitor(game.url) as anna:
         page = await anna.register("revoked@example.com")
         await open_kitchen(page, 1)
+        await until_kept(game, page, 1)  # what is unanswered would end with the log-in
         refresh = (await tokens_of(page))["refresh"]
         revoke = "token => fetch('/logout', {method: 'POST', headers: {Authorization: `Bearer ${token}`}})"
         await page.evaluate(revoke, refresh)

@@ -160,15 +160,15 @@ async def until_more(page: Page, what: str, least: int) -> None:
     await page.wait_for_function(f"([what, least]) => {_READ} >= least || {sold_out}", arg=[what, least])
 
 
-async def until_kept(server: GameServer, page: Page, dishes: int) -> dict[str, Any]:
-    """Wait until the server has so many dishes of the tab's player: the page shows them before it has them.
+async def until_kept(server: GameServer, page: Page, dishes: int, *, rank: int = 0) -> dict[str, Any]:
+    """Wait until the server has so many dishes of the tab's player, and the rank: the page shows them before.
 
-    Return the server's session; fails as soon as it has more.
+    Return the server's session; fails as soon as it has more dishes.
     """
     end_s = time.monotonic() + LIMIT_S
     async with player(server, (await tokens_of(page))["access"]) as same:
         session: dict[str, Any] = (await same.ask("session"))["session"]
-        while session["dishes"] < dishes and time.monotonic() < end_s:
+        while (session["dishes"], session["level"]["rank"]) < (dishes, rank) and time.monotonic() < end_s:
             await asyncio.sleep(_POLL_S)
             session = (await same.ask("session"))["session"]
     assert session["dishes"] == dishes
