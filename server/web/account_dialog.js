@@ -57,7 +57,7 @@ export class AccountDialog {
 
 	#choices() {
 		const choice = (text, isOn, set) => {
-			const box = el("input", { type: "checkbox", checked: isOn });
+			const box = el("input", { type: "checkbox", name: text, checked: isOn });
 			box.onchange = () => set(box.checked);
 			return el("label", { className: `row ${text}-choice` }, say(text), box);
 		};

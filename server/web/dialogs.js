@@ -117,7 +117,7 @@ export class Dialogs {
 	/** The form of the kitchen's name on the board; `done` is called when it is changed. */
 	nameForm(done, name = this.#name) {
 		this.#name = name;
-		const input = el("input", { value: name ?? "", minLength: 3, maxLength: 24, required: true });
+		const input = el("input", { name: "kitchen", autocomplete: "off", value: name ?? "", minLength: 3, maxLength: 24, required: true });
 		const why = el("p", { role: "alert" });
 		input.oninput = () => write(why, "");
 		if (!name) this.#fillIn(input);

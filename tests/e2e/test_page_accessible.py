@@ -1,4 +1,4 @@
-"""What axe-core finds on the page: nothing, in any window, language and look."""
+"""What axe-core and the browser find on the page: nothing, in any window, language and look."""
 
 from __future__ import annotations
 
@@ -43,10 +43,14 @@ def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
 async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) -> None:
     """The entrance, the kitchen early and late: six sizes, both languages, three looks.
 
-    Every dialog in the narrowest window, in which nothing sticks out.
+    Every dialog in the narrowest window, in which nothing sticks out. The browser finds no issue either.
     """
     async with visitor(game.url, **LAPTOP, reduced_motion="reduce") as anna:
         page = await anna.open()
+        issues: list[str] = []
+        browser = await anna.context.new_cdp_session(page)
+        browser.on("Audits.issueAdded", lambda event: issues.append(str(event["issue"])))
+        await browser.send("Audits.enable")
         await page.evaluate(AXE)
         await page.click("[data-mode=register]")
         assert await found(page) == []
@@ -74,3 +78,4 @@ async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) ->
         await page.click("[data-opens=stars]")
         await page.click("#dialog .primary")
         assert await found(page) == []
+        assert issues == anna.complaints == []

@@ -64,6 +64,21 @@ def test_a_shared_link_shows_a_picture() -> None:
         assert struct.unpack(">II", picture.body[16:24]) == (1200, 630)
 
 
+def test_what_search_engines_and_small_screens_ask_for_is_there() -> None:
+    """A doctype, an encoding, a title, a description, a language, and a page that zooms."""
+    page = (WEB / "index.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert 'charset="utf-8"' in page[:1024]
+    assert re.search(r'<html lang="\w+">', page)
+    assert re.search(r"<title>.+</title>", page)
+    assert re.search(r'name="description" content=".{50,}"', page)
+    viewport = re.search(r'name="viewport" content="(.*?)"', page)
+    assert viewport is not None
+    assert "width=device-width" in viewport[1]
+    assert "scal" not in viewport[1].replace("initial-scale=1", "")
+    assert "noindex" not in page
+
+
 def test_nothing_in_it_is_refused_by_its_content_security_policy() -> None:
     """No inline script or style, no other host, no event attribute."""
     page = (WEB / "index.html").read_text()
