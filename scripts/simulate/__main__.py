@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.catalogue import BoostType
 from scripts.simulate.habits import HABITS, HOUR_S
-from scripts.simulate.picture import draw
+from scripts.simulate.picture import draw, title_of
 from scripts.simulate.simulation import simulate
 from seeds.files import LEVELS, UPGRADES, SeedFileError, read_catalogue
 
@@ -43,11 +43,7 @@ def main() -> int:
     _print_table(course)
     _print_promises(course)
     if options.plot is not None:
-        title = (
-            f"Click & Cook: the {habit.name} player, {habit.clicks_per_s:g} clicks a second, "
-            f"seed {options.seed}"
-        )
-        options.plot.write_text(draw(course, title), encoding="utf-8")
+        options.plot.write_text(draw(course, title_of(habit, options.seed)), encoding="utf-8")
         print(f"drawn: {options.plot}")
     return 0
 

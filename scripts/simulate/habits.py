@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
+
+from scripts.simulate.advice import USUAL_CLICKS_PER_S, XP_WORTH
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 24 * HOUR_S
+LEAST_SEEN_S: Final = 10
+"""Clicks of a shorter time say nothing about a pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +24,39 @@ class Visit:
     for_s: int
 
 
+class ShownPace:
+    """The pace as the page sees it: of the last minute, to the half. Twin of Pace in server/web/advice.js."""
+
+    def __init__(self) -> None:
+        self._clicks: deque[int] = deque(maxlen=MINUTE_S)
+
+    def count(self, clicks: int, seconds: int) -> None:
+        """Count the next seconds, clicked in evenly."""
+        self._clicks += (
+            clicks * (second + 1) // seconds - clicks * second // seconds for second in range(seconds)
+        )
+
+    @property
+    def per_s(self) -> float:
+        """Clicks a second; the usual ones before enough seconds have shown another pace."""
+        seconds = len(self._clicks)
+        if seconds < LEAST_SEEN_S:
+            return USUAL_CLICKS_PER_S
+        return math.floor(2 * sum(self._clicks) / seconds + 0.5) / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Habit:
     """A way to play. Without `visits` the player never leaves.
 
-    `advised`: buys what pays back first, and nothing else.
+    `advised`: buys what the page says, at the pace that the page sees, not at the player's own.
+    `xp_worth`: as XP_WORTH; with 0 nothing is bought for its xp.
     """
 
     name: str
     clicks_per_s: float
     advised: bool = False
+    xp_worth: float = XP_WORTH
     visits: tuple[Visit, ...] = ()
 
     def next_visit_s(self, now_s: int) -> int:
@@ -55,6 +84,7 @@ HABITS: Final = {
             ),
         ),
         Habit("advised", 5, advised=True),
+        Habit("thrifty", 5, xp_worth=0.0),
     )
 }
 """The players of docs/balance.md, by name."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scripts.simulate.course import Course, Sample
+    from scripts.simulate.habits import Habit
 
 FIRST_HOURS: Final = 4
 POINTS: Final = 240
@@ -18,6 +19,11 @@ PLACES: Final = {10: "food truck", 20: "small café", 40: "family restaurant", 7
 INK, LINE, FAINT, PAPER = "#33312e", "#d9480f", "#cfc8bd", "#fffdf8"
 WIDTH, HEIGHT = 380, 150
 LEFT, TOP, GAP = 60, 46, 50
+
+
+def title_of(habit: Habit, seed: int) -> str:
+    """Name the player, the pace and the seed."""
+    return f"Click & Cook: the {habit.name} player, {habit.clicks_per_s:g} clicks a second, seed {seed}"
 
 
 def draw(course: Course, title: str) -> str:

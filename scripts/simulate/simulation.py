@@ -1,40 +1,37 @@
 """A player of the pure model: days of play in seconds, no server, no clock, no I/O.
 
-The player clicks steadily, cooks as much as can be sold, buys what pays back soonest, rises as soon as the xp
+The player clicks steadily, cooks as much as can be sold, buys what the advice says, rises as soon as the xp
 is there and resets when that multiplies the money by RESET_GAIN. At most one purchase or rank a second, as by
 hand.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 from typing import TYPE_CHECKING, Final
 
 from game import rules
+from game.accrual import after, amounts_of, flow_of
 from game.outcomes import Risen
 from game.rates import prestige_factor
 from game.session import Session, UserId
-from scripts.simulate.advice import advise, cooks_among, flow, offers
+from scripts.simulate.advice import advise, best_of, cooks_among, flow, offers
 from scripts.simulate.course import Course, Look, Night, Purchase, RankUp, Sample
-from scripts.simulate.habits import HABITS, HOUR_S, Habit
+from scripts.simulate.habits import HABITS, HOUR_S, Habit, ShownPace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from game.catalogue import Catalogue
-    from game.rates import Rates
     from scripts.simulate.advice import Offer
 
 OFFLINE_CAP_S: Final = 28_800
 LONGEST_STEP_S: Final = 30
 SAMPLE_S: Final = 60
-NIGHT_EVERY_S: Final = 900
-LONGEST_SAVING_S: Final = 3_600
-"""A player does not save for longer than this towards one purchase."""
-XP_WORTH: Final = 0.5
-"""A purchase's xp is worth this part of what is earned in the time that clicking for it takes."""
+NIGHT_EVERY_S: Final = 60
+NEAR_S: Final = 900
+"""What more than so long of all income would buy is too far away to count as paying back soon."""
 RESET_GAIN: Final = 4.0
 """A reset is sensible when it multiplies the money by this: then the way back is less than half as long."""
 UNSTEADINESS: Final = 0.1
@@ -71,7 +68,9 @@ class _Player:
         self._habit = habit
         self._hand = hand
         self._clicks_owed = 0.0
+        self._pace = ShownPace()
         self._rank_began_s = 0
+        self._slept_s = 0
         self._wish: Offer | None = None
         self._income = 0.0
         self._look_round()
@@ -92,7 +91,7 @@ class _Player:
         rules.passive(self.live, self._now_us, OFFLINE_CAP_S)
         while len(self.course.samples) * SAMPLE_S <= self.now_s:
             self._sample()
-        if len(self.course.nights) * NIGHT_EVERY_S <= self.now_s:
+        if self.now_s - self._slept_s >= NIGHT_EVERY_S:
             self._try_a_night()
         if may_reset and self._should_reset():
             self._reset()
@@ -110,9 +109,9 @@ class _Player:
             return 1
         if self._wish is not None and self._income > 0:
             waits.append((self._wish.price - session.money) / self._income)
-        xp_per_second = self._xp_per_s(rates)
-        if rates.need > 0 and xp_per_second > 0:
-            waits.append((100 * rates.need - session.xp) / xp_per_second)
+        xp_per_s = self._habit.clicks_per_s * rates.click_xp + rates.xp_per_second + rates.xp_per_passive_sell
+        if rates.need > 0 and xp_per_s > 0:
+            waits.append((100 * rates.need - session.xp) / xp_per_s)
         return max(1, math.ceil(min(waits)))
 
     def _click(self, seconds: int) -> None:
@@ -124,6 +123,7 @@ class _Player:
         self._clicks_owed -= clicks
         if rates.cook_gain == 0 or clicks == 0:
             return
+        self._pace.count(clicks, seconds)
         cooks = cooks_among(clicks, session, rates, seconds)
         if cooks > 0:
             rules.cook(self.live, cooks, self._now_us)
@@ -174,16 +174,12 @@ class _Player:
 
     def _try_a_night(self) -> None:
         """Note what the longest paid absence would bring now, in hours of this player's clicking."""
-        asleep = copy.deepcopy(self.live)
-        before = asleep.session.money
-        rules.passive(asleep, self._now_us + OFFLINE_CAP_S * 1_000_000, OFFLINE_CAP_S)
-        brought = asleep.session.money - before
+        session = self.live.session
+        asleep = after(amounts_of(session), flow_of(self.live.rates, session.boost), OFFLINE_CAP_S)
+        brought = asleep.money - session.money
         worth_h = brought / self._income / HOUR_S if self._income > 0 else 0.0
+        self._slept_s = self.now_s
         self.course.nights.append(Night(self.now_s, len(self.course.resets), worth_h))
-
-    def _xp_per_s(self, rates: Rates) -> float:
-        """Compute the xp that comes in a second of steady play, in hundredths."""
-        return self._habit.clicks_per_s * rates.click_xp + rates.xp_per_second + rates.xp_per_passive_sell
 
     def _look_round(self) -> None:
         """Compute what is earned now, and choose what is worth buying next."""
@@ -191,30 +187,18 @@ class _Player:
         can_cook = rates.cook_gain > 0
         pace = self._habit.clicks_per_s
         self._income = flow(rates.sums, session.boost, pace, session.dishes, can_cook=can_cook).money
-        on_sale = list(offers(session, rates, self.live.catalogue, pace))
-        least_s = min((offer.payback_s for offer in on_sale), default=math.inf)
+        on_sale = list(offers(session, rates, self.live.catalogue, pace, self._habit.xp_worth))
+        near = (offer.payback_s for offer in on_sale if offer.price <= NEAR_S * self._income)
         self.course.looks.append(
-            Look(self.now_s, len(self.course.resets), session.rank, self._income, least_s)
+            Look(
+                self.now_s,
+                len(self.course.resets),
+                session.rank,
+                self._income,
+                min(near, default=math.inf),
+            )
         )
         if self._habit.advised:
-            self._wish = advise(session, rates, self.live.catalogue, pace)
+            self._wish = advise(session, rates, self.live.catalogue, self._pace.per_s)
         else:
-            self._wish = self._best_of(on_sale)
-
-    def _best_of(self, on_sale: list[Offer]) -> Offer | None:
-        """Choose what pays back soonest, the time to save for it included; None when nothing is worth it.
-
-        What costs less than its xp is worth comes first, the cheapest of it, whatever it brings.
-        """
-        session, rates = self.live.session, self.live.rates
-        gained_xp = 5 * rates.need + session.stars / 1000 if rates.need > 0 else 0.0
-        xp_per_s = self._xp_per_s(rates)
-        worth = XP_WORTH * self._income * gained_xp / xp_per_s if xp_per_s > 0 else 0.0
-        best, least = None, math.inf
-        for offer in on_sale:
-            if offer.wait_s > LONGEST_SAVING_S:
-                continue
-            score = offer.price - 1e300 if offer.price < worth else offer.seconds
-            if score < least:
-                best, least = offer, score
-        return best
+            self._wish = best_of(on_sale)

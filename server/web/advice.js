@@ -1,15 +1,17 @@
 /**
- * What pays back first: from the dishes in stock, the player's own pace, and the wait for the money. Pure.
+ * What to buy next: from the dishes in stock, the player's own pace, the wait for the money, and the xp. Pure.
  *
- * The simulator's advised player follows the same rule (`scripts/simulate/advice.py`); a test compares both.
+ * The simulated players follow the same rule (`scripts/simulate/advice.py`); a test compares both.
  */
 
-import { boostSums, hundredths, onSale, ownsDish, price, rates } from "./rules.js";
+import { boostSums, halfUp, hundredths, onSale, ownsDish, price, rates } from "./rules.js";
 
 /** Dishes in stock count as sold evenly over so long. */
 const STOCK_S = 600;
 /** The pace of a player who has not shown one, and of one whose hands rest before anything comes by itself. */
 const USUAL_CLICKS_PER_S = 4;
+/** A purchase is made for its xp where it costs less than this part of what play for as much xp earns. */
+const XP_WORTH = 0.5;
 /** A gain of a smaller part of the income is a rounding. */
 const LEAST_GAIN = 1e-9;
 const MINUTE_MS = 60_000;
@@ -58,23 +60,34 @@ function incomePerS({ cookGain, soldAtOnce, moneyFor, dishesPerS, passiveMoneyFo
 	return sells * moneyFor(soldAtOnce) + (soldItself * itself) / soldAtOnce;
 }
 
-/**
- * The upgrade that has paid for itself soonest, counted from now: the wait for its price, and the time in which it
- * earns that back. Of equals the first on the shelf. Null when nothing that may be bought raises the income.
- *
- * @returns {{id: number, waitS: number, seconds: number, stockS: number} | null} `seconds` from now, the wait
- *   included; `stockS`: how long the dishes in stock last when each click sells, Infinity when they last for good
- */
-export function advise(game, clicksPerS) {
-	const best = soonest(game, clicksPerS);
-	return best || clicksPerS > 0 ? best : soonest(game, USUAL_CLICKS_PER_S);
+/** How long play at a pace takes for the xp of one purchase; 0 where there is none to gain, or its amount is not known. */
+function secondsForXp({ need, stars }, { dPs, mPs }, clicksPerS) {
+	if (!need) return 0;
+	const parts = halfUp(stars * 1e4);
+	const perS = clicksPerS * (100 + halfUp(parts / 2e3)) + halfUp(dPs / 5) + halfUp(mPs / 20);
+	return perS > 0 ? (5 * need + halfUp(parts / 1e3)) / perS : 0;
 }
 
-function soonest(game, clicksPerS) {
+/**
+ * What to buy next. The cheapest upgrade that is worth its price for the xp alone; where none is, the one that has paid for
+ * itself soonest, counted from now: the wait for its price, and the time in which it earns that back. Of equals the first on
+ * the shelf. Null when nothing that may be bought raises the income, or is worth its xp.
+ *
+ * @returns {{id: number, waitS: number, seconds: number, xpS: number, stockS: number} | null} `seconds` from now, the wait
+ *   included; `xpS`: how long play takes for as much xp, where that is the reason, else 0; `stockS`: how long the dishes in
+ *   stock last when each click sells, Infinity when they last for good
+ */
+export function advise(game, clicksPerS) {
+	const best = bestAt(game, clicksPerS);
+	return best || clicksPerS > 0 ? best : bestAt(game, USUAL_CLICKS_PER_S);
+}
+
+function bestAt(game, clicksPerS) {
 	const sums = boostSums(game);
 	const canCook = ownsDish(game);
 	const income = (boosts, cooks) => incomePerS(rates(boosts, game.boost), clicksPerS, game.dishes, cooks);
 	const now = income(sums, canCook);
+	const playS = secondsForXp(game, sums, clicksPerS);
 	let best = null;
 	for (const upgrade of game.upgrades.values()) {
 		if (!onSale(upgrade) || upgrade.access_level > game.rank) continue;
@@ -83,10 +96,18 @@ function soonest(game, clicksPerS) {
 		const gain = income(after, canCook || upgrade.upgrade_type === "dish") - now;
 		const cost = price(upgrade);
 		const waitS = cost > game.money ? (cost - game.money) / now : 0;
-		const seconds = waitS + cost / gain;
-		if (gain > now * LEAST_GAIN && seconds < (best?.seconds ?? Infinity)) best = { id: upgrade.id, waitS, seconds };
+		const seconds = waitS + (gain > now * LEAST_GAIN ? cost / gain : Infinity);
+		const offer = { id: upgrade.id, waitS, seconds, xpS: cost < XP_WORTH * now * playS ? playS : 0, cost };
+		if (isBetter(offer, best)) best = offer;
 	}
-	return best && { ...best, stockS: stockS(game, clicksPerS) };
+	if (!best) return null;
+	const { cost, ...advice } = best;
+	return { ...advice, stockS: stockS(game, clicksPerS) };
+}
+
+function isBetter(offer, best) {
+	if (offer.xpS > 0) return !best?.xpS || offer.cost < best.cost;
+	return !best?.xpS && offer.seconds < (best?.seconds ?? Infinity);
 }
 
 function stockS(game, clicksPerS) {
@@ -103,7 +124,8 @@ function stockS(game, clicksPerS) {
  *
  * @returns {{key: string, spans: number[]}[]}
  */
-export function wordsFor({ waitS, seconds, stockS: lastsS }, { boost }) {
+export function wordsFor({ waitS, seconds, xpS, stockS: lastsS }, { boost }) {
+	if (xpS > 0) return [{ key: "worthItsXp", spans: [xpS] }];
 	const words = waitS > 0 ? { key: "soonestSaved", spans: [waitS, seconds - waitS] } : { key: "soonest", spans: [seconds] };
 	if (boost.boost_type !== "sPs" || lastsS < LARGE_STOCK_S) return [words];
 	// To the minute: with seconds the sentence would change with each click.

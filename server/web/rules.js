@@ -6,7 +6,7 @@
 
 import { boostSums, halfUp, hundredths } from "../../clients/js/lib/rules.js";
 
-export { apply, boostSums, gameRates, hundredths, MOST_AT_ONCE, onSale, ownsDish, price, purchases, rates } from "../../clients/js/lib/rules.js";
+export { apply, boostSums, gameRates, halfUp, hundredths, MOST_AT_ONCE, onSale, ownsDish, price, purchases, rates } from "../../clients/js/lib/rules.js";
 
 const MULTIPLIERS = new Set(["dM", "mM", "dpM", "mpM"]);
 /** A cook makes one dish, and a sale sells one, before anything is bought. */

@@ -155,6 +155,7 @@ const TEXTS = {
 	fromRank: ["rank {0}", "ранг {0}"],
 	soonest: ["Pays back first: {0}", "Окупится первым: {0}"],
 	soonestSaved: ["Pays back first: {0} to save for it, {1} to pay back", "Окупится первым: накопить за {0}, окупить за {1}"],
+	worthItsXp: ["Cheap experience: as much as {0} of play brings", "Дешёвый опыт: как за {0} игры"],
 	stockLasts: ["You have dishes for {0}: sell more at once.", "Блюд у вас на {0}: продавайте больше за раз."],
 	stockStays: ["You have more dishes than you can sell: sell more at once.", "Блюд больше, чем вы продаёте: продавайте больше за раз."],
 	bought: ["Bought: {0}", "Куплено: {0}"],

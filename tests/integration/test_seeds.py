@@ -124,7 +124,7 @@ async def test_a_changed_upgrade_raises_the_generation(seeded: Connection) -> No
     """Each field that differs is reported and stored; the generation grows by one."""
     entries = _changed(read_upgrades(), 2, price=170.0, value_hundredths=30, name_en="Cola")
     assert await catalogue.write_upgrades(seeded, entries) == [
-        "upgrade 2 (cola): name_en Iced Cola → Cola, price 850.0 → 170.0, value_hundredths 25 → 30"
+        "upgrade 2 (cola): name_en Iced Cola → Cola, price 100.0 → 170.0, value_hundredths 15 → 30"
     ]
     assert await catalogue.read_generation(seeded) == 3
     cola = (await catalogue.read(seeded, "en")).by_id[UpgradeId(2)]
@@ -182,7 +182,7 @@ async def test_a_changed_rank_raises_the_generation(seeded: Connection) -> None:
     """A rank that differs is reported and stored; fewer ranks than stored are refused."""
     xps = [101, *read_levels()[1:]]
     assert await catalogue.write_levels(seeded, xps) == ["rank 1: xp 100 → 101"]
-    assert (await catalogue.read(seeded, "ru")).level_xp[:3] == (0, 101, 250)
+    assert (await catalogue.read(seeded, "ru")).level_xp[:3] == (0, 101, 254)
     assert await catalogue.read_generation(seeded) == 3
     with pytest.raises(CatalogueError, match="ranks 100 to 100 are missing: a rank is never removed"):
         await catalogue.write_levels(seeded, xps[:-1])
@@ -253,7 +253,7 @@ async def test_a_command_takes_another_file(seeded: Connection, postgres_dsn: st
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(entries))
     ended = await _seed("create_upgrades", "--file", str(path), DB_CONNECTION=postgres_dsn)
-    assert ended == Ended(0, "upgrade 2 (cola): price 850.0 → 165.0\n", "")
+    assert ended == Ended(0, "upgrade 2 (cola): price 100.0 → 165.0\n", "")
     levels = json.loads(LEVELS.read_text(encoding="utf-8"))
     levels[0]["xp"] = 90
     path.write_text(json.dumps(levels))

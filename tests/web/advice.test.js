@@ -54,27 +54,27 @@ test("with a large stock it is selling more at once that pays back first, and th
   const [cooking, selling] = [upgrade(2, "equipment", "dPc", 1, 40), upgrade(3, "staff", "sPs", 1, 40)];
   assert.equal(2, advise(game(0, cooking, selling), 4).id);
   const advice = advise(game(6240, cooking, selling), 4);
-  assert.deepEqual({ id: 3, waitS: 0, seconds: 10, stockS: 1560 }, advice);
+  assert.deepEqual({ id: 3, waitS: 0, seconds: 10, xpS: 0, stockS: 1560 }, advice);
   assert.deepEqual([{ key: "stockLasts", spans: [1560] }, { key: "soonest", spans: [10] }], wordsFor(advice, selling));
 });
 
 test("a stock that grows although each click sells has no end", () => {
   const selling = upgrade(3, "staff", "sPs", 1, 40);
   const advice = advise(game(10, upgrade(2, "staff", "dPs", 20, 1e9, 1), selling), 4);
-  assert.deepEqual({ id: 3, waitS: 0, seconds: 10, stockS: Infinity }, advice);
+  assert.deepEqual({ id: 3, waitS: 0, seconds: 10, xpS: 0, stockS: Infinity }, advice);
   assert.deepEqual([{ key: "stockStays", spans: [] }, { key: "soonest", spans: [10] }], wordsFor(advice, selling));
 });
 
 test("what cannot be afforded yet comes with the time to save for it", () => {
   const selling = upgrade(3, "staff", "sPs", 1, 60);
   const advice = advise(game(6240, selling), 4);
-  assert.deepEqual({ id: 3, waitS: 2.5, seconds: 17.5, stockS: 1560 }, advice);
+  assert.deepEqual({ id: 3, waitS: 2.5, seconds: 17.5, xpS: 0, stockS: 1560 }, advice);
   assert.deepEqual({ key: "soonestSaved", spans: [2.5, 15] }, wordsFor(advice, selling)[1]);
 });
 
 test("a stock is named in whole minutes, from two minutes on, and only where it is the reason", () => {
   const [selling, dish] = [upgrade(3, "staff", "sPs", 1, 60), upgrade(4, "dish", "mPc", 1, 60)];
-  const advice = { id: 3, waitS: 0, seconds: 15, stockS: 1571 };
+  const advice = { id: 3, waitS: 0, seconds: 15, xpS: 0, stockS: 1571 };
   const soonest = { key: "soonest", spans: [15] };
   assert.deepEqual([{ key: "stockLasts", spans: [1560] }, soonest], wordsFor(advice, selling));
   assert.deepEqual([soonest], wordsFor({ ...advice, stockS: 119 }, selling));
@@ -86,4 +86,16 @@ test("hands that rest are advised by what comes by itself, and at the usual pace
   assert.equal(3, advise(game(600, cooking, itself), 0).id);
   assert.deepEqual(advise(game(0, cooking), USUAL), advise(game(0, cooking), 0));
   assert.equal(null, advise(game(0, upgrade(2, "staff", "mpM", 1, 40)), 4));
+});
+
+test("what costs less than half of what play for as much xp earns is bought for its xp, the cheapest first", () => {
+  const [dear, cheap, itself] = [upgrade(2, "equipment", "dPc", 1, 24), upgrade(3, "equipment", "dPc", 1, 23), upgrade(4, "dish", "mPc", 1, 30)];
+  // 5 xp of 100 take 1.25 s by 4 clicks a second, which earn 2 a second; 5 % of 2000 xp take 25 s.
+  const kitchen = game(0, dear, cheap, itself);
+  assert.equal(0, advise({ ...kitchen, need: 100, stars: 0 }, 4).xpS);
+  const advice = advise({ ...kitchen, need: 2000, stars: 0 }, 4);
+  assert.deepEqual([3, 25], [advice.id, advice.xpS]);
+  assert.deepEqual([{ key: "worthItsXp", spans: [25] }], wordsFor(advice, cheap));
+  assert.equal(4, advise({ ...kitchen, need: null, stars: 0 }, 4).id);
+  assert.equal(4, advise({ ...kitchen, need: undefined, stars: 0 }, 4).id);
 });

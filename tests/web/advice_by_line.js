@@ -8,5 +8,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { game, pace } = JSON.parse(line);
   game.upgrades = new Map(game.upgrades.map((upgrade) => [upgrade.id, upgrade]));
   const advice = advise(game, pace);
-  console.log(JSON.stringify(advice && [advice.id, advice.waitS, advice.seconds]));
+  console.log(JSON.stringify(advice && [advice.id, advice.waitS, advice.seconds, advice.xpS]));
 }
