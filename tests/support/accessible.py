@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 AXE: Final = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 """To be evaluated once in each document."""
 
-_FOUND: Final = """async () => {
+_FOUND: Final = """async (within) => {
     const ends = ({ effect }) => effect.getTiming().iterations !== Infinity;
     for (const each of document.getAnimations().filter(ends)) each.finish();
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+    const place = within ? document.querySelector(within) : document;
+    const { violations } = await axe.run(place, { resultTypes: ["violations"] });
     return violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(" ")).join(", ")]);
 }"""
 
 
-async def found(page: Page) -> list[list[str]]:
-    """Ask axe-core; return the rules that are broken, and where."""
-    broken: list[list[str]] = await page.evaluate(_FOUND)
+async def found(page: Page, within: str | None = None) -> list[list[str]]:
+    """Ask axe-core about the page or a part of it; return the rules that are broken, and where."""
+    broken: list[list[str]] = await page.evaluate(_FOUND, within)
     return broken
