@@ -19,7 +19,6 @@ _GROWING: Final = (Counter.COOKED, Counter.EARNED)
 _MOST_RUNS: Final = 64
 """Runs of equal seconds that are gone through one by one; a longer way is computed at once."""
 _NOTHING: Final = Amounts(0, 0, 0, 0, 0, 0)
-_FOREVER: Final = 2**53
 
 
 class Course:
@@ -31,7 +30,8 @@ class Course:
 
     Equal seconds come in runs (`game.idle`). Within a run each amount is a line: `_base` in second `_first`,
     and `_step` more in each second up to `_last`; whole numbers below 2^53. Where the next second is not
-    `_exact`, a run has one second.
+    `_exact`, a run has one second. `_line` has in one piece what `shown` needs of a run: its first and last
+    second, then each amount and its step.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class Course:
         "_exact",
         "_first",
         "_last",
+        "_line",
         "_next_cooked",
         "_next_earned",
         "_reaches_s",
@@ -92,16 +93,16 @@ class Course:
 
         Hot: nearly every second is one of the run of the second before.
         """
-        if not self._first <= seconds <= self._last:
+        first, last, money, more_money, dishes, more_dishes, xp, more_xp, stars, more_stars = self._line
+        if not first <= seconds <= last:
             self._find(seconds)
-        part = seconds - self._first
-        money, dishes, xp, accumulated, _, _ = self._base
-        more_money, more_dishes, more_xp, more_accumulated, _, _ = self._step
+            return self.shown(seconds)
+        part = seconds - first
         return (
             money + part * more_money,
             dishes + part * more_dishes,
             xp + part * more_xp,
-            accumulated + part * more_accumulated,
+            stars + part * more_stars,
         )
 
     def reaches(self, seconds: int) -> bool:
@@ -116,6 +117,7 @@ class Course:
         """
         flow = self.flow
         if flow is None:
+            self._begin(seconds, self.amounts)
             return
         runs = _MOST_RUNS if seconds > self._last else 0
         while runs and self._exact:
@@ -132,9 +134,20 @@ class Course:
         self._first = self._last = first
         self._base, self._step = amounts, _NOTHING
         self._exact, self._reaches_s = False, math.inf
-        flow = self.flow
-        if flow is None:
-            return
+        if self.flow is not None:
+            self._extend(self.flow, first, amounts)
+        base, step = self._base, self._step
+        self._line = (
+            first,
+            self._last,
+            *(base.money, step.money),
+            *(base.dishes, step.dishes),
+            *(base.xp, step.xp),
+            *(base.accumulated, step.accumulated),
+        )
+
+    def _extend(self, flow: Flow, first: int, amounts: Amounts) -> None:
+        """Find how long a run lasts, what its seconds add, and when it gets to a threshold."""
         if max(amounts) < EXACT:
             sold, lasts = flow.kitchen.run(amounts.dishes)
             base, step = Amounts(*map(int, amounts)), Amounts(*map(int, flow.second(sold)))

@@ -24,7 +24,7 @@ from persistence.live.replies.play import PLAY_SHAPES, Accrued, Achieved, Missin
 from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from game.course import Course
     from persistence.live.lane import Lane
@@ -38,10 +38,13 @@ _log = structlog.get_logger(__name__)
 WRITE_EVERY_S: Final = 200
 """How often the income of a player who only watches is written: less often than the promise ends."""
 
-_PORTION: Final = 50
-"""Players for whom Redis is asked for its clock together, at least: asking costs as much as five pushes."""
+_PORTION: Final = 200
+"""Pushes for which Redis is asked for its clock together, at least: asking costs as much as ten, and what is
+sent at once makes a click wait for some 2 ms."""
 _MOST_PORTIONS: Final = 100
 """… and so many times in each interval, at most: one master answers so many in 0.1 ms."""
+_PUSHES_A_READING: Final = 4
+"""What it costs to read a player again, in pushes."""
 _MOST_SLOTS: Final = 100
 _WARM_STEP_S: Final = 0.05
 _MAX_RECOVERIES: Final = 500
@@ -101,11 +104,7 @@ class Ticker:
         for player in self._hub.players.values():
             if player.active or player.earns:
                 by_lane.setdefault(self._sessions.lane_of(player.ref), []).append(player)
-        portions: list[Sequence[Player]] = []
-        for players in by_lane.values():
-            many = min(_MOST_PORTIONS, max(1, len(players) // _PORTION))
-            portions += (players[at::many] for at in range(many))
-        return portions
+        return [portion for players in by_lane.values() for portion in _portions(players)]
 
     def serve(self, portion: Sequence[Player]) -> None:
         """Read what was not heard of, and behind it the clock: then nothing before that time is unheard."""
@@ -253,3 +252,17 @@ class Ticker:
                     if player.exchanges:
                         self._sessions.touch(player.ref, self._ttl_s)
                 await asyncio.sleep(_WARM_STEP_S)
+
+
+def _portions(players: Sequence[Player]) -> Iterator[Sequence[Player]]:
+    """Divide players in their order: who came together lies together in memory too, and is read faster."""
+    pushes = [_PUSHES_A_READING if player.active else 1 for player in players]
+    most = max(_PORTION, sum(pushes) / _MOST_PORTIONS)
+    start, waiting = 0, 0
+    for at, more in enumerate(pushes, 1):
+        waiting += more
+        if waiting >= most:
+            yield players[start:at]
+            start, waiting = at, 0
+    if start < len(players):
+        yield players[start:]

@@ -342,3 +342,24 @@ async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
         announced = [push for push in process.pushes if push["request_type"] == "achievement"]
         keys = [each["key"] for push in announced for each in push["data"]["achievements"]]
         assert keys.count("line_cook") == 1
+
+
+@pytest.mark.parametrize(
+    ("players", "active", "sizes"),
+    [
+        (120, 0, [120]),
+        (700, 0, [200, 200, 200, 100]),
+        (400, 100, [50, 50, 200, 100]),  # who is read again costs as much as four who are not
+        (40_000, 0, [400] * 100),
+    ],
+)
+async def test_players_are_served_in_portions_in_the_order_in_which_they_came(
+    players: int, active: int, sizes: list[int]
+) -> None:
+    """No portion costs much more than 200 pushes, unless there would be over a hundred of them."""
+    process = Process(Redis(session()))
+    came = [SimpleNamespace(ref=None, active=at < active, earns=True) for at in range(players)]
+    process.hub.players = cast("Any", dict(enumerate(came)))
+    portions = process.ticker.portions()
+    assert [len(portion) for portion in portions] == sizes
+    assert [player for portion in portions for player in portion] == came
