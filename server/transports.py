@@ -1,4 +1,4 @@
-"""What asyncio's transports need when they end."""
+"""What asyncio's transports need when they end, and the sockets beneath them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,16 @@ def release(transport: asyncio.BaseTransport) -> None:
     this does nothing (seen in CPython 3.11 to 3.14).
     """
     getattr(transport, "__dict__", {}).pop("_read_ready_cb", None)
+
+
+def socket_of(transport: asyncio.BaseTransport) -> int:
+    """Return the number of the socket that a transport's bytes go to as they are; -1 where there is none.
+
+    It stays the transport's own until its protocol's `connection_lost` has returned. Write to it only while
+    the transport holds no bytes, and leave errors to the transport: it meets them at its next write.
+    """
+    peer = transport.get_extra_info("socket")
+    if peer is None or transport.get_extra_info("sslcontext") is not None:
+        return -1
+    number: int = peer.fileno()
+    return number

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
-from server.transports import release
-from server.ws.frames import PING, TEXT_FINAL, frame_span, is_utf8, text_frame
+from server.transports import release, socket_of
+from server.ws.frames import PING, PONG_FINAL, TEXT_FINAL, frame_span, is_utf8, text_frame
 from server.ws.handshake import answer_upgrade
 from server.ws.library_protocol import LibraryProtocol
 
@@ -61,6 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         "_congested",
         "_controls",
         "_controls_tick",
+        "_direct_fd",
         "_judgeable",
         "_kept",
         "_latest",
@@ -104,6 +106,8 @@ class Connection(asyncio.BufferedProtocol):
         self._congested = self._paused = self._reading = self._awaits_turn = False
         self._judgeable = 0
         self._controls = self._controls_tick = 0
+        # The socket while nothing waits before it, so that a frame may be written straight to it; else -1.
+        self._direct_fd = -1
         self.state: object = None
         self.binary = self.closing = False
         self.close_code = 0
@@ -163,16 +167,19 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self.closing:
             return
-        length = len(payload)
         self.messages_out += 1
-        self.bytes_out += length
+        self.bytes_out += len(payload)
         frame = frame or text_frame(payload)
-        if self._congested:
-            self._send_congested(frame)
-        elif self._reading:
-            _OUTBOX.append(frame)
-        else:
-            self._transport.write(frame)
+        if self._direct_fd < 0:
+            self._send_by_transport(frame)
+            return
+        try:
+            written = os.write(self._direct_fd, frame)
+        except OSError:
+            # Full or lost: the transport finds that too, and does what is to be done.
+            written = 0
+        if written < len(frame):
+            self._send_by_transport(frame[written:])
 
     def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
         """Send a message as `send` does; a newer one may replace it as long as the peer is slow to read."""
@@ -222,7 +229,8 @@ class Connection(asyncio.BufferedProtocol):
         """Read what arrived: one whole text frame, as nearly always, or anything else."""
         self.heard_tick = self._sweeper.tick
         data = _RECEIVED
-        if data[0] == TEXT_FINAL and nbytes > 5 and self._kept is None and self._library is None:  # noqa: PLR2004
+        kind = data[0]
+        if kind == TEXT_FINAL and nbytes > 5 and self._kept is None and self._library is None:  # noqa: PLR2004
             length, body = data[1] - 0x80, 6
             if length == 126:  # noqa: PLR2004 - RFC 6455, 5.2
                 length, body = data[2] << 8 | data[3], 8
@@ -235,6 +243,8 @@ class Connection(asyncio.BufferedProtocol):
                     self.bytes_in += length
                     self._receiver.message_received(self, payload)
                     return
+        elif kind == PONG_FINAL and self._is_first_pong(data, nbytes):
+            return
         self._receive(data, nbytes)
 
     def eof_received(self) -> None:
@@ -278,6 +288,17 @@ class Connection(asyncio.BufferedProtocol):
 
     # Receiving what is not one whole text frame.
 
+    def _is_first_pong(self, data: bytearray, stop: int) -> bool:
+        """Take one whole pong, the first control frame of its tick: the answer to a ping."""
+        is_whole = stop == data[1] - 0x80 + 6 and stop < 6 + 126
+        if not is_whole or self._kept is not None or self._library is not None:
+            return False
+        if self._controls_tick == self._sweeper.tick:
+            return False
+        self._controls_tick = self._sweeper.tick
+        self._controls = 1
+        return True
+
     def _receive_kept(self) -> None:
         """Read bytes left by a pause, or that came behind the request of the upgrade."""
         if self._kept is not None and not self._paused and not self._awaits_turn:
@@ -306,6 +327,7 @@ class Connection(asyncio.BufferedProtocol):
             kept += data[:stop]
             data, stop = kept, len(kept)
         self._reading = True
+        self._direct_fd = -1
         try:
             start = self._receive_frames(data, stop)
             self._flush()
@@ -386,6 +408,19 @@ class Connection(asyncio.BufferedProtocol):
 
     # Sending to a peer that does not keep up, and out of turn.
 
+    def _send_by_transport(self, frame: bytes) -> None:
+        """Send a frame behind what waits; once nothing does, the next may go straight to the socket."""
+        self._direct_fd = -1
+        if self._congested:
+            self._send_congested(frame)
+        elif self._reading:
+            _OUTBOX.append(frame)
+        else:
+            transport = self._transport
+            transport.write(frame)
+            if not transport.is_closing() and not transport.get_write_buffer_size():
+                self._direct_fd = socket_of(transport)
+
     def _send_congested(self, frame: bytes) -> None:
         """Queue a frame behind messages that were held back, which are older."""
         if self._latest is not None:
@@ -397,6 +432,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _write(self, data: bytes) -> None:
         """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
+        self._direct_fd = -1
         self._flush()
         self._transport.write(data)
         self._check_unsent()
@@ -416,6 +452,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _settle(self, judge: LibraryProtocol) -> None:
         """Write what the judge wants to say, forget it when it is idle, close when it has closed."""
+        self._direct_fd = -1
         self._flush()
         for data in judge.output():
             if not data:
@@ -437,6 +474,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.closing:
             return
         self.closing = True
+        self._direct_fd = -1
         self.close_code = self.close_code or CloseCode.ABNORMAL
         self._latest = None
         self._sweeper.schedule(self, self._sweeper.ticks(self._limits.close_timeout_s))

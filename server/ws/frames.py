@@ -5,6 +5,9 @@ from __future__ import annotations
 TEXT_FINAL = 0x81
 """The first byte of an unfragmented text frame."""
 
+PONG_FINAL = 0x8A
+"""The first byte of a pong."""
+
 PING = b"\x89\x00"
 
 MAX_REASON_BYTES = 123

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import socket
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -81,6 +83,21 @@ async def test_the_most_of_each_limit_is_still_taken() -> None:
         peer.write(raw_frame(0x89) * 20)
         assert {(await peer.frame()).opcode for _ in range(20)} == {Opcode.PONG}
         assert peer.recorder.received == [b"x" * 10_000]
+
+
+async def test_a_pong_that_comes_alone_counts_among_the_controls_of_its_second() -> None:
+    """Twenty pings behind it are one too many; in the next second they are not."""
+    async with connected() as peer:
+        for next_second in (True, False):
+            peer.advance(1)
+            peer.write(raw_frame(0x8A, b"beat"))
+            async with asyncio.timeout(LIMIT_S):
+                while peer.connection._controls_tick != peer.sweeper.tick:  # noqa: ASYNC110 - a pong has no event
+                    await asyncio.sleep(0)
+            peer.advance(next_second)
+            peer.write(raw_frame(0x89) * 20)
+            assert {(await peer.frame()).opcode for _ in range(20)} == {Opcode.PONG}
+        assert await peer.close_code() == CloseCode.POLICY
 
 
 @pytest.mark.parametrize("before", [b"", text(b"unfinished", fin=False), text(b"unfinished")[:5]])
@@ -164,6 +181,45 @@ async def test_nothing_raises_on_a_connection_that_is_gone() -> None:
         connection.resume_reading()
         connection.abort()
         assert (connection.closing, connection.messages_out) == (True, 0)
+
+
+async def test_a_frame_goes_to_no_socket_but_its_own() -> None:
+    """Once a connection is gone its socket's number may be another's: what is sent late reaches nobody."""
+    async with connected() as peer:
+        peer.connection.send(b"before")
+        assert await peer.texts(1) == [b"before"]
+        number = peer.connection._direct_fd
+        assert number >= 0, "nothing waits, so the next frame goes straight to the socket"
+        peer.connection.abort()
+        await peer.ended()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            if ours.fileno() != number:
+                os.dup2(ours.fileno(), number)
+            try:
+                peer.connection.send(b"late")
+                peer.connection.send_latest(b"late")
+                theirs.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    theirs.recv(1)
+            finally:
+                if ours.fileno() != number:
+                    os.close(number)
+
+
+async def test_what_a_lost_peer_is_sent_ends_its_connection_alone() -> None:
+    """A peer that reset its connection is noticed by what it is sent; nothing is raised."""
+    async with connected() as peer, connected() as other:
+        peer.connection.send(b"before")
+        assert await peer.texts(1) == [b"before"]
+        peer.writer.transport.abort()
+        async with asyncio.timeout(LIMIT_S):
+            while not peer.recorder.closed:
+                peer.connection.send(b"x")
+                await asyncio.sleep(0)
+        assert peer.connection.close_code == CloseCode.ABNORMAL
+        other.connection.send(b"unharmed")
+        assert await other.texts(1) == [b"unharmed"]
 
 
 async def test_a_close_from_within_a_message_follows_what_was_said_before_it() -> None:
