@@ -1,7 +1,8 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
     python -m scripts.bench [--short | --single]
-        [--profile | --idle | --sessions | --scale | --tick | --watching | --away | --coming | --page]
+        [--profile | --idle | --sessions | --scale | --tabs | --tick | --watching | --away | --coming
+        | --page]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import away, coming, idle, page, plots, profiling, report, scaling, ticks, watching
+from scripts.bench import away, coming, idle, page, plots, profiling, report, scaling, tabs, ticks, watching
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -44,6 +45,7 @@ def main() -> None:
             ("idle", _idle),
             ("sessions", _sessions),
             ("scale", _scale),
+            ("tabs", _tabs),
             ("tick", _tick),
             ("watching", _watching),
             ("away", _away),
@@ -68,9 +70,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--idle", action="store_true", help="memory of connections that do nothing or leave")
     parser.add_argument("--sessions", action="store_true", help="with 1,000 to 200,000 sessions in Redis")
     parser.add_argument("--scale", action="store_true", help="with processes, and connections of a player")
+    parser.add_argument("--tabs", action="store_true", help="players with many connections, --rounds times")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
     parser.add_argument("--watching", action="store_true", help="players who send nothing, --rounds times")
-    parser.add_argument("--against", type=Path, help="a folder with other code, for --watching in turns")
+    parser.add_argument("--against", type=Path, help="other code, for --tabs and --watching in turns")
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
     parser.add_argument("--page", action="store_true", help="hold Cook in Chromium for --minutes")
@@ -126,6 +129,12 @@ def _scale(options: argparse.Namespace) -> None:
     _keep(options, "fan_out", fan_out)
     if options.plot is not None:
         plots.draw_scale(processes, fan_out, options.plot)
+
+
+def _tabs(options: argparse.Namespace) -> None:
+    found = uvloop.run(tabs.tabs(options.rounds, options.against))
+    print(report.rows(found))
+    _keep(options, "tabs", found)
 
 
 def _tick(options: argparse.Namespace) -> None:
