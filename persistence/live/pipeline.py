@@ -10,6 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Final, cast
 
 import hiredis
@@ -30,7 +31,7 @@ from persistence.live.replica_barrier import ReplicaBarrier, hand
 from persistence.live.subscription_confirmation import Confirmation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _log = structlog.get_logger(__name__)
 
@@ -135,6 +136,20 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         if len(self._pending) >= self._max_pending:
             raise self._full()
         self._push(command, on_reply)
+
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
+        """Queue packed commands, all or none; `on_reply` is called once for each, in their order.
+
+        Raises LaneDown or LaneFull as `send` does.
+        """
+        if not self.up:
+            raise LaneDown(self.name)
+        if len(self._pending) + len(commands) > self._max_pending:
+            raise self._full()
+        self._pending.extend(repeat(on_reply, len(commands)))
+        self._outgoing += commands
+        if not self._flush_scheduled:
+            self._schedule_flush()
 
     def before_writing(self, send: Callable[[], None]) -> None:
         """Call `send` once, before the commands of this pass are written: it sends the last of them.

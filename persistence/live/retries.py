@@ -7,8 +7,9 @@ reading of the topology serves a whole batch.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import hiredis
 
 from persistence.errors import KeysApart, LiveUnavailable
 from persistence.live.decisions import Caller, Decision, Step, decide, is_failure
@@ -17,9 +18,8 @@ from persistence.live.lane_contract import LaneError, pack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import hiredis
-
     from persistence.live.keys import Bucket
+    from persistence.live.lane import Lane
     from persistence.live.lanes import Lanes
 
 RETRY_FOR_S: Final = 2.0
@@ -59,34 +59,74 @@ async def exchange(lanes: Lanes, calls: Sequence[tuple[Bucket, bytes]]) -> list[
 
     One whose slot is on its way to another master is sent there.
     """
-    done = asyncio.Event()
-    replies: list[object] = [None] * len(calls)
-    missing = len(calls)
+    return await exchange_over([(lanes, calls)])
 
-    def take_first(index: int, packed: bytes, reply: object) -> None:
-        if is_failure(reply) and decide(reply, Caller.BULK, cluster=lanes.cluster).step is Step.ASK:
-            target = lanes.asked(cast("hiredis.ReplyError", reply))
-            try:
-                target.send_asking(packed, partial(take, index))
-            except LaneError:
-                take(index, reply)
-        else:
-            take(index, reply)
 
-    def take(index: int, reply: object) -> None:
-        nonlocal missing
-        replies[index] = reply
-        missing -= 1
-        if missing == 0:
-            done.set()
-
-    for index, (bucket, packed) in enumerate(calls):
-        try:
-            lanes.lane_for(bucket).send(packed, partial(take_first, index, packed))
-        except LaneError as error:
-            take(index, error)
-    await done.wait()
+async def exchange_over(parts: Sequence[tuple[Lanes, Sequence[tuple[Bucket, bytes]]]]) -> list[object]:
+    """Do the same over several sets of lanes at once, each with its own commands; replies in their order."""
+    sent = [(lanes, calls, _send(lanes, calls)) for lanes, calls in parts]
+    replies: list[object] = []
+    for lanes, calls, answers in sent:
+        first = len(replies)
+        replies += [None] * len(calls)
+        for indices, answered in answers:
+            for index, reply in zip(indices, await answered, strict=True):
+                replies[first + index] = reply
+        for index, (_, packed) in enumerate(calls, first):
+            if isinstance(error := replies[index], hiredis.ReplyError) and _asks(lanes, error):
+                replies[index] = await _asked(lanes, packed, error)
     return replies
+
+
+def _asks(lanes: Lanes, error: hiredis.ReplyError) -> bool:
+    return decide(error, Caller.BULK, cluster=lanes.cluster).step is Step.ASK
+
+
+_Answers: TypeAlias = "list[tuple[list[int], asyncio.Future[list[object]]]]"
+
+
+def _send(lanes: Lanes, calls: Sequence[tuple[Bucket, bytes]]) -> _Answers:
+    """Send commands, those of one lane together; return which these are, and what brings their replies."""
+    by_lane: dict[Lane, list[int]] = {}
+    for index, (bucket, _) in enumerate(calls):
+        by_lane.setdefault(lanes.lane_for(bucket), []).append(index)
+    commands = [packed for _, packed in calls]
+    return [
+        (indices, _answered(lane, [commands[index] for index in indices]))
+        for lane, indices in by_lane.items()
+    ]
+
+
+def _answered(lane: Lane, commands: list[bytes]) -> asyncio.Future[list[object]]:
+    """Send commands to one lane; the future brings all their replies, in order."""
+    answered: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+    replies: list[object] = []
+
+    def take(reply: object) -> None:
+        replies.append(reply)
+        if len(replies) == len(commands) and not answered.done():
+            answered.set_result(replies)
+
+    try:
+        lane.send_all(commands, take)
+    except LaneError as error:
+        answered.set_result([error] * len(commands))
+    return answered
+
+
+async def _asked(lanes: Lanes, packed: bytes, error: hiredis.ReplyError) -> object:
+    """Send a command to the node that an ASK names; return its reply, or the ASK where it cannot be sent."""
+    answered: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def take(reply: object) -> None:
+        if not answered.done():
+            answered.set_result(reply)
+
+    try:
+        lanes.asked(error).send_asking(packed, take)
+    except LaneError:
+        return error
+    return await answered
 
 
 async def request(lanes: Lanes, bucket: Bucket, *words: bytes | str | float) -> object:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 import hiredis
 
 from game.session import UserId
 from persistence.errors import LiveUnavailable
-from persistence.live.decisions import Caller, Step, is_failure
+from persistence.live.decisions import Caller, Step
 from persistence.live.keys import Bucket, bucket_of
 from persistence.live.lane_contract import LaneDown, LaneError, pack
 from persistence.live.lanes import FirstCommand, Lanes
-from persistence.live.retries import RETRY_FOR_S, exchange, judge, prepare
+from persistence.live.retries import RETRY_FOR_S, exchange, exchange_over, judge, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from persistence.live.scripts import Script
 
 Item = TypeVar("Item")
+
+_CALLS_A_LANE: Final = 16
+"""At least so many calls of a batch go over one connection."""
 
 
 class _NoSubscriber:
@@ -70,8 +73,9 @@ def call(bucket: Bucket, *words: bytes | str | float) -> Call:
 class LiveStore:
     """Sends batches of commands over lanes; one connection for each master.
 
-    With `more` lanes the batches that `run` is given take turns on them. Redis reads at most 16 KB of a
-    connection before it syncs its file: several fill a sync that one leaves half empty.
+    With `more` lanes the batches that `run` is given take turns on them, large ones several at once. Redis
+    reads at most 16 KB of a connection before it syncs its file: several fill a sync that one leaves half
+    empty.
 
     `back` is set whenever one of its connections was made (again): the Redis may be another one by then.
     """
@@ -123,26 +127,32 @@ class LiveStore:
         Calls that meet a moving slot, a loading or a lost Redis are repeated for up to 2 s, so each must be
         safe to repeat. Raises LiveUnavailable when some still have no reply then.
         """
-        lanes = next(self._turns)
-        replies: list[object] = [None] * len(calls)
-        waiting = list(range(len(calls)))
+        sets = [next(self._turns) for _ in range(max(1, min(self.connections, len(calls) // _CALLS_A_LANE)))]
+        size = -(-len(calls) // len(sets))
+        replies = await exchange_over(
+            [(lanes, calls[at * size : (at + 1) * size]) for at, lanes in enumerate(sets)]
+        )
+        lanes, *_ = sets
+        waiting: Sequence[int] = range(len(calls))
         end_s = asyncio.get_running_loop().time() + RETRY_FOR_S
-        while waiting:
+        while True:
             again: dict[int, Decision] = {}
-            for index, reply in zip(
-                waiting, await exchange(lanes, [calls[at] for at in waiting]), strict=True
-            ):
-                replies[index] = reply
-                if is_failure(reply):
+            for index in waiting:
+                if isinstance(reply := replies[index], Exception):
                     decision = judge(lanes, reply, Caller.BULK)
                     if decision.step is not Step.GIVE_UP:
                         again[index] = decision
-            if again and asyncio.get_running_loop().time() > end_s:
+            if not again:
+                return replies
+            if asyncio.get_running_loop().time() > end_s:
                 reason = cast("Exception", replies[next(iter(again))])
                 raise LiveUnavailable(f"{type(reason).__name__}: {reason}") from reason
             await prepare(lanes, [(calls[index].bucket, decision) for index, decision in again.items()])
             waiting = list(again)
-        return replies
+            for index, reply in zip(
+                waiting, await exchange(lanes, [calls[at] for at in waiting]), strict=True
+            ):
+                replies[index] = reply
 
     async def hashes(self, user_ids: Sequence[UserId]) -> list[dict[bytes, bytes] | str]:
         """Read whole sessions: an empty dict where there is none, a text where the key is no session.

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
@@ -21,11 +21,11 @@ from persistence.writeback.quarantine import Quarantine
 from runtime.stopping import end_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from game.session import UserId
     from persistence.live.keys import Bucket
-    from persistence.writeback.batch import Batch, BatchOutcome, BatchSaver
+    from persistence.writeback.batch import Batch, BatchOutcome, BatchSaver, Portions
     from persistence.writeback.leases import Leases
 
 _log = structlog.get_logger(__name__)
@@ -35,10 +35,12 @@ _MOST_BATCH: Final = 1024
 _MOST_WHILE_PLAYED: Final = 256
 """A large batch is faster, and takes the core from clicks for longer at a time."""
 _FIRST_BATCH: Final = 256
-_MARKS_A_LOOK: Final = 4096
+_MARKS_A_LOOK: Final = 16_384
 """Looking through a thousand buckets costs Redis milliseconds: it is done once for several batches."""
 _LEAST_MARKS_A_BUCKET: Final = 4
 _MOST_PASSED_OVER: Final = 1000
+_BATCHES_AT_ONCE: Final = 2
+"""PostgreSQL has the rows of one while the marks of the other are taken back."""
 _DRAIN_LOOKS_EVERY_S: Final = 0.05
 _DRAIN_TRUSTS_OTHERS_S: Final = 1.0
 _GIVE_BACK_WITHIN_S: Final = 1.0
@@ -92,22 +94,36 @@ class FlushTotals:
 class _Pass:
     """What a pass has before it.
 
-    `waiting`: users whose marks were seen as of `seen_ms` and that no batch has taken yet. `passed_over`: in
-    the batch that is being written, or tried before. Marks after `until_ms` belong to the next pass.
+    `waiting`: users whose marks were seen as of `seen_ms` and that no batch has taken yet. `undone`: tried
+    before. `writing`: batches on their way to PostgreSQL, the oldest first. Marks after `until_ms` belong to
+    the next pass.
     """
 
     waiting: deque[UserId] = field(default_factory=deque)
     seen_ms: int = 0
     until_ms: int | None = None
     undone: set[UserId] = field(default_factory=set)
-    writing: set[UserId] = field(default_factory=set)
+    writing: deque[_Writing] = field(default_factory=deque)
+
+    @property
+    def passed_over(self) -> set[UserId]:
+        """Whose marks may stand without another batch taking them."""
+        return self.undone.union(*(each.users for each in self.writing))
+
+
+class _Writing(NamedTuple):
+    """A batch on its way to PostgreSQL: whose sessions it has, and what becomes of it."""
+
+    users: list[UserId]
+    outcome: asyncio.Task[BatchOutcome]
 
 
 class Flusher:
     """Flushes the buckets it holds leases on; without `leases`, all of them.
 
     Call `run` in a supervised task; at the end set its event, await it, then call `drain`. `played`
-    returns a number that grows with the requests of players whom this process serves.
+    returns a number that grows with the requests of players whom this process serves; while it stands still,
+    `portions` are done in one go.
     """
 
     def __init__(
@@ -116,12 +132,14 @@ class Flusher:
         leases: Leases | None = None,
         pace: Pace | None = None,
         played: Callable[[], int] = lambda: 0,
+        portions: Portions = FAST,
     ) -> None:
         self._saver = saver
         self._store = saver.store
         self._leases = leases
         self._pace = pace or Pace()
         self._played = played
+        self._portions = portions
         self._gently = False
         """Players were served while the last batch was on its way."""
         self._quarantine = Quarantine()
@@ -201,36 +219,55 @@ class Flusher:
         *,
         rests: bool = False,
     ) -> int:
-        """Save the dirty sessions of some buckets; a batch is read while PostgreSQL writes the one before."""
+        """Save the dirty sessions of some buckets.
+
+        While one batch is read, PostgreSQL writes the one before, and the marks of the one before that are
+        taken back; while the game is played, the reading alone goes on beside a batch.
+        """
         async with self._one_pass:
             self._gently &= rests
             before, began_s = self.totals.written, _now_s()
-            writing: asyncio.Task[BatchOutcome] | None = None
             present = _Pass()
+            writing = present.writing
             try:
                 while True:
                     batch_began_s, played = _now_s(), self._played()
                     batch = await self._collect(await buckets(), present)
-                    if writing is not None:
-                        outcome = await writing
-                        self._account(present.writing, outcome)
-                        # Tried once a pass: what could not be done now waits for the next.
-                        present.undone |= outcome.undone
-                        on_batch(outcome.saved)
-                        self._gently = rests and self._played() != played
-                        if self._gently:
-                            await asyncio.sleep(self._pace.rest_share * (_now_s() - batch_began_s))
-                    elif not batch.users:
+                    if not (batch.users or writing):
                         break
-                    writing, present.writing = None, set(batch.users)
+                    at_once = 1 if self._gently else _BATCHES_AT_ONCE
+                    resting = bool(writing)
+                    while writing and (len(writing) >= at_once or not batch.users):
+                        await self._finish(present, on_batch)
+                    if resting:
+                        self._gently = rests and self._played() != played
+                    if resting and self._gently:
+                        await asyncio.sleep(self._pace.rest_share * (_now_s() - batch_began_s))
                     if batch.users:
-                        writing = asyncio.create_task(self._saver.write(batch), name="flush")
+                        task = asyncio.create_task(self._saver.write(batch), name="flush")
+                        writing.append(_Writing(batch.users, task))
             finally:
-                if writing is not None:
-                    await end_tasks([writing], _GIVE_UP_WITHIN_S)
+                await self._end(writing)
             written = self.totals.written - before
             self.totals.rate_per_s = written / max(_now_s() - began_s, 1e-6)
             return written
+
+    async def _finish(self, present: _Pass, on_batch: Callable[[int], None]) -> None:
+        """Wait for the oldest batch that is being written."""
+        users, task = present.writing[0]
+        outcome = await task
+        present.writing.popleft()
+        self._account(users, outcome)
+        # Tried once a pass: what could not be done now waits for the next.
+        present.undone |= outcome.undone
+        on_batch(outcome.saved)
+
+    async def _end(self, writing: Iterable[_Writing]) -> None:
+        """End batches in the middle, whose marks stand then; count those that are through."""
+        await end_tasks([each.outcome for each in writing], _GIVE_UP_WITHIN_S)
+        for users, task in writing:
+            if task.done() and not task.cancelled() and task.exception() is None:
+                self._account(users, task.result())
 
     async def _held_buckets(self) -> Sequence[Bucket]:
         if self._leases is None:
@@ -245,7 +282,7 @@ class Flusher:
         waiting = present.waiting
         most = min(self._batch, _MOST_WHILE_PLAYED) if self._gently else self._batch
         users = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-        return await self._saver.collect(users, present.seen_ms, GENTLE if self._gently else FAST)
+        return await self._saver.collect(users, present.seen_ms, GENTLE if self._gently else self._portions)
 
     async def _look(self, buckets: Sequence[Bucket], present: _Pass) -> None:
         """See who waits.
@@ -253,7 +290,7 @@ class Flusher:
         Marks made after a pass's first look wait for the next pass. So do those that this pass moved to the
         moment of that look, because their players went on.
         """
-        passed_over = present.undone | present.writing
+        passed_over = present.passed_over
         most = self._marks_a_bucket(len(passed_over))
         due = await read_due(self._store, buckets, most, present.until_ms)
         if due.ahead:
@@ -286,7 +323,7 @@ class Flusher:
         self.totals.dirty = due.dirty
         self.totals.oldest_age_ms = due.oldest_age_ms
 
-    def _account(self, users: set[UserId], outcome: BatchOutcome) -> None:
+    def _account(self, users: Iterable[UserId], outcome: BatchOutcome) -> None:
         totals = self.totals
         totals.batches += 1
         totals.write_s += outcome.write_s

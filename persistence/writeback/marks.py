@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EVERY_BUCKET: Final = tuple(map(Bucket, range(BUCKETS)))
 _BUCKETS_A_CALL: Final = 64
-_CALLS_AT_ONCE: Final = 4
+_CALLS_AT_ONCE: Final = 2
 _MOVED_A_BUCKET: Final = 64
 
 

@@ -27,7 +27,7 @@ from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, call, open_store
 from persistence.recovery.restore import RESTORE_CONNECTIONS, restore
-from persistence.writeback.batch import Saver
+from persistence.writeback.batch import BULK, BULK_CONNECTIONS, Saver
 from persistence.writeback.flusher import Flusher
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 from runtime.embedded import embedded_servers
@@ -98,7 +98,7 @@ async def row_by_row(store: LiveStore, dsn: str, count: int) -> float:
 async def flushed(store: LiveStore, dsn: str) -> float:
     """Flush everything; returns sessions a second."""
     writer = SessionWriter(dsn)
-    flusher = Flusher(Saver(store, writer, TTL_S))
+    flusher = Flusher(Saver(store, writer, TTL_S), portions=BULK)
     began_s = time.perf_counter()
     written = await flusher.flush_once()
     took_s = time.perf_counter() - began_s
@@ -121,7 +121,7 @@ async def measure(settings: Settings, count: int) -> dict[str, float]:
     pool = await open_pool(dsn)
     rates: dict[str, float] = {}
     try:
-        async with open_store(redis_url, "bench", scripts) as store:
+        async with open_store(redis_url, "bench", scripts, connections=BULK_CONNECTIONS) as store:
             await pool.execute(
                 "INSERT INTO accounts (email, password_hash) "
                 "SELECT i || '@example.org', 'x' FROM generate_series(1, $1::int) AS i",

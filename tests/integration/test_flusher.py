@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from game.session import UserId
 from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter
+from persistence.errors import DurableUnavailable
 from persistence.live.keys import bucket_of
 from persistence.writeback.flusher import Pace
 from persistence.writeback.marks import EVERY_BUCKET, read_due
@@ -225,6 +227,83 @@ async def test_who_plays_on_is_saved_once_a_pass(world: SavingWorld, monkeypatch
     assert await flusher.flush_once() == 50
     assert sorted(await world.marks()) == users
     assert await flusher.flush_once() == 50
+
+
+async def test_a_session_goes_into_one_batch_of_a_pass(
+    world: SavingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where marks are looked for again while two batches are on their way and their players go on."""
+    users = await world.accounts(800)
+    await world.put(player(user) for user in users)
+    write, written = SessionWriter.write, Counter[UserId]()
+
+    async def counted(self: SessionWriter, rows: Sequence[Row]) -> WriteResult:
+        written.update(row.user_id for row in rows)
+        await world.put(player(row.user_id, version=row.version + 1) for row in rows)
+        return await write(self, rows)
+
+    monkeypatch.setattr(SessionWriter, "write", counted)
+    assert await world.flusher().flush_once() == 800
+    assert written == Counter(users)
+    assert sorted(await world.marks()) == users
+
+
+async def test_postgresql_lost_between_two_batches(
+    world: SavingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has keeps no mark and is counted, the other batch keeps all its marks, and comes next time."""
+    users = await world.accounts(500)
+    await world.put(player(user) for user in users)
+    write, batches = SessionWriter.write, iter(range(1000))
+
+    async def lost_with_the_second(self: SessionWriter, rows: Sequence[Row]) -> WriteResult:
+        if next(batches) == 1:
+            self.close()
+            raise DurableUnavailable("lost")
+        return await write(self, rows)
+
+    monkeypatch.setattr(SessionWriter, "write", lost_with_the_second)
+    flusher = world.flusher()
+    with pytest.raises(DurableUnavailable):
+        await flusher.flush_once()
+    rows = await world.pool.fetch("SELECT user_id FROM sessions")
+    saved = {UserId(row["user_id"]) for row in rows}
+    assert 0 < flusher.totals.written == len(saved) < 500
+    assert set(users) - saved == set(await world.marks())
+    await flusher.flush_once()
+    assert await world.marks() == {}
+    assert await world.pool.fetchval("SELECT count(*) FROM sessions") == 500
+
+
+async def test_a_flush_that_is_cancelled_with_two_batches_on_their_way(
+    world: SavingWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task is left, what is not in PostgreSQL is marked, and the next flush saves it."""
+    users = await world.accounts(500)
+    await world.put(player(user) for user in users)
+    write, batches, waits = SessionWriter.write, iter(range(1000)), asyncio.Event()
+
+    async def never_with_the_second(self: SessionWriter, rows: Sequence[Row]) -> WriteResult:
+        if next(batches) == 1:
+            waits.set()
+            await asyncio.Event().wait()
+        return await write(self, rows)
+
+    monkeypatch.setattr(SessionWriter, "write", never_with_the_second)
+    flusher = world.flusher()
+    flush = asyncio.create_task(flusher.flush_once())
+    async with asyncio.timeout(LIMIT_S):
+        await waits.wait()
+    flush.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flush
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "flush"] == []
+    rows = await world.pool.fetch("SELECT user_id FROM sessions")
+    saved = {UserId(row["user_id"]) for row in rows}
+    assert set(users) - saved <= set(await world.marks())
+    await flusher.flush_once()
+    assert await world.marks() == {}
+    assert await world.pool.fetchval("SELECT count(*) FROM sessions") == 500
 
 
 async def test_the_flusher_follows_the_game_until_it_is_stopped(world: SavingWorld) -> None:

@@ -16,6 +16,8 @@ from persistence.live.retries import request
 from persistence.live.store import LiveStore, call
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from persistence.live.lanes import Lanes
 
 WAIT, GIVE_UP, FOLLOW = Step.WAIT, Step.GIVE_UP, Step.FOLLOW
@@ -122,6 +124,11 @@ class ScriptedLane:
         if isinstance(reply, LaneDown | LaneFull):
             raise reply
         on_reply(reply)
+
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
+        """Answer some commands."""
+        for command in commands:
+            self.send(command, on_reply)
 
 
 def lanes_over(lane: ScriptedLane, *, cluster: bool = False) -> Lanes:

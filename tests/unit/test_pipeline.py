@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from persistence.live.lane_contract import LaneLimits, pack
+import pytest
+
+from persistence.live.lane_contract import LaneFull, LaneLimits, pack
 from persistence.live.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -95,3 +97,13 @@ async def test_a_publication_waits_for_the_replies_before_it_alone() -> None:
     assert pipeline.handed == [b"first"]
     pipeline.receive(ONE_REPLICA)
     assert pipeline.handed == [b"first", b"x", b"second"]
+
+
+async def test_commands_that_are_sent_together_are_all_queued_or_none() -> None:
+    """Where there is no room for all of them, none was sent; their replies come in their order."""
+    pipeline = Connected()
+    taken: list[object] = []
+    pipeline.send_all([pack("GET", "a"), pack("GET", "b")], taken.append)
+    with pytest.raises(LaneFull):
+        pipeline.send_all([pack("PING")] * LaneLimits().max_pending, taken.append)
+    assert pipeline.depth == 2
