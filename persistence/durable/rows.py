@@ -7,8 +7,8 @@ restore writes or reads a decimal. PostgreSQL checks what it is given.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
@@ -27,7 +27,17 @@ from persistence.live.hashes import (
     texts_of,
     window_of_text,
 )
-from persistence.live.record import AMOUNTS, STAMP_AT, WHOLE, Life, Now, row_packer, saved_packer
+from persistence.live.record import (
+    AMOUNTS,
+    ROW_NUMBERS,
+    STAMP_AT,
+    WHOLE,
+    Life,
+    Now,
+    row_packer,
+    row_reader,
+    saved_packer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,10 +65,10 @@ _NULL: Final = _LENGTH.pack(-1)
 _numbers_of_row: Final = row_packer(len(COLUMNS))
 _saved_now: Final = saved_packer(Now)
 _saved_life: Final = saved_packer(Life)
+_fields_of_row: Final = row_reader()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A session ready to be written: its key, its fence, and its tuple in the binary format of COPY."""
 
     user_id: UserId
@@ -98,10 +108,18 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
 def _derived(fields: Mapping[bytes, bytes]) -> bytes:
     """Write `generation` and `rates`: what income is paid at until the catalogue changes."""
     rates = fields.get(b"rates", b"")
-    generation, _, _ = rates[STAMP_AT:].partition(b".")
-    if not generation.isdigit():
-        return _NULL + _NULL
-    return _BIGINT.pack(8, int(generation)) + _text(rates[:STAMP_AT])
+    head = _derived_head(rates[STAMP_AT:])
+    return head + rates[:STAMP_AT] if head else _NULL + _NULL
+
+
+@lru_cache
+def _derived_head(stamp: bytes) -> bytes:
+    """Write what comes before the numbers of `rates`; empty where the stamp names no generation.
+
+    One run of Redis has few stamps.
+    """
+    generation, _, _ = stamp.partition(b".")
+    return _BIGINT.pack(8, int(generation)) + _LENGTH.pack(STAMP_AT) if generation.isdigit() else b""
 
 
 def _text(value: bytes | None) -> bytes:
@@ -125,6 +143,57 @@ def row_of_session(session: Session) -> Row:
     return row_of_hash(session.user_id, dict(zip(words, words, strict=True)))
 
 
+class SavedHash(NamedTuple):
+    """A saved session as its hash in Redis: `fields` are `name, value, name, value, …`, `now` first."""
+
+    user_id: UserId
+    version: int
+    fields: list[bytes]
+
+
+HASH_COLUMNS: Final = (
+    *(f"sessions.{name}" for name in ("user_id", *WHOLE, *AMOUNTS)),
+    "concat(bought, ';', achieved, ';', accounts.email)",
+    "offline",
+    "clients",
+    "rates || convert_to(generation || '.', 'UTF8')",
+)
+"""What COPY is asked for, so that `hashes_of_copy` can read it: texts and rates as the hash has them."""
+
+
+def hashes_of_copy(copied: bytes) -> list[SavedHash]:
+    """Read what COPY wrote of HASH_COLUMNS in its binary format."""
+    hashes: list[SavedHash] = []
+    length_at = _LENGTH.unpack_from
+    at, end = len(COPY_HEAD), len(copied) - len(COPY_TAIL)
+    while at < end:
+        user_id, version, now, life = _fields_of_row(copied, at)
+        at += ROW_NUMBERS.size
+        fields = [b"now", now, b"life", life]
+        for name in (b"texts", b"offline", b"clients", b"rates"):
+            (length,) = length_at(copied, at)
+            at += 4
+            if length >= 0:
+                value = copied[at : at + length]
+                at += length
+                fields += _windows(value) if name == b"clients" else (name, value)
+        hashes.append(SavedHash(UserId(user_id), version, fields))
+    return hashes
+
+
+def _windows(clients: bytes | str) -> list[bytes]:
+    """Write the column `clients` as fields of the hash."""
+    fields: list[bytes] = []
+    for name, window in orjson.loads(clients).items():
+        fields += (CLIENT_PREFIX + name.encode(), window_of_text(window))
+    return fields
+
+
+def hash_of_record(record: asyncpg.Record) -> SavedHash:
+    """Make the hash of a selected row."""
+    return SavedHash(UserId(record["user_id"]), record["version"], fields_of_record(record))
+
+
 def fields_of_record(record: asyncpg.Record) -> list[bytes]:
     """Write a selected row as `name, value, name, value, …`, as `load` takes it."""
     fields = [
@@ -138,8 +207,7 @@ def fields_of_record(record: asyncpg.Record) -> list[bytes]:
     if record["offline"] is not None:
         fields += (b"offline", record["offline"].encode())
     if record["clients"] is not None:
-        for name, window in orjson.loads(record["clients"]).items():
-            fields += (CLIENT_PREFIX + name.encode(), window_of_text(window))
+        fields += _windows(record["clients"])
     return fields + derived_fields(record)
 
 

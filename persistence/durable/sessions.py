@@ -11,7 +11,17 @@ import structlog
 
 from game.session import Session, UserId
 from persistence.durable.pool import connect
-from persistence.durable.rows import COLUMNS, COPY_HEAD, COPY_TAIL, Row, derived_fields, session_of_record
+from persistence.durable.rows import (
+    COLUMNS,
+    COPY_HEAD,
+    COPY_TAIL,
+    HASH_COLUMNS,
+    Row,
+    SavedHash,
+    derived_fields,
+    hashes_of_copy,
+    session_of_record,
+)
 from persistence.durable.translated import translated
 from persistence.errors import one_line
 from persistence.live.hashes import MalformedSessionError
@@ -51,6 +61,11 @@ WHERE accounts.id = ANY($1::bigint[])
 """
 _SELECT: Final = (
     f"SELECT {', '.join('sessions.' + name for name in COLUMNS)}, coalesce(accounts.email, '') AS email"
+)
+_COPY: Final = (
+    f"SELECT {', '.join(HASH_COLUMNS)} FROM sessions JOIN accounts ON id = user_id "  # noqa: S608 - constants
+    "WHERE user_id > $1::bigint AND ($2::timestamptz IS NULL OR updated_at >= $2::timestamptz) "
+    "ORDER BY user_id LIMIT $3::bigint"
 )
 # The batch is small beside the tables, but an empty temporary table has no statistics: without these
 # settings the planner may read all accounts to write a few sessions.
@@ -225,29 +240,35 @@ async def load_versions(pool: Pool, user_ids: Iterable[UserId]) -> dict[UserId, 
     return {UserId(row["user_id"]): row["version"] for row in rows}
 
 
-async def iterate_records(
+async def iterate_hashes(
     pool: Pool,
     *,
     active_since: datetime | None = None,
     batch: int = 2000,
-) -> AsyncIterator[list[asyncpg.Record]]:
+) -> AsyncIterator[list[SavedHash]]:
     """Read saved sessions in batches by ascending user id; with `active_since` only those written since.
 
     Each batch is a statement of its own, so nothing is held open meanwhile. Raises DurableUnavailable: go on
     later from the last user id seen, or from the start.
     """
-    sql = (
-        f"{_SELECT} FROM sessions JOIN accounts ON id = user_id "
-        "WHERE user_id > $1 AND ($2::timestamptz IS NULL OR updated_at >= $2) ORDER BY user_id LIMIT $3"
-    )
     after = -1
     while True:
+        copied = bytearray()
+
+        async def keep(data: bytes, copied: bytearray = copied) -> None:
+            copied.extend(data)
+
         with translated():
-            records = await pool.fetch(sql, after, active_since, batch)
-        if records:
-            after = max(record["user_id"] for record in records)
-            yield records
-        if len(records) < batch:
+            async with pool.acquire() as connection:
+                # COPY takes no arguments: asyncpg writes a number and a time into its text.
+                await connection.copy_from_query(
+                    _COPY, after, active_since, batch, output=keep, format="binary"
+                )
+        hashes = hashes_of_copy(bytes(copied))
+        if hashes:
+            after = max(saved.user_id for saved in hashes)
+            yield hashes
+        if len(hashes) < batch:
             return
 
 

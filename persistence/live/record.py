@@ -114,11 +114,17 @@ def saved_packer(field: type[Now | Life]) -> Callable[[Columns], bytes]:
 
     PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
     """
-    columns = ["version" if name == "saved" else name for name in field._fields]
-    packed = struct.Struct("<" + "".join(_ZERO if name in _LIVE_ONLY else "d" for name in columns))
-    values_of = itemgetter(*(name for name in columns if name not in _LIVE_ONLY))
+    packed = _kept_packer(field)
+    values_of = itemgetter(
+        *("version" if name == "saved" else name for name in field._fields if _is_kept(name))
+    )
     return lambda record: packed.pack(*values_of(record))
 
+
+_ROW_VALUES: Final = ("user_id", *WHOLE, *AMOUNTS)
+"""The numbers that a row of COPY begins with, in that order."""
+_ROW_SIZES: Final[Mapping[str, int]] = {"rank": 2}
+"""The bytes of those that have others than 8."""
 
 NumbersOfRow = Callable[[int, bytes, bytes], tuple[int, bytes]]
 """Takes a user id and the fields `now` and `life`; returns the version and the numbers of a row for COPY."""
@@ -133,14 +139,12 @@ def row_packer(columns: int) -> NumbersOfRow:
     third longer, and a flush calls it for every session.
     """
     row = struct.Struct(">h" + "iq" * 3 + "ih" + "id" * len(AMOUNTS))
-    sizes = {"rank": 2}
-    values = ("user_id", *WHOLE, *AMOUNTS)
     source = f"""
 def numbers_of_row(user_id, now, life):
     {", ".join(Now._fields)} = unpack_now(now)
     {", ".join(Life._fields)} = unpack_life(life)
     {"; ".join(f"{name} = int({name})" for name in WHOLE)}
-    return version, pack({columns}, {", ".join(f"{sizes.get(name, 8)}, {name}" for name in values)})
+    return version, pack({columns}, {", ".join(f"{_ROW_SIZES.get(name, 8)}, {name}" for name in _ROW_VALUES)})
 """
     made: dict[str, Any] = {
         "unpack_now": PACKED_NOW.unpack,
@@ -149,3 +153,43 @@ def numbers_of_row(user_id, now, life):
     }
     exec(source, made)  # noqa: S102 - made of the names above, as dataclasses make their methods
     return cast("NumbersOfRow", made["numbers_of_row"])
+
+
+FieldsOfRow = Callable[[bytes, int], tuple[int, int, bytes, bytes]]
+"""Takes what COPY wrote and where in it a row begins; returns the user id, the version, `now` and `life`."""
+
+ROW_NUMBERS: Final = struct.Struct(">2x" + "4xq" * 3 + "4xh" + "4xd" * len(AMOUNTS))
+"""What a row of COPY begins with: `user_id`, WHOLE and AMOUNTS, each after its length in bytes."""
+
+
+def row_reader() -> FieldsOfRow:
+    """Make the opposite of `row_packer`: the function that packs a session's fields from a row of COPY.
+
+    PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
+    """
+    source = f"""
+def fields_of_row(copied, at):
+    {", ".join(_ROW_VALUES)} = unpack_from(copied, at)
+    saved = version
+    return user_id, version, pack_now({_kept_names(Now)}), pack_life({_kept_names(Life)})
+"""
+    made: dict[str, Any] = {
+        "unpack_from": ROW_NUMBERS.unpack_from,
+        "pack_now": _kept_packer(Now).pack,
+        "pack_life": _kept_packer(Life).pack,
+    }
+    exec(source, made)  # noqa: S102 - made of the names above, as dataclasses make their methods
+    return cast("FieldsOfRow", made["fields_of_row"])
+
+
+def _kept_packer(field: type[Now | Life]) -> struct.Struct:
+    return struct.Struct("<" + "".join("d" if _is_kept(name) else _ZERO for name in field._fields))
+
+
+def _kept_names(field: type[Now | Life]) -> str:
+    return ", ".join(name for name in field._fields if _is_kept(name))
+
+
+def _is_kept(name: str) -> bool:
+    """Tell whether a number comes from PostgreSQL: `saved` is the version that it has."""
+    return name == "saved" or name not in _LIVE_ONLY

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game.session import ClientWindow, UserId
-from persistence.durable.rows import row_of_session
-from persistence.durable.sessions import count_sessions, iterate_records, load_rows
+from game.session import ClientWindow, Session, UserId
+from persistence.durable.rows import hash_of_record, row_of_hash, row_of_session
+from persistence.durable.sessions import count_sessions, iterate_hashes, load_records, load_rows
 from persistence.errors import DurableUnavailable
+from persistence.live.hashes import fields_of
+from persistence.live.record import PACKED_RATES, Rates
 from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, changed, player, saving_world, until
 
@@ -143,6 +145,24 @@ async def test_loading_tells_no_session_from_no_account(world: SavingWorld) -> N
     assert rows[new].email.endswith("@example.org")
 
 
+async def test_a_copied_session_is_the_hash_of_its_record(world: SavingWorld) -> None:
+    """Byte by byte: with everything that a session may have, with nothing of it, and a guest's."""
+    full, bare, guest = await world.accounts(3)
+    await world.pool.execute("UPDATE accounts SET email = NULL, password_hash = NULL WHERE id = $1", guest)
+    words = iter(fields_of(player(full, money=1e300)))
+    rates = PACKED_RATES.pack(*range(len(Rates._fields))) + b"12.run"
+    await world.writer().write(
+        [
+            row_of_hash(full, dict(zip(words, words, strict=True)) | {b"rates": rates}),
+            row_of_session(Session(bare, 1, 1)),
+            row_of_session(player(guest)),
+        ]
+    )
+    [copied] = [batch async for batch in iterate_hashes(world.pool)]
+    records = {record["id"]: record for record in await load_records(world.pool, [full, bare, guest])}
+    assert [hash_of_record(records[user]) for user in (full, bare, guest)] == copied
+
+
 async def test_sessions_are_read_in_batches_by_id(world: SavingWorld) -> None:
     """Each once, in order, and with a moment only those written since."""
     users = await world.accounts(25)
@@ -150,14 +170,12 @@ async def test_sessions_are_read_in_batches_by_id(world: SavingWorld) -> None:
     await world.pool.execute(
         "UPDATE sessions SET updated_at = now() - interval '2 days' WHERE user_id = $1", users[3]
     )
-    batches = [batch async for batch in iterate_records(world.pool, batch=10)]
+    batches = [batch async for batch in iterate_hashes(world.pool, batch=10)]
     assert [len(batch) for batch in batches] == [10, 10, 5]
-    assert users == [record["user_id"] for batch in batches for record in batch]
+    assert users == [saved.user_id for batch in batches for saved in batch]
     since = datetime.now(UTC) - timedelta(days=1)
     recent = [
-        record["user_id"]
-        async for batch in iterate_records(world.pool, active_since=since)
-        for record in batch
+        saved.user_id async for batch in iterate_hashes(world.pool, active_since=since) for saved in batch
     ]
     assert [user for user in users if user != users[3]] == recent
     assert (

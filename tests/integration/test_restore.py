@@ -10,6 +10,7 @@ import pytest
 from game.session import UserId
 from persistence.durable.rows import row_of_session
 from persistence.recovery.restore import restore, restore_users
+from tests.support.plain_keys import session_key
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ async def test_it_goes_over_older_sessions_and_never_over_newer_ones(world: Savi
         assert player(same, 1000, money=1) == await world.live(same)
         assert player(newer, 1001) == await world.live(newer)
     assert {same, newer} == set(await world.marks())
+
+
+async def test_a_floor_without_a_session_stays(world: SavingWorld) -> None:
+    """It keeps the session that is restored from taking a version again that a connection was sent."""
+    [user] = await world.accounts(1)
+    await world.writer().write([row_of_session(player(user))])
+    await world.redis.hset(session_key(user), "floor", "5000")
+    assert (await restore(world.store, world.pool, TTL_S)).loaded == 1
+    assert player(user) == await world.live(user)
+    assert await world.redis.hget(session_key(user), "floor") == b"5000"
 
 
 async def test_only_those_saved_since_a_moment(world: SavingWorld) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from game.session import UserId
 from persistence.live.replies.status import Status, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from game.session import UserId
 
 
 class Done(NamedTuple):
@@ -76,6 +77,7 @@ UpkeepReply: TypeAlias = Done | Looked | Unreadable | AttemptRefused
 
 UPKEEP_SHAPES: Final[Mapping[str, Mapping[bytes, type[UpkeepReply]]]] = {
     "load": {Status.LOADED: Done, Status.EXISTS: Done, Status.UNCLAIMED: Done},
+    "restore": {Status.LOADED: Done, Status.EXISTS: Done, Status.BEHIND: Done},
     "clean": {Status.CLEAN: Done, Status.DIRTY: Done, Status.GONE: Done},
     "release": {Status.CLEAN: Done, Status.DIRTY: Done, Status.GONE: Done},
     "mark": {Status.MARKED: Done, Status.GONE: Done},
@@ -127,7 +129,7 @@ def _due_bucket(dirty: int, oldest_ms: int, ahead: int, *words: int) -> DueBucke
         dirty,
         oldest_ms,
         ahead,
-        [DueMark(UserId(user_id), ms) for user_id, ms in zip(pairs, pairs, strict=True)],
+        list(map(DueMark._make, zip(pairs, pairs, strict=True))),
     )
 
 
