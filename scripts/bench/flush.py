@@ -1,25 +1,30 @@
 """Measure write-behind on servers of its own: `python -m scripts.bench.flush`, under a minute.
 
-Redis to PostgreSQL as the flusher does it and row by row, PostgreSQL to Redis as a restore does it. Valkey
-syncs its append-only file at each write and PostgreSQL at each commit, as embedded.
+Redis to PostgreSQL as `scripts.flush` does it and row by row, PostgreSQL to Redis as `scripts.restore` does
+it. The floors are the same rows by COPY and upsert alone, and the same sessions by HSET alone, made before
+the clock starts. Valkey syncs its append-only file at each write and PostgreSQL at each commit, as embedded.
+CPU is that of each program, for a session.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+import psutil
 import structlog
 
 from game.session import ClientWindow, Session, UserId
 from persistence.durable.migrate import migrate
 from persistence.durable.pool import open_pool
+from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter
 from persistence.live.hashes import fields_of
 from persistence.live.keys import Keys, bucket_of
@@ -34,14 +39,20 @@ from runtime.embedded import embedded_servers
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from persistence.durable.pool import Pool
+    from persistence.durable.rows import Row
+    from persistence.live.store import Call
 
 _KEYS: Final = Keys()
 TTL_S: Final = 1200
 PUT_AT_ONCE: Final = 500
 MIDDLE_OF_THE_GAME: Final = 40  # upgrades owned
+RATES: Final = PACKED_RATES.pack(*[1234.0] * len(Rates._fields)) + b"1.run"
+ROWS_A_BATCH: Final = 1024
+HSETS_AT_ONCE: Final = 3000
+_LAST_BACKEND_ENDS_S: Final = 0.5
 
 
 def player(user_id: int, version: int) -> Session:
@@ -64,9 +75,49 @@ def player(user_id: int, version: int) -> Session:
     )
 
 
+class Cost(NamedTuple):
+    """What a way took: sessions a second, and µs of CPU of each program for a session."""
+
+    rate: float
+    python_us: float
+    valkey_us: float
+    postgres_us: float
+
+
+class Cpu(NamedTuple):
+    """CPU seconds of this process, of Valkey, and of PostgreSQL with all its backends."""
+
+    python_s: float
+    valkey_s: float
+    postgres_s: float
+
+    def cost(self, before: Cpu, rate: float, sessions: int) -> Cost:
+        """Say what so many sessions took since `before`."""
+        spent = (1e6 * (now - then) / sessions for now, then in zip(self, before, strict=True))
+        return Cost(rate, *spent)
+
+
+async def cpu(store: LiveStore, pool: Pool) -> Cpu:
+    """Read the CPU seconds of all programs."""
+    await asyncio.sleep(_LAST_BACKEND_ENDS_S)
+    [info] = await store.run([call(bucket_of(UserId(0)), "INFO", "server")])
+    [valkey] = re.findall(rb"process_id:(\d+)", cast("bytes", info))
+    backend = psutil.Process(await pool.fetchval("SELECT pg_backend_pid()"))
+    postmaster = backend.parent()
+    if postmaster is None:
+        raise RuntimeError("a backend without a postmaster")
+    alive = sum(_used_s(each) for each in postmaster.children())
+    ended = postmaster.cpu_times().children_user + postmaster.cpu_times().children_system
+    return Cpu(time.process_time(), _used_s(psutil.Process(int(valkey))), _used_s(postmaster) + alive + ended)
+
+
+def _used_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
 async def put(store: LiveStore, count: int, version: int) -> None:
     """Make every player's session dirty."""
-    rates = PACKED_RATES.pack(*[1234.0] * len(Rates._fields))
     for first in range(1, count + 1, PUT_AT_ONCE):
         calls = []
         for number in range(first, min(first + PUT_AT_ONCE, count + 1)):
@@ -74,11 +125,45 @@ async def put(store: LiveStore, count: int, version: int) -> None:
             words = [
                 *fields_of(player(number, version), dirty=True, saved=0),
                 b"rates",
-                rates + b"1.run",
+                RATES,
             ]
             calls.append(call(bucket, "HSET", _KEYS.session(user_id), *words))
             calls.append(call(bucket, "ZADD", _KEYS.dirty(bucket), version, user_id))
         await store.run(calls)
+
+
+async def copied(dsn: str, rows: Sequence[Row]) -> float:
+    """Write rows by COPY and upsert alone, a batch after the other; returns sessions a second."""
+    writer = SessionWriter(dsn)
+    began_s = time.perf_counter()
+    for at in range(0, len(rows), ROWS_A_BATCH):
+        await writer.write(rows[at : at + ROWS_A_BATCH])
+    took_s = time.perf_counter() - began_s
+    writer.close()
+    return len(rows) / took_s
+
+
+def hsets(count: int) -> list[Call]:
+    """Make a command for each session."""
+    return [
+        call(
+            bucket_of(UserId(number)),
+            "HSET",
+            _KEYS.session(UserId(number)),
+            *fields_of(player(number, 1000)),
+            b"rates",
+            RATES,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+async def set_alone(store: LiveStore, calls: Sequence[Call]) -> float:
+    """Send commands over all connections at once, and do nothing else; returns sessions a second."""
+    began_s = time.perf_counter()
+    for at in range(0, len(calls), HSETS_AT_ONCE):
+        await store.run(calls[at : at + HSETS_AT_ONCE])
+    return len(calls) / (time.perf_counter() - began_s)
 
 
 async def row_by_row(store: LiveStore, dsn: str, count: int) -> float:
@@ -113,13 +198,20 @@ async def restored(store: LiveStore, pool: Pool) -> float:
     return outcome.seen / (time.perf_counter() - began_s)
 
 
-async def measure(settings: Settings, count: int) -> dict[str, float]:
-    """Measure all ways on the same players; returns sessions a second by name."""
+async def measure(settings: Settings, count: int) -> dict[str, Cost]:
+    """Measure all ways on the same players; returns what each took, by name."""
     dsn, redis_url = settings.db_connection.reveal(), settings.redis_connection.reveal()
     scripts = load_scripts()
     await migrate(dsn)
     pool = await open_pool(dsn)
-    rates: dict[str, float] = {}
+    costs: dict[str, Cost] = {}
+
+    async def note(name: str, store: LiveStore, way: Awaitable[float], sessions: int = count) -> None:
+        before = await cpu(store, pool)
+        rate = await way
+        costs[name] = (await cpu(store, pool)).cost(before, rate, sessions)
+
+    few = max(200, count // 50)
     try:
         async with open_store(redis_url, "bench", scripts, connections=BULK_CONNECTIONS) as store:
             await pool.execute(
@@ -128,15 +220,21 @@ async def measure(settings: Settings, count: int) -> dict[str, float]:
                 count,
             )
             await put(store, count, 1000)
-            rates["flush, new rows"] = await flushed(store, dsn)
+            await note("flush, new rows", store, flushed(store, dsn))
             await put(store, count, 2000)
-            rates["flush, row by row"] = await row_by_row(store, dsn, max(200, count // 50))
-            rates["flush, known rows"] = await flushed(store, dsn)
+            await note("flush, row by row", store, row_by_row(store, dsn, few), few)
+            await note("flush, known rows", store, flushed(store, dsn))
+            rows = [row_of_session(player(number, 3000)) for number in range(1, count + 1)]
+            await note("floor: COPY, upsert", store, copied(dsn, rows))
         async with open_store(redis_url, "bench", scripts, connections=RESTORE_CONNECTIONS) as store:
-            rates["restore, all there"] = await restored(store, pool)
+            await note("restore, all older", store, restored(store, pool))
+            await note("restore, all there", store, restored(store, pool))
             await store.run([call(bucket_of(UserId(0)), "FLUSHALL")])
-            rates["restore, emptied Redis"] = await restored(store, pool)
-        return rates
+            await note("restore, emptied Redis", store, restored(store, pool))
+            await store.run([call(bucket_of(UserId(0)), "FLUSHALL")])
+            commands = hsets(count)
+            await note("floor: HSET", store, set_alone(store, commands))
+        return costs
     finally:
         pool.terminate()
 
@@ -159,10 +257,14 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     with servers() as settings:
-        rates = asyncio.run(measure(settings, options.sessions))
-    for name, rate in rates.items():
-        print(f"{name:24} {rate:10,.0f} sessions/s")
-    ratio = rates["flush, known rows"] / rates["flush, row by row"]
+        costs = asyncio.run(measure(settings, options.sessions))
+    print(f"{'':24} {'sessions/s':>10} {'Python µs':>10} {'Valkey µs':>10} {'PostgreSQL µs':>14}")
+    for name, cost in costs.items():
+        print(
+            f"{name:24} {cost.rate:10,.0f} {cost.python_us:10.1f} "
+            f"{cost.valkey_us:10.1f} {cost.postgres_us:14.1f}"
+        )
+    ratio = costs["flush, known rows"].rate / costs["flush, row by row"].rate
     print(f"{'flush over row by row':24} {ratio:10.1f} times")
     return 0
 
