@@ -73,7 +73,8 @@ async def test_a_watcher_is_sent_each_second_and_redis_is_not_asked(
     settings: dict[str, str], valkey: ValkeyServer
 ) -> None:
     """Five pushes later Redis holds the session as the watcher found it; the next request pays for all."""
-    anna = await seeded_player(settings["DB_CONNECTION"], bought=OVENS)
+    # The first dish is no news: recording an achievement writes the session, a moment after the push.
+    anna = await seeded_player(settings["DB_CONNECTION"], bought=OVENS, cooked=10.0, achieved="1")
     with running_game({**settings, "OFFLINE_CAP_S": "28800"}) as calm:
         async with player(calm, anna.token) as watcher:
             shown = (await watcher.ask("session"))["session"]["dishes"]
