@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import asyncpg
 import pytest
 
 from seeds.files import UPGRADES
+from tests.support.commands import run_command
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player
@@ -60,8 +59,9 @@ def pair(
 
 def seed(settings: dict[str, str], file: Path) -> None:
     """Run the seed as an operator does."""
-    command = [sys.executable, "-m", "seeds.create_upgrades", "--file", str(file)]
-    subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, timeout=LIMIT_S)
+    words = ("seeds.create_upgrades", "--file", str(file))
+    done = run_command(*words, environment={**os.environ, **settings})
+    assert done.returncode == 0, done.stderr
 
 
 def changed(folder: Path, **changes: Mapping[str, object]) -> Path:

@@ -33,6 +33,7 @@ from server.desk.importing import progress_json
 from server.desk.operations import Operations
 from server.desk.orders import Order
 from server.desk.sessions import OperatorSessions, open_sessions
+from tests.support.commands import run_command
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD, Player, click_until, joined, register
@@ -54,20 +55,10 @@ def user_of(tokens: Mapping[str, str]) -> UserId:
 
 async def command(settings: Mapping[str, str], *words: object, code: int = 0) -> str:
     """Run `scripts.player` as an operator does; returns what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "scripts.player",
-        *map(str, words),
-        # Commands draw tables with rich, which tests hide from servers.
-        env={**os.environ, **settings, "PYTHONPATH": ""},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(LIMIT_S):
-        printed, _ = await process.communicate()
-    assert process.returncode == code, printed.decode()
-    return printed.decode()
+    environment = {**os.environ, **settings}
+    done = await asyncio.to_thread(run_command, "scripts.player", *map(str, words), environment=environment)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @asynccontextmanager

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.commands import run_command
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player, register
@@ -122,15 +121,9 @@ async def test_a_restored_redis_knows_what_was_applied(
     for server in pair:
         assert server.stop() == 0
     valkey.ask("FLUSHALL")
-    command = [sys.executable, "-m", "scripts.restore", "--active-since", "24h"]
-    await asyncio.to_thread(
-        subprocess.run,
-        command,
-        env={**os.environ, **settings},
-        check=True,
-        capture_output=True,
-        timeout=LIMIT_S,
-    )
+    words = ("scripts.restore", "--active-since", "24h")
+    done = await asyncio.to_thread(run_command, *words, environment={**os.environ, **settings})
+    assert done.returncode == 0, done.stderr
     pair[1].start()
     async with player(pair[1], token) as anna:
         assert await resend_all(anna, 10, 7) == 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
+from tests.support.commands import run_command
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
@@ -22,27 +22,26 @@ if TYPE_CHECKING:
     from tests.support.game_server import GameServer
 
 
-def _run(settings: Mapping[str, str], *words: str, code: int = 0) -> str:
+def _script(settings: Mapping[str, str], name: str, *words: str, code: int = 0) -> str:
     """Run a command with a game's settings; fails with its words where it ends with another code."""
-    done = subprocess.run(
-        words, env={**os.environ, **settings}, capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    done = run_command(f"scripts.{name}", *words, environment={**os.environ, **settings})
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-def _script(settings: Mapping[str, str], name: str, *words: str, code: int = 0) -> str:
-    return _run(settings, sys.executable, "-m", f"scripts.{name}", *words, code=code)
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _dump(settings: Mapping[str, str], file: Path) -> None:
     program = str(POSTGRES_PROGRAMS / "pg_dump")
-    _run(settings, program, "--format=custom", f"--file={file}", settings["DB_CONNECTION"])
+    _run(program, "--format=custom", f"--file={file}", settings["DB_CONNECTION"])
 
 
 def _load_dump(settings: Mapping[str, str], file: Path) -> None:
     program = str(POSTGRES_PROGRAMS / "pg_restore")
-    _run(settings, program, "--clean", "--if-exists", f"--dbname={settings['DB_CONNECTION']}", str(file))
+    _run(program, "--clean", "--if-exists", f"--dbname={settings['DB_CONNECTION']}", str(file))
 
 
 async def _cooked(server: GameServer, token: str, times: int) -> dict[str, Any]:

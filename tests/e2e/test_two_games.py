@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.support.game_server import REPOSITORY, GameServer, running_game
+from tests.support.commands import run_command
+from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, player, register
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     import redis
@@ -140,13 +140,5 @@ def kinds_of(client: redis.Redis) -> set[str]:
 
 async def command(module: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run an operator's command while players go on answering the server's pings."""
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", module],
-        env={"PATH": os.environ["PATH"], "LOG_FORMAT": "json", **settings},
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    environment = {"PATH": os.environ["PATH"], "LOG_FORMAT": "json", **settings}
+    return await asyncio.to_thread(run_command, module, environment=environment)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from persistence.durable.rows import row_of_session
+from tests.support.commands import run_command
 from tests.support.limits import LIMIT_S
 from tests.support.saving_world import SavingWorld, player, saving_world, until
 
@@ -31,16 +32,21 @@ async def world(own_valkey: ValkeyServer, postgres_dsn: str) -> AsyncIterator[Sa
         yield world
 
 
+def environment_of(world: SavingWorld) -> dict[str, str]:
+    """Return what a command of this world needs to know."""
+    places = {"DB_CONNECTION": world.dsn, "REDIS_CONNECTION": world.url}
+    return {"PATH": os.environ["PATH"], "FLUSH_INTERVAL_MS": "50", **places}
+
+
 async def start(world: SavingWorld, module: str, *options: str) -> Process:
     """Start a command against the world."""
-    environment = {"PATH": os.environ["PATH"], "DB_CONNECTION": world.dsn, "REDIS_CONNECTION": world.url}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         module,
         *options,
         cwd=ROOT,
-        env=environment | {"FLUSH_INTERVAL_MS": "50"},
+        env=environment_of(world),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -54,9 +60,10 @@ async def outcome(process: Process) -> tuple[int, str, str]:
     return process.returncode, out.decode(), errors.decode()
 
 
-async def command(world: SavingWorld, module: str, *options: str) -> tuple[int, str, str]:
-    """Run a command to its end."""
-    return await outcome(await start(world, module, *options))
+async def command(world: SavingWorld, *words: str) -> tuple[int, str, str]:
+    """Run a command to its end; returns its exit code and what it printed."""
+    done = await asyncio.to_thread(run_command, *words, environment=environment_of(world))
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_flush_writes_everything_and_says_how_many(world: SavingWorld) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from runtime.embedded import embedded_servers
 from runtime.settings import read_settings
 from seeds.files import LEVELS, UPGRADES, read_catalogue, read_levels, read_upgrades
 from seeds.start import seed_if_empty
+from tests.support.commands import run_command
 from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
 
@@ -67,19 +67,10 @@ class Ended:
 async def _seed(module: str, *arguments: str, **environ: str) -> Ended:
     """Run a seed as an operator would, with nothing else set, out of reach of anybody's `.env`."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"seeds.{module}",
-        *arguments,
-        cwd=ROOT / "tests",
-        env=kept | {"LOG_LEVEL": "error", "PYTHONPATH": str(ROOT)} | environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(LIMIT_S):
-        out, err = await process.communicate()
-    return Ended(process.returncode, out.decode(), err.decode())
+    environment = kept | {"LOG_LEVEL": "error", "PYTHONPATH": str(ROOT)} | environ
+    words = (f"seeds.{module}", *arguments)
+    done = await asyncio.to_thread(run_command, *words, environment=environment, folder=ROOT / "tests")
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def _changed(entries: tuple[UpgradeEntry, ...], upgrade_id: int, **changes: object) -> list[UpgradeEntry]:

@@ -1,8 +1,9 @@
-"""Forks servers from a process that has imported them: each start then costs no second of imports.
+"""Forks programs from a process that has imported them: each start then costs no second of imports.
 
-`python -m tests.support.forking FD` is that process; a `Nursery` starts it and asks it for servers. A server
-differs from one that `python -m server` starts in nothing but when its modules were imported: it has its own
-session, environment, folder and log. Linux alone: elsewhere a fork may not go on with what was imported.
+`python -m tests.support.forking FD` is that process; a `Nursery` starts it and asks it for servers and for
+commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported: it has
+its own session, environment, folder and output. Linux alone: elsewhere a fork may not go on with what was
+imported.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 POSSIBLE: Final = sys.platform == "linux"
-IMPORTED: Final = ("server.__main__", "server.app")
+IMPORTED: Final = (
+    "server.__main__",
+    "server.app",
+    "seeds.create_upgrades",
+    *("scripts.audit", "scripts.flush", "scripts.player.__main__", "scripts.restore"),
+)
 _MOST_BYTES: Final = 65_536
 
 
@@ -46,7 +52,7 @@ class Running(Protocol):
 
 @dataclass(slots=True)
 class Forked:
-    """A server that was forked. `ends` receives how it ended: its exit code, or minus the signal's number."""
+    """A program that was forked. `ends` receives how it ended: its exit code, or minus a signal's number."""
 
     pid: int
     ends: socket.socket
@@ -61,7 +67,7 @@ class Forked:
         """Wait for the end and return the exit code."""
         self._look(timeout)
         if self.returncode is None:
-            raise subprocess.TimeoutExpired("python -m server", timeout or 0)
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -76,7 +82,7 @@ class Forked:
 
 
 class Nursery:
-    """Forks servers; the process that it does this with starts when the first is asked for."""
+    """Forks programs; the process that it does this with starts when the first is asked for."""
 
     def __init__(self, python_path: str) -> None:
         self._python_path = python_path
@@ -84,16 +90,22 @@ class Nursery:
         self._requests: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def launch(self, environment: Mapping[str, str], folder: Path, log: int) -> Forked:
-        """Fork a server with these variables, this current folder, and this descriptor for all it says."""
-        request = json.dumps({"environment": dict(environment), "folder": str(folder)}).encode()
+    def launch(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, said: int, errors: int
+    ) -> Forked:
+        """Fork what `python -m` with these words would start, with these variables and this current folder.
+
+        `said` and `errors` are the descriptors for what it writes.
+        """
+        asked = {"command": command, "environment": dict(environment), "folder": str(folder)}
+        request = json.dumps(asked).encode()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._asking:
-            socket.send_fds(self._served(), [request], [log, theirs.fileno()])
+            socket.send_fds(self._served(), [request], [said, errors, theirs.fileno()])
         return Forked(int(ours.recv(_MOST_BYTES)), ours)
 
     def close(self) -> None:
-        """End the process that forks; servers that still run are not ended by this."""
+        """End the process that forks; programs that still run are not ended by this."""
         if self._requests is not None and self._process is not None:
             self._requests.close()
             self._process.wait()
@@ -129,18 +141,19 @@ def _serve(requests: socket.socket) -> int:
             os.read(woken, _MOST_BYTES)
             _tell_ends(running)
         if requests.fileno() in ready:
-            request, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 2)
+            request, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 3)
             if not request:
                 return 0
-            log, ends = descriptors
+            said, errors, ends = descriptors
             pid = os.fork()
             if pid == 0:
                 for descriptor in (requests.fileno(), woken, waking, ends):
                     os.close(descriptor)
                 for other in running.values():
                     other.close()
-                _become(json.loads(request), log)
-            os.close(log)
+                _become(json.loads(request), said, errors)
+            os.close(said)
+            os.close(errors)
             running[pid] = socket.socket(fileno=ends)
             running[pid].send(b"%d" % pid)
 
@@ -158,19 +171,23 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
                 continue
 
 
-def _become(request: dict[str, object], log: int) -> NoReturn:
-    """Go on as `python -m server` does."""
+def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
+    """Go on as `python -m` with the command's words does."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    os.chdir(str(request["folder"]))
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    os.chdir(request["folder"])
+    for descriptor, place in ((said, 1), (errors, 2)):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
     os.environ.clear()
-    os.environ.update(request["environment"])  # type: ignore[call-overload]  # names and texts, from JSON
-    sys.argv = ["python -m server"]
-    sys.exit(importlib.import_module("server.__main__").main())
+    os.environ.update(request["environment"])
+    name, *words = request["command"]
+    sys.argv = [f"python -m {name}", *words]
+    module = importlib.import_module(name)
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"{name}.__main__")
+    sys.exit(module.main())
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ class GameServer:
         environment = kept | own | {"DATA_DIR": str(self.folder / "data")} | dict(self.settings)
         with (self.folder / "server.log").open("ab") as log:
             if POSSIBLE and not self.from_scratch and not IMPORTS_CHANGED_BY & {*self.settings}:
-                self.process = NURSERY.launch(environment, self.folder, log.fileno())
+                said = log.fileno()
+                self.process = NURSERY.launch(["server"], environment, self.folder, said, said)
                 return
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "server"],
