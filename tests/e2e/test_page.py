@@ -10,7 +10,8 @@ import jwt
 from playwright.async_api import expect
 
 from tests.support.browser import (
-    LAPTOP,
+    MOVING,
+    ONE_BROWSER,
     PHONE,
     amount,
     keep_screenshot,
@@ -29,6 +30,8 @@ from tests.support.players import EXTERNAL, PASSWORD
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+pytestmark = ONE_BROWSER
+
 
 async def open_kitchen(page: Page, dishes: int) -> None:
     """Buy the sandwich and cook; raises where the page does not show each dish."""
@@ -40,7 +43,7 @@ async def open_kitchen(page: Page, dishes: int) -> None:
 
 async def test_a_new_player_is_led_through_the_first_minutes(game: GameServer) -> None:
     """Sandwich, cooking, selling, an upgrade, a rank, by mouse and held keys; the server agrees."""
-    async with visitor(game.url, **LAPTOP) as anna:
+    async with visitor(game.url, **MOVING) as anna:
         page = await anna.open()
         await keep_screenshot(page, "laptop-entrance")
         await page.close()

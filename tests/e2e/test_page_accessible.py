@@ -45,7 +45,7 @@ async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) ->
 
     Every dialog in the narrowest window, in which nothing sticks out. The browser finds no issue either.
     """
-    async with visitor(game.url, **LAPTOP, reduced_motion="reduce") as anna:
+    async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.open()
         issues: list[str] = []
         browser = await anna.context.new_cdp_session(page)

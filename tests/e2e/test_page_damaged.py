@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import press_once, until_amount, visitor
+from tests.support.browser import ONE_BROWSER, press_once, until_amount, visitor
 
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
+
+pytestmark = ONE_BROWSER
 
 TOKENS: Final = "click-and-cook.tokens"
 KEPT: Final = "click-and-cook.conversation"

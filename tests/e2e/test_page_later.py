@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import (
     LAPTOP,
+    ONE_BROWSER,
     amount,
     keep_screenshot,
     press_once,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.game_server import GameServer
+
+pytestmark = ONE_BROWSER
 
 PLACES = [
     (0, "Street cart"),

@@ -11,7 +11,7 @@ import pytest
 import redis
 from playwright.async_api import expect
 
-from tests.support.browser import LAPTOP, keep_screenshot, visitor
+from tests.support.browser import MOVING, ONE_BROWSER, keep_screenshot, visitor
 from tests.support.late_game import bring_to
 from tests.support.limits import LIMIT_S
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, WebSocket
 
     from tests.support.game_server import GameServer
+
+pytestmark = ONE_BROWSER
 
 SIZES: Final = ((320, 640), (390, 844), (820, 1180), (844, 390), (1280, 800), (1366, 768), (1920, 1080))
 WIDE: Final = SIZES[4:]
@@ -87,7 +89,7 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
 
     At the entrance too, where "Cook now" is in sight at once.
     """
-    async with visitor(game.url, **LAPTOP) as anna:
+    async with visitor(game.url, **MOVING) as anna:
         page = await anna.open()
         await page.wait_for_selector("#entrance .primary:visible")
         for width, height in SIZES:
@@ -120,7 +122,7 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
 
 async def test_notices_are_merged_and_few_and_keys_are_shown(game: GameServer, live: redis.Redis) -> None:
     """A dozen medals leave three notices; `?` says what each key does; locked rows are no tab stops."""
-    async with visitor(game.url, **LAPTOP) as anna:
+    async with visitor(game.url, **MOVING) as anna:
         await anna.keep_notices()
         page = await anna.cook_now()
         locked = page.locator(".item.locked button")
@@ -148,7 +150,7 @@ async def test_a_held_cook_leaves_the_main_thread_free_and_keeps_nothing(
     CPU of the thread by the time that passed: a busy machine takes longer, and the share is smaller. No
     click writes more than the few rows whose words changed, and twice the clicks leave no more behind.
     """
-    async with visitor(game.url, **LAPTOP) as anna:
+    async with visitor(game.url, **MOVING) as anna:
         page = await anna.cook_now()
         clicks = Clicks(page)
         browser = await anna.context.new_cdp_session(page)
@@ -187,7 +189,7 @@ async def test_a_held_cook_leaves_the_main_thread_free_and_keeps_nothing(
 
 async def test_the_menu_says_where_to_look_and_remembers(game: GameServer, live: redis.Redis) -> None:
     """Dots, one star and the reason for it; owned dishes are one row; shelf and money outlive a reload."""
-    async with visitor(game.url, **LAPTOP) as anna:
+    async with visitor(game.url, **MOVING) as anna:
         page = await anna.cook_now()
         await bring_to(page, live, rank=1, money=700, dishes=6240, bought="1:1,2:1,3:1,68:1")
         await expect(page.locator("[role=tab].best")).to_have_count(1)

@@ -11,6 +11,7 @@ from playwright.async_api import expect
 
 from tests.support.browser import (
     LAPTOP,
+    ONE_BROWSER,
     keep_screenshot,
     press_once,
     tokens_of,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from tests.support.mail_server import MailServer
+
+pytestmark = ONE_BROWSER
 
 NEW_PASSWORD = "another kitchen of mine"
 

@@ -42,7 +42,12 @@ _NOTICES_STAY: Final = """(() => {
 })()"""
 _SCREENSHOTS: Final = Path(os.environ.get("SCREENSHOTS", REPOSITORY / "build" / "screenshots"))
 
-LAPTOP: Final[dict[str, Any]] = {"viewport": {"width": 1366, "height": 768}, "locale": "en-GB"}
+MOVING: Final[dict[str, Any]] = {"viewport": {"width": 1366, "height": 768}, "locale": "en-GB"}
+"""A laptop on which everything moves; each second of that costs far more than what a test does in it."""
+LAPTOP: Final[dict[str, Any]] = MOVING | {"reduced_motion": "reduce"}
+"""The same, set to less motion by its owner: for tests that look at anything else."""
+ONE_BROWSER: Final = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("one_browser")]
+"""Marks tests that share their module's browser: starting one costs more than most of them do in it."""
 PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
     "locale": "ru-RU",
@@ -110,13 +115,46 @@ def chromium() -> str:
 
 @contextlib.asynccontextmanager
 async def visitor(url: str, **profile: Any) -> AsyncIterator[Visitor]:
-    """Start a browser with one fresh profile."""
+    """Visit with one fresh profile: in the module's browser where it keeps one, else in one of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        browser = await (_kept[-1].browser() if _kept else stack.enter_async_context(_running_browser()))
+        context = await browser.new_context(**(profile or LAPTOP))
+        stack.push_async_callback(context.close)
+        context.set_default_timeout(LIMIT_MS)
+        yield Visitor(url, context)
+
+
+@contextlib.asynccontextmanager
+async def kept_browser() -> AsyncIterator[None]:
+    """Give all visitors within the block one browser, on one loop; it starts when the first one comes."""
+    async with contextlib.AsyncExitStack() as stack:
+        _kept.append(_Kept(stack))
+        stack.callback(_kept.pop)
+        yield
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The browser that a module keeps."""
+
+    stack: contextlib.AsyncExitStack
+    started: Browser | None = None
+
+    async def browser(self) -> Browser:
+        if self.started is None or not self.started.is_connected():
+            self.started = await self.stack.enter_async_context(_running_browser())
+        return self.started
+
+
+_kept: Final[list[_Kept]] = []
+
+
+@contextlib.asynccontextmanager
+async def _running_browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser: Browser = await playwright.chromium.launch(executable_path=chromium(), args=_OPTIONS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=_OPTIONS)
         try:
-            context = await browser.new_context(**(profile or LAPTOP))
-            context.set_default_timeout(LIMIT_MS)
-            yield Visitor(url, context)
+            yield browser
         finally:
             await browser.close()
 
