@@ -6,6 +6,7 @@ The checker must find each. A break takes one thing out, or does it wrong, and l
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import sys
 import time
@@ -239,8 +240,8 @@ def _dirty_session_expires() -> None:
     """Drop a session from Redis when its last tab leaves, saved or not."""
     commands = session_commands.SessionCommands
 
-    def drop(self: Any, user_id: Any, ttl_s: int) -> bytes:  # noqa: ARG001 - the contract of `release`
-        return pack("DEL", *self._keys_of(user_id)[:1])
+    def drop(self: Any, ref: Any, stamp: str, ttl_s: int) -> bytes:  # noqa: ARG001 - the contract of `release`
+        return pack("DEL", self._keys.session(ref.user_id))
 
     _put(commands, "release", drop)
 
@@ -323,7 +324,18 @@ BREAKS: Final[Mapping[str, Callable[[], None]]] = {
 def _put(owner: type | ModuleType, name: str, value: object) -> None:
     if name not in vars(owner):
         raise AttributeError(f"{owner.__name__} has no {name}: the break is out of date")
+    if callable(value) and inspect.isfunction(replaced := vars(owner)[name]):
+        _check_fits(replaced, value)
     setattr(owner, name, value)
+
+
+def _check_fits(replaced: Callable[..., object], by: Callable[..., object]) -> None:
+    """Raise TypeError where a function does not take what the one takes that it replaces."""
+    taken = inspect.signature(replaced).parameters.values()
+    if any(each.kind is each.VAR_POSITIONAL for each in taken):
+        return  # of another break
+    named = {each.name: each for each in taken if each.kind is each.KEYWORD_ONLY}
+    inspect.signature(by).bind(*(each for each in taken if each.name not in named), **named)
 
 
 def _nothing(*_args: Any, **_more: Any) -> None:
