@@ -254,10 +254,10 @@ class Flusher:
 
     async def _finish(self, present: _Pass, on_batch: Callable[[int], None]) -> None:
         """Wait for the oldest batch that is being written."""
-        users, task = present.writing[0]
-        outcome = await task
+        oldest = next(iter(present.writing))
+        outcome = await oldest.outcome
         present.writing.popleft()
-        self._account(users, outcome)
+        self._account(oldest.users, outcome)
         # Tried once a pass: what could not be done now waits for the next.
         present.undone |= outcome.undone
         on_batch(outcome.saved)
