@@ -102,7 +102,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "read only pool kept": _proof("served", faults=((Kind.POSTGRES_READ_ONLY, "", 3.0),), plays_s=25.0),
     "never ends": _proof("ends", plays_s=1.0),
     "future marks kept": _proof("saved", faults=((Kind.CLOCK_BACK, "", 0.1),)),
-    "not fenced": _proof("saved"),
+    "not fenced": _proof("saved", "linearizable"),
     "dirty session expires": _proof("linearizable", "saved", plays_s=30.0),
     "anothers changes told": _proof("linearizable"),
     "answers dropped": _proof("answered"),
