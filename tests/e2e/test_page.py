@@ -41,13 +41,10 @@ async def open_kitchen(page: Page, dishes: int) -> None:
         await until_amount(page, "dishes", count)
 
 
-async def test_a_new_player_is_led_through_the_first_minutes(game: GameServer) -> None:
-    """Sandwich, cooking, selling, an upgrade, a rank, by mouse and held keys; the server agrees."""
+async def test_a_guest_is_led_through_the_first_minutes(game: GameServer) -> None:
+    """Cook now, sandwich, cooking, selling, an upgrade, a rank, by mouse and held keys; the server agrees."""
     async with visitor(game.url, **MOVING) as anna:
-        page = await anna.open()
-        await keep_screenshot(page, "laptop-entrance")
-        await page.close()
-        page = await anna.register("first@example.com")
+        page = await anna.cook_now()
         coach = page.locator("#coach p")
         await expect(coach).to_contain_text("sandwich")
         await keep_screenshot(page, "laptop-start")
