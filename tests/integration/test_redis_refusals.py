@@ -86,9 +86,12 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 async def refusal(url: str, kind: type[LiveUnavailable] = LiveRefused) -> str:
-    """Return the line with which an address is refused, once it is seen to show no password."""
+    """Return the line with which an address is refused, once it is seen to show no password.
+
+    A peer that closes at once may cut off its own words: what waiting may mend is then tried again.
+    """
     with pytest.raises(LiveUnavailable) as refused:
-        await reach_redis(url, wait_s=0)
+        await reach_redis(url, wait_s=LIMIT_S if kind is LiveRefused else 0)
     line = str(refused.value)
     assert type(refused.value) is kind, line
     assert line.isprintable()
