@@ -88,7 +88,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 async def refusal(url: str, kind: type[LiveUnavailable] = LiveRefused) -> str:
     """Return the line with which an address is refused, once it is seen to show no password.
 
-    A peer that closes at once may cut off its own words: what waiting may mend is then tried again.
+    A peer that closes at once may cut off its own words: what may pass by itself is tried again.
     """
     with pytest.raises(LiveUnavailable) as refused:
         await reach_redis(url, wait_s=LIMIT_S if kind is LiveRefused else 0)
