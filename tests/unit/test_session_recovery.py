@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,8 @@ from persistence.live.session_recovery import SessionRecovery
 from tests.support.plain_keys import PLAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from persistence.live.lane_contract import OnReply
     from persistence.live.lanes import Lanes
     from persistence.live.session_commands import SessionCommands
@@ -30,6 +33,22 @@ MOST_S = 0.5
 """So long a click waits at most where a slot has moved and its new master serves."""
 
 
+@dataclass(eq=False)
+class FakeLane:
+    """A lane of one run of Redis that passes on what is sent."""
+
+    send: Callable[[bytes, OnReply], None]
+    run_id: str = RUN
+
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
+        """Send each."""
+        for command in commands:
+            self.send(command, on_reply)
+
+    def subscribe(self, _: bytes) -> None:
+        """Have nothing to say."""
+
+
 class World:
     """A recovery whose parts note what is asked of them."""
 
@@ -38,7 +57,7 @@ class World:
         self.has_session = has_session
         self.failures: list[Exception] = []
         self.refresh_fails = False
-        self.lane = SimpleNamespace(run_id=RUN, send=self._send, subscribe=lambda _: None)
+        self.lane = FakeLane(self._send)
         lanes = cast(
             "Lanes",
             SimpleNamespace(
