@@ -30,8 +30,8 @@ Kind = TypeVar("Kind", bound=Event)
 class Story:
     """Writes a history step by step, a second each."""
 
-    def __init__(self, *, bought: tuple[int, ...] = (1,)) -> None:
-        start = Session(UserId(7), version=1, accrued_at_ms=0, money=1000.0)
+    def __init__(self, *, bought: tuple[int, ...] = (1,), accumulated: float = 0.0) -> None:
+        start = Session(UserId(7), version=1, accrued_at_ms=0, money=1000.0, accumulated=accumulated)
         start.bought |= dict.fromkeys(bought, 1)
         self.live = LiveSession.of(replace(start, bought=dict(start.bought)), CATALOGUE)
         self.history = History({"anna": start})
@@ -80,7 +80,11 @@ class Story:
             "money": state.money,
             "dishes": state.dishes,
             "level": {"rank": state.rank, "xp": state.xp / 100},
-            "prestige": {"current_value": 0, "current_boost_value": 0, "accumulated_value": 0},
+            "prestige": {
+                "current_value": state.stars / 10_000,
+                "current_boost_value": state.boost / 10,
+                "accumulated_value": state.accumulated / 10_000,
+            },
             "upgrades": {"available": [], "current": current},
         }
         return {"session": said, "version": state.version}
@@ -91,6 +95,8 @@ class Story:
         before = state.clicks
         if kind == "cook":
             rules.cook(self.live, count, now_us)
+        elif kind == "session_reset":
+            rules.session_reset(self.live, now_us, 28_800)
         else:
             rules.sell(self.live, count, now_us)
         said = {"dishes": state.dishes, "xp": state.xp / 100, "applied": int(state.clicks - before)}

@@ -137,6 +137,33 @@ def test_other_hidden_requests_than_the_fewest_may_have_been_applied(bought: tup
     assert judged(story) == []
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_what_a_reset_hides_shows_in_the_totals_of_the_end(*, known: bool) -> None:
+    """A cook and a reset were applied, and nobody was answered: the reset alone explains what was shown."""
+    story = Story(accumulated=25_000.0)
+    (cook,) = unanswered(story, 3)
+    story.applies("cook", 3)
+    story.sends(ANNA, "session_reset", client="u", seq=cook + 1)
+    story.applies("session_reset")
+    story.closes(ANNA, 1006)
+    story.opens(3, "anna")
+    if known:
+        resent(story, 3, (cook, 3))
+    assert judged(story) == []
+
+
+def test_totals_that_nothing_explains_are_found() -> None:
+    """More was cooked before a hidden reset than anybody had asked for."""
+    story = Story(accumulated=25_000.0)
+    (cook,) = unanswered(story, 3)
+    story.applies("cook", 2)
+    story.sends(ANNA, "session_reset", client="u", seq=cook + 1)
+    story.applies("session_reset")
+    story.closes(ANNA, 1006)
+    story.opens(3, "anna")
+    assert "a state of" in "".join(judged(story))
+
+
 def test_a_duplicate_gives_its_place_to_one_that_has_no_other() -> None:
     """An early cook is taken for the last hidden one, whose own place that is; it was hidden before."""
     story = Story()

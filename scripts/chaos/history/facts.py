@@ -14,6 +14,8 @@ Facts = dict[str, Any]
 
 _AMOUNTS: Final = {"money": "money", "dishes": "dishes", "level_rank": "rank", "current_rank": "rank"}
 _HUNDREDTHS: Final = ("xp", "level_xp", "current_xp")
+LIFETIME: Final = ("clicks", "cooked", "earned", "purchases", "resets")
+"""Totals of all that a player did: no rule reads them, no message says them, and no reset takes them back."""
 _PRESTIGE: Final = {"current_value": "stars", "accumulated_value": "accumulated"}
 
 
@@ -40,11 +42,24 @@ def facts_of(request_type: str, data: Mapping[str, Any]) -> Facts:
 
 def facts_of_session(session: Session) -> Facts:
     """Say all that can be compared of a session."""
-    names = (
-        "money", "dishes", "rank", "xp", "stars", "accumulated", "boost", "clicks", "cooked", "earned",
-        "purchases", "resets",
-    )  # fmt: skip
+    names = ("money", "dishes", "rank", "xp", "stars", "accumulated", "boost", *LIFETIME)
     return {name: float(getattr(session, name)) for name in names} | {"all_bought": dict(session.bought)}
+
+
+def facts_in_play(session: Session) -> Facts:
+    """Say what can be compared of a session, but for its totals."""
+    return {name: value for name, value in facts_of_session(session).items() if name not in LIFETIME}
+
+
+def totals_of(session: Session) -> tuple[float, ...]:
+    """Return what LIFETIME names."""
+    return tuple(getattr(session, name) for name in LIFETIME)
+
+
+def set_totals(session: Session, totals: tuple[float, ...]) -> None:
+    """Set what LIFETIME names."""
+    for name, value in zip(LIFETIME, totals, strict=True):
+        setattr(session, name, value)
 
 
 def differences(session: Session, facts: Facts) -> list[str]:

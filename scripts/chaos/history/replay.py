@@ -13,11 +13,18 @@ and what was lost may be applied again.
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import add
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from game.errors import Refusal
 from game.rates import rates_of
-from scripts.chaos.history.facts import differences, facts_of_session
+from scripts.chaos.history.facts import (
+    differences,
+    facts_in_play,
+    facts_of_session,
+    set_totals,
+    totals_of,
+)
 from scripts.chaos.history.order import LOST_BY_S
 from scripts.chaos.history.said import Said, by_version, copy_of, play
 from scripts.chaos.history.search import MOST_STATES, Search
@@ -31,8 +38,11 @@ if TYPE_CHECKING:
     from scripts.chaos.history.events import History
     from scripts.chaos.history.timeline import Operation, Timeline
 
-_Places: TypeAlias = "tuple[list[Step], list[Operation | None], list[list[Step]], set[int]]"
-"""The steps, the operation of each, the hidden steps of each stretch, and what is taken to be applied."""
+_Totals: TypeAlias = "list[tuple[float, ...]]"
+_Places: TypeAlias = "tuple[list[Step], list[Operation | None], list[list[Step]], set[int], _Totals]"
+"""The steps, the operation of each, the hidden steps of each stretch, what is taken to be applied, and the
+totals of the sessions.
+"""
 
 UNANSWERED: Final = "unanswered"
 """What a fault may lose where replicas are waited for."""
@@ -106,22 +116,44 @@ class _Course:
             stored = facts_of_session(self._end)
             end = Said(self._end.version, float("inf"), float("inf"), [stored])
             path = self._path(end, self.trail[-1].session)
-            if path is not None:
-                self._walk(path, end)
-            elif not self._fell_back(end):
+            if path is None and self._fell_back(end):
+                return
+            path = path or self._path_with_more_hidden(end)
+            if path is None:
                 raise _UnexplainedError(self._why(end))
+            self._walk(path, end)
         if self._losses:
             return
         paid_s = self._paid_seconds()
         if paid_s > self._most_s:
             raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
-        # What finds no place may find one when others have theirs.
+        self._place_duplicates()
+        for operation in self._lacking():
+            raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
+
+    def _path_with_more_hidden(self, end: Said) -> list[Step] | None:
+        """Explain the end by what a reset had hidden: a sell before it shows in the totals alone."""
+        before = self._places()
+        if not self._losses:
+            self._place_duplicates()
+        for operation in (None, *self._open):
+            if operation is not None and id(operation) in self._applied:
+                continue
+            placed = self._places()
+            if operation is None or self._was_hidden(operation, frozenset()):
+                path = self._path(end, self.trail[-1].session)
+                if path is not None:
+                    return path
+            self._put_back(placed)
+        self._put_back(before)
+        return None
+
+    def _place_duplicates(self) -> None:
+        """Give each duplicate a place; what finds none may find one when others have theirs."""
         for _ in range(2):
             for operation in self._lacking():
                 if id(operation) not in self._applied:
                     self._find_place(operation)
-        for operation in self._lacking():
-            raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
 
     def _lacking(self) -> list[Operation]:
         """Return the duplicates without a place, the last that were sent first: they have the fewest."""
@@ -214,16 +246,26 @@ class _Course:
     def _places(self) -> _Places:
         """Return where all operations are now."""
         between = [stretch.between for stretch in self._stretches]
-        return list(self.trail), [step.operation for step in self.trail], between, set(self._applied)
+        operations = [step.operation for step in self.trail]
+        return list(self.trail), operations, between, set(self._applied), self._totals()
+
+    def _totals(self) -> _Totals:
+        return [totals_of(session) for session in self._sessions()]
+
+    def _sessions(self) -> list[Session]:
+        """Return all sessions that have totals: of the steps, and those with which stretches begin."""
+        return [step.session for step in self.trail] + [stretch.start for stretch in self._stretches]
 
     def _put_back(self, places: _Places) -> None:
         """Put all operations where they were."""
-        trail, operations, lists, self._applied = places
+        trail, operations, lists, self._applied, totals = places
         self.trail[:] = trail
         for step, operation in zip(trail, operations, strict=True):
             step.operation = operation
         for stretch, between in zip(self._stretches, lists, strict=True):
             stretch.between = between
+        for session, held in zip(self._sessions(), totals, strict=True):
+            set_totals(session, held)
 
     def _explain(
         self, stretch: Stretch, needed: Sequence[Operation], without: Operation | None = None
@@ -239,15 +281,28 @@ class _Course:
         path = self._search.path(stretch.said, stretch.start, free, needed=ids)
         if path is None:
             return None
-        *between, _ = path
+        *between, last = path
         for step in between:
             step.is_guessed = True
+        self._add_totals(stretch, last.session)
         end = next(at for at, step in enumerate(self.trail) if step is stretch.last)
         self.trail[end - len(stretch.between) : end] = between
         self.outcome.steps += between
         stretch.between = between
         self._applied |= set(map(id, stretch.used))
         return [op for op in known if id(op) not in self._applied and op is not without]
+
+    def _add_totals(self, stretch: Stretch, end: Session) -> None:
+        """Let a stretch end with the totals of another session, and what comes after count on from there."""
+        totals = zip(totals_of(end), totals_of(stretch.last.session), strict=True)
+        more = [new - old for new, old in totals]
+        if not any(more):
+            return
+        first = next(at for at, step in enumerate(self.trail) if step is stretch.last)
+        later = next(at for at, one in enumerate(self._stretches) if one is stretch) + 1
+        after = [step.session for step in self.trail[first:]]
+        for session in (*after, *(one.start for one in self._stretches[later:])):
+            set_totals(session, tuple(map(add, totals_of(session), more)))
 
     def _paid_seconds(self) -> float:
         """Return for how many seconds the player's oven has cooked."""
@@ -304,7 +359,8 @@ class _Course:
         self.outcome.hidden += len(between)
         before = self.trail[-1]
         if between:
-            end = replace(said, operation=last.operation, facts=[facts_of_session(last.session)])
+            facts = [*said.facts, facts_in_play(last.session)]
+            end = replace(said, operation=last.operation, facts=facts)
             start = copy_of(before.session)
             self._stretches.append(Stretch(start, self._version, before.heard_s, end, between, last))
         for step in path:

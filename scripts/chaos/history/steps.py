@@ -73,7 +73,9 @@ class Stretch:
         """The hidden operations that were applied for certain."""
         return [operation for operation in self.used if operation.duplicates]
 
-    def may_hold(self, duplicate: Operation) -> bool:
-        """Tell whether a duplicate can have been applied here: sent before its end, known after."""
-        known_at = min(int(answer.data["version"]) for answer in duplicate.duplicates)
-        return duplicate.sent_s <= self.said.last_heard_s and known_at > self.after
+    def may_hold(self, operation: Operation) -> bool:
+        """Tell whether an operation can have been applied here: sent before its end, a duplicate after."""
+        known_at = min(
+            (int(answer.data["version"]) for answer in operation.duplicates), default=self.after + 1
+        )
+        return operation.sent_s <= self.said.last_heard_s and known_at > self.after
