@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl")
 _BACKEND: Final = "SELECT pg_backend_pid()"
+_ROUNDS: Final = 20
+"""Where others use the pooler too, a connection may be given the same backend by chance, even some times."""
 
 
 async def reach_postgres(dsn: str) -> None:
@@ -43,9 +45,14 @@ async def _is_shared(dsn: str, first: Connection) -> bool:
     """
     second = await connect(dsn, command_timeout_s=CONNECT_TIMEOUT_S)
     try:
-        before = await first.fetchval(_BACKEND)
-        await second.execute("BEGIN")
-        others = await second.fetchval(_BACKEND)
-        return bool(others == before or await first.fetchval(_BACKEND) != before)
+        for _ in range(_ROUNDS):
+            before = await first.fetchval(_BACKEND)
+            await second.execute("BEGIN")
+            others = await second.fetchval(_BACKEND)
+            after = await first.fetchval(_BACKEND)
+            await second.execute("ROLLBACK")
+            if others == before or after != before:
+                return True
+        return False
     finally:
         second.terminate()

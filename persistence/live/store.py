@@ -174,7 +174,8 @@ class LiveStore:
     async def scan_sessions(self, count: int = 1000, name: str = "") -> AsyncIterator[list[UserId]]:
         """Find all sessions, or those of one Redis, some `count` at a time.
 
-        One that stays meanwhile is found at least once. Raises LiveUnavailable.
+        One that stays meanwhile is found at least once. Keys that name no player are nobody's: they are
+        left alone. Raises LiveUnavailable.
         """
         pattern = self.keys.sessions_pattern
         for lane in [each for each in self._lanes.all if name in ("", each.name)]:
@@ -185,7 +186,8 @@ class LiveStore:
                 except (LaneError, hiredis.ReplyError) as error:
                     raise LiveUnavailable(f"{type(error).__name__}: {error}") from error
                 cursor, keys = cast("tuple[bytes, list[bytes]]", reply)
-                yield [UserId(int(key.rpartition(b":")[2])) for key in keys]
+                names = [key.rpartition(b":")[2] for key in keys]
+                yield [UserId(int(name)) for name in names if name.isdigit()]
                 if cursor == b"0":
                     break
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from runtime.embedded.folder import sync_folder
 from runtime.embedded.ownership import take_over
-from runtime.embedded.processes import Child, LeftBehind, end, last_words, left_behind
+from runtime.embedded.processes import Child, LeftBehind, end, last_lines, last_words, left_behind
 from runtime.embedded.programs import Account, fresh_log, launch, postgres_program, unprivileged_account
 from runtime.settings import Secret, StartupError
 
@@ -90,7 +90,7 @@ class EmbeddedPostgres:
             if not self._running.alive():
                 # An adopted one may have been about to end. The children of a killed one hold its memory
                 # until they have seen that it is gone.
-                lingers = isinstance(self._running, LeftBehind) or "shared memory" in self._words()
+                lingers = isinstance(self._running, LeftBehind) or memory_is_held(self._log, self._log_start)
                 if not lingers or time.monotonic() > linger_end_s:
                     break
                 time.sleep(10 * POLL_S)
@@ -164,3 +164,11 @@ class EmbeddedPostgres:
                     f"{self._data} was made by PostgreSQL {major}, this release has {MAJOR}: "
                     "dump it with the older release, or choose another DATA_DIR"
                 )
+
+
+def memory_is_held(log: Path, start: int) -> bool:
+    """Tell whether a start failed since children of a killed one are still there.
+
+    They write to the same log, and so perhaps after it.
+    """
+    return any("shared memory" in line for line in last_lines(log, start))

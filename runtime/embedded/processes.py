@@ -121,11 +121,16 @@ def end(running: Running, *steps: tuple[signal.Signals, float]) -> None:
             return
 
 
+def last_lines(log: Path, start: int) -> list[str]:
+    """Return the last lines that were written to a log; `start` is where it began."""
+    try:
+        return log.read_bytes()[start:][-LAST_WORDS_BYTES:].decode(errors="replace").strip().splitlines()
+    except OSError:
+        return []
+
+
 def last_words(log: Path, start: int) -> str:
     """Return the line in which a program said why it ended, else its last; `start` is where its log began."""
-    try:
-        lines = log.read_bytes()[start:][-LAST_WORDS_BYTES:].decode(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
+    lines = last_lines(log, start)
     telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "rror" in line]
     return (telling or lines or ["it wrote nothing"])[-1].strip()

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import random
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,8 @@ def main() -> int:
     options = _options().parse_args()
     chance = random.Random(options.seed)  # noqa: S311 - spreads load, no secret
     result = Result()
+    # Ended in whatever way, it ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running_stage() as stage:
             asyncio.run(_soak(stage, options, chance, result))
@@ -63,6 +66,8 @@ def main() -> int:
     except StageError as error:
         print(f"The server did not start: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     result.faults += [*result.tally.faults, *result.seen.faults]
     found = growths(result.samples)
     result.faults += [

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from runtime.embedded import embedded_servers
+from runtime.embedded.postgres import memory_is_held
 from runtime.settings import Secret, Settings, StartupError
 from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
@@ -278,3 +279,13 @@ def test_a_damaged_database_is_told_in_one_line(data_dir: Path) -> None:
 
     assert "\n" not in str(refused.value)
     assert running_pids(data_dir) == {}
+
+
+def test_who_holds_the_memory_of_a_killed_one_may_write_last(tmp_path: Path) -> None:
+    """The new PostgreSQL says why it does not start, and then an old one's child that it ends."""
+    log = tmp_path / "postgres.log"
+    old = "FATAL:  terminating connection due to unexpected postmaster exit\n"
+    log.write_text(f"{old}FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use\n{old}")
+    assert memory_is_held(log, 0)
+    assert not memory_is_held(log, len(log.read_text()) - len(old))
+    assert not memory_is_held(tmp_path / "none.log", 0)

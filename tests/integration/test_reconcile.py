@@ -34,13 +34,14 @@ def reconciler(world: SavingWorld) -> tuple[Reconciler, LoadingTotals]:
 
 
 async def test_only_older_sessions_are_replaced_and_their_connections_told(world: SavingWorld) -> None:
-    """Newer, equal and unsaved ones stay; so does a key that is no session. Everything is counted."""
+    """Newer, equal and unsaved ones stay; so do keys that are no session, or name no player."""
     older, same, newer, unsaved, odd = await world.accounts(5)
     saved = [player(user, version=2000, money=7) for user in (older, same, newer, odd)]
     await world.writer().write([row_of_session(session) for session in saved])
     live = {older: 1999, same: 2000, newer: 2001, unsaved: 1000}
     await world.put(player(user, version=version, money=1) for user, version in live.items())
     await world.redis.set(session_key(odd), "text")
+    await world.redis.set(f"{session_key(odd)}:notes", "an operator's")
     pubsub = world.redis.pubsub()
     await pubsub.execute_command("SSUBSCRIBE", channel(older))
     [(name, run_id)] = world.store.runs()
