@@ -102,7 +102,8 @@ async def test_a_guest_cooks_at_once_and_keeps_the_kitchen(game: GameServer) -> 
         await until_each_counted(game, other, 21)
         await until_amount(page, "dishes", 22)
         assert (await until_kept(game, page, 22))["user_email"] == "kept@example.com"
-        assert [text for text in anna.complaints if "400" not in text] == []  # the refused password
+        # The refused password; and the other tab may ask for a new token before it has seen the claim's.
+        assert [text for text in anna.complaints if "400" not in text and "401" not in text] == []
 
 
 async def test_two_tabs_that_claim_at_once_lose_nothing(game: GameServer) -> None:
