@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-READY_WITHIN_S: Final = 60.0
+READY_WITHIN_S: Final = 180.0
 LOOK_EVERY_S: Final = 0.05
 _ANSWER_WITHIN_S: Final = 10.0
 _STOP_WITHIN_S: Final = 30.0
