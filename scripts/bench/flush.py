@@ -93,7 +93,7 @@ class Cpu(NamedTuple):
 
     def cost(self, before: Cpu, rate: float, sessions: int) -> Cost:
         """Say what so many sessions took since `before`."""
-        spent = (1e6 * (now - then) / sessions for now, then in zip(self, before, strict=True))
+        spent = (1e6 * (after - earlier) / sessions for after, earlier in zip(self, before, strict=True))
         return Cost(rate, *spent)
 
 

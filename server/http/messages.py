@@ -69,7 +69,7 @@ def malformed(http_status: int, message: str, headers: Headers = ()) -> HttpResp
 
 
 def unavailable(retry_after_s: int) -> HttpResponse:
-    """Refuse for now: something this needs is away or full."""
+    """Refuse temporarily: something this needs is away or full."""
     return refusal(503, STATUS_UNAVAILABLE, "service unavailable", (("Retry-After", str(retry_after_s)),))
 
 

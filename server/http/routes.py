@@ -164,7 +164,7 @@ class Website:
 
 
 class FullHouse:
-    """Stands in for the site where a limit of connections is reached: everything is refused for now."""
+    """Stands in for the site where a limit of connections is reached: refuses all until there is room."""
 
     def __init__(self, site: Website) -> None:
         self._site = site

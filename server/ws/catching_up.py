@@ -96,7 +96,7 @@ class CatchingUp:
     def _teller(
         self, player: Player, on_read: Callable[[bool], None]
     ) -> Callable[[Snapshot | None, object], None]:
-        """Make what takes a snapshot that is asked for now; `on_read` hears whether it ended all doubt."""
+        """Make what takes a snapshot that is asked for here; `on_read` hears whether it ended all doubt."""
         doubt = player.doubts
 
         def take(snapshot: Snapshot | None, _reply: object) -> None:
