@@ -394,4 +394,5 @@ def play_reply(shapes: Shapes, reply: Sequence[Any]) -> PlayReply:
     Lengths are not compared: a script is called by its SHA, so its head, held against its body, is right.
     Raises KeyError for a status that the script does not have.
     """
+    # By number: it is the status that names all others, and unpacking it would copy the reply of each click.
     return _new(shapes[reply[0]], reply)
