@@ -9,6 +9,7 @@ import asyncio
 import gc
 import itertools
 import os
+import ssl
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,15 @@ def _as_installed() -> Iterator[None]:
         patch.setenv("PYTHONPATH", str(AS_INSTALLED))
         yield
     NURSERY.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tls_context() -> Iterator[None]:
+    """Give all HTTP clients one context for TLS: they speak plain HTTP, and each would read a store."""
+    context = ssl.create_default_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", lambda **_: context)
+        yield
 
 
 @pytest.fixture

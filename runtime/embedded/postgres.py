@@ -33,6 +33,11 @@ LINGER_LIMIT_S = 10.0
 POLL_S = 0.01
 NO_SHELL_PATH = re.compile(r"[\"$`\\\n]")
 """What initdb does not quote where it calls `postgres` through a shell."""
+CLUSTER_OPTIONS = (
+    *("--username=postgres", "--auth=trust", "--encoding=UTF8"),
+    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+)
+"""How initdb makes the databases."""
 
 
 class EmbeddedPostgres:
@@ -138,14 +143,7 @@ class EmbeddedPostgres:
         draft = Path(tempfile.mkdtemp(prefix=f"{NAME}.new-", dir=self._parent))
         if self._account is not None:
             os.chown(draft, self._account.uid, self._account.gid)
-        command: list[str | Path] = [
-            program,
-            "-D",
-            draft,
-            "--username=postgres",
-            "--auth=trust",
-        ]
-        command += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        command = [program, "-D", draft, *CLUSTER_OPTIONS]
         self._log_start = fresh_log(self._log)
         making = Child(launch(command, self._log, account=self._account, folders=[draft]))
         try:

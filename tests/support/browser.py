@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from tests.support.game_server import GameServer
 
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+_BROWSERS: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The one without windows comes first: it takes little more than half of the others' time."""
+
 LIMIT_MS: Final = 1000 * LIMIT_S
 expect.set_options(timeout=LIMIT_MS)
 # A browser as root has no sandbox; containers have a small /dev/shm.

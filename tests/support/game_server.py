@@ -18,7 +18,7 @@ import psutil
 
 from tests.support.forking import POSSIBLE, Nursery
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port, fresh_folder
+from tests.support.servers import copy_new_cluster, free_port, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,11 +158,17 @@ class GameServer:
 
 @contextlib.contextmanager
 def running_game(settings: Mapping[str, str] | None = None) -> Iterator[GameServer]:
-    """Run the server with a test's own settings until the block ends; drained unless the test ended it."""
+    """Run the server with a test's own settings until the block ends; drained unless the test ended it.
+
+    Embedded databases are new, but made before: tests of the very first start make a `GameServer` themselves.
+    """
     with fresh_folder("game") as folder:
         # Root's PostgreSQL passes through; without this it would need the right to enter any folder.
         folder.chmod(0o711)
         server = GameServer(folder, settings or {})
+        if "DB_CONNECTION" not in server.settings:
+            (folder / "data").mkdir(mode=0o711)
+            copy_new_cluster(folder / "data" / "postgres")
         try:
             server.start()
             yield server

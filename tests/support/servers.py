@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import psutil
 import redis
 
+from runtime.embedded.postgres import CLUSTER_OPTIONS
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
@@ -332,12 +333,16 @@ class PostgresServer:
         return pid in (started.pid, *(child.pid for child in started.children(recursive=True)))
 
     def _initialise(self) -> None:
-        # A copy costs a tenth of what `initdb` does.
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        command = ["cp", "-a", str(_new_cluster()), str(self.data)]
-        subprocess.run(command, check=True, capture_output=True)
+        copy_new_cluster(self.data)
+
+
+def copy_new_cluster(data: Path) -> None:
+    """Put databases there that were made as an embedded server makes them: a tenth of what `initdb` costs."""
+    command = ["cp", "-a", str(_new_cluster()), str(data)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 @functools.cache
@@ -349,8 +354,7 @@ def _new_cluster() -> Path:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     command = [*_as_account(), str(POSTGRES_PROGRAMS / "initdb"), "-D", str(folder / "data"), "--no-sync"]
-    command += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command, *CLUSTER_OPTIONS], check=True, capture_output=True)
     return folder / "data"
 
 
