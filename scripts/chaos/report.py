@@ -47,6 +47,9 @@ def table(outcomes: Sequence[Outcome], seed: int) -> str:
         "median, 99 %, longest wait for an answer": _percentiles(waits),
         "changes that no tab was sent as such, found by replay": sum(each.hidden for each in replayed),
         "changes lost where Redis may lose them": sum(each.lost for each in replayed),
+        "changes lost with an old master, where two served without WAIT": sum(
+            each.given_up for each in replayed
+        ),
         "**violations**": f"**{sum(len(outcome.wrong) for outcome in outcomes)}**",
     }
     return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])

@@ -10,6 +10,7 @@ from game.rates import rates_of
 from scripts.chaos.history import kept, order, refused, told
 from scripts.chaos.history.replay import replay
 from scripts.chaos.history.timeline import Timeline
+from scripts.chaos.history.two_masters import replay_apart, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,12 @@ class Judgement:
 def judge(history: History, catalogue: Catalogue, patience: float = 1) -> Judgement:
     """Hold a history against every promise. `patience` is a factor of all limits of time."""
     timeline, judgement = Timeline.of(history), Judgement()
-    judgement.replayed = {player: replay(player, history, timeline, catalogue) for player in history.start}
+    given_up: set[int] = set()
+    for player in history.start:
+        apart = replay_apart(player, history, timeline, catalogue)
+        judgement.replayed[player] = apart.replayed
+        given_up |= apart.given_up
+    kept_by_redis = Timeline.of(without(history, given_up)) if given_up else timeline
     changes = {player: replayed.changes for player, replayed in judgement.replayed.items()}
     hold, now_s = judgement.hold, history.ended_s
     faults = (replayed.fault for replayed in judgement.replayed.values() if replayed.fault)
@@ -56,9 +62,9 @@ def judge(history: History, catalogue: Catalogue, patience: float = 1) -> Judgem
     hold("linearizable", order.against_time(timeline))
     hold("versions", order.went_backwards(timeline))
     hold("answered", order.answers(timeline, patience, now_s))
-    hold("refused", refused.wrongly(timeline, judgement.replayed, catalogue))
+    hold("refused", refused.wrongly(kept_by_redis, judgement.replayed, catalogue))
     hold("remembered", order.forgotten(timeline))
-    hold("told", map(str, told.late(timeline, changes, patience, now_s)))
+    hold("told", map(str, told.late(kept_by_redis, changes, patience, now_s)))
     hold("told", told.repeated(timeline))
     hold("told", told.behind(timeline, history, _ends(history, catalogue), patience, now_s))
     hold("revoked", told.revoked(timeline, history, patience))

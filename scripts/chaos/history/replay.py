@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from game.catalogue import Catalogue
     from game.session import Session
-    from scripts.chaos.history.events import History
+    from scripts.chaos.history.events import Faulted, History
     from scripts.chaos.history.timeline import Operation, Timeline
 
 _Totals: TypeAlias = "list[tuple[float, ...]]"
@@ -46,11 +46,16 @@ totals of the sessions.
 
 UNANSWERED: Final = "unanswered"
 """What a fault may lose where replicas are waited for."""
+ALL: Final = "all"
+"""What a fault may lose where none is waited for."""
 
 _MOST_STATES_BACK: Final = 50
 """How many states are tried for each one that a session may have fallen back to."""
 _ON_ITS_WAY_S: Final = 30.0
 """How long after its sending a request without an answer may still reach Redis: longer than any fault."""
+
+HEARD_WITHIN_S: Final = 2.0
+"""How long after a fault a tab may hear of what that lost; longer by other faults and standstills."""
 
 _ROUNDED_S: Final = 5.0
 """How much more income than for the time between two looks at a clock may be paid: parts of seconds."""
@@ -59,12 +64,14 @@ _ROUNDED_S: Final = 5.0
 def replay(player: str, history: History, timeline: Timeline, catalogue: Catalogue) -> Replayed:
     """Play one player's changes through the rules; the first thing that does not fit ends it."""
     course = _Course(player, history, timeline, catalogue)
+    said = None
     try:
         for said in by_version(player, timeline):
             course.take(said)
         course.finish()
     except _UnexplainedError as error:
         course.outcome.fault = f"{player}: {error}"
+        course.outcome.fault_version = 0 if said is None else said.version
     course.outcome.changes = [step.change for step in course.trail if step.change is not None]
     return course.outcome
 
@@ -85,6 +92,7 @@ class _Course:
         self._stretches: list[Stretch] = []
         self._open = [op for op in timeline.operations[player] if op.may_be_applied]
         self._all = timeline.operations[player]
+        self._faults = timeline.faults
         self._losses = [fault for fault in timeline.faults.faults if fault.loses]
         self._end = history.live.get(player) or history.saved.get(player)
         given_s = sum(fault.gives_s for fault in timeline.faults.faults)
@@ -325,14 +333,11 @@ class _Course:
         return f"{kind} of {said.version} (before: {self._version}): {'; '.join(told) or 'applied by nobody'}"
 
     def _lost(self, said: Said) -> list[Operation]:
-        """Name what was answered, and was perhaps lost and applied once more when it was sent again."""
+        """Name what was answered, and was perhaps lost and applied once more, since it was sent again."""
         if not self._losses:
             return []
-        return [
-            op
-            for op in self._all
-            if op.applied and id(op) not in self._applied and op.sent_s <= said.last_heard_s
-        ]
+        again = [op for op in self._all if op.applied and len(op.attempts) > 1]
+        return [op for op in again if id(op) not in self._applied and op.sent_s <= said.last_heard_s]
 
     # Between two things that were said.
 
@@ -381,12 +386,7 @@ class _Course:
         """Let the session be what it was before a losing fault, if that explains what was said."""
         losses = [fault for fault in self._losses if fault.at_s <= said.last_heard_s]
         for back in range(len(self.trail) - 1, 0, -1):
-            losses = [
-                fault
-                for fault in losses
-                if self.trail[back].heard_s >= fault.at_s - LOST_BY_S
-                and not (fault.loses == UNANSWERED and _was_answered(self.trail[back]))
-            ]
+            losses = [fault for fault in losses if self._may_lose(fault, self.trail[back])]
             if not losses:
                 return False
             kept, gone = self.trail[:back], self.trail[back:]
@@ -394,7 +394,7 @@ class _Course:
             self._applied = {id(step.operation) for step in kept}
             lost = [step.operation for step in gone if step.operation is not None]
             known = {id(operation) for operation in self._open}
-            self._open += [operation for operation in lost if id(operation) not in known]
+            self._open += [op for op in lost if id(op) not in known and len(op.attempts) > 1]
             path = self._path(said, kept[-1].session, _MOST_STATES_BACK)
             if path is not None:
                 self.outcome.lost += len(lost)
@@ -404,6 +404,12 @@ class _Course:
                 return True
             self.trail, self._applied = kept + gone, before
         return False
+
+    def _may_lose(self, fault: Faulted, step: Step) -> bool:
+        """Tell whether a fault may have lost a step: one that nobody heard of, or somebody by its end."""
+        if step.heard_s < fault.at_s - LOST_BY_S or (fault.loses == UNANSWERED and _was_answered(step)):
+            return False
+        return step.change is None or step.heard_s <= self._faults.deadline_s(fault.ended_s, HEARD_WITHIN_S)
 
 
 def _was_answered(step: Step) -> bool:

@@ -42,14 +42,17 @@ class Step:
 class Replayed:
     """What became of one player: the changes that hold, all states, also those that were lost, and a fault.
 
-    That is the first thing that nothing explains.
+    That is the first thing that nothing explains; it was met at `fault_version`. `given_up` are changes of
+    masters that were given up.
     """
 
     changes: list[Change] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     hidden: int = 0
     lost: int = 0
+    given_up: int = 0
     fault: str = ""
+    fault_version: int = 0
 
 
 @dataclass(slots=True)
