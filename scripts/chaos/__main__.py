@@ -13,12 +13,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from scripts.chaos.history.events import History
 from scripts.chaos.plan import plan
 from scripts.chaos.report import table
 from scripts.chaos.run import Outcome, Script, run
@@ -62,6 +64,8 @@ def main() -> int:
             outcome = asyncio.run(run(world, folder, script, _say_now))
         except KeyboardInterrupt:
             return 130
+        except Exception:  # noqa: BLE001 - the other worlds are played, and this one is wrong
+            outcome = Outcome(world, History({}), unexpected=[f"broke off: {traceback.format_exc()}"])
         outcomes.append(outcome)
         outcome.history.write(folder / "history.jsonl")
         for line in outcome.wrong:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
+from scripts.chaos.history.events import Quit
 from scripts.chaos.log_pipe import LogPipe
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ REPOSITORY = Path(__file__).parent.parent.parent
 _LOOK_EVERY_S = 0.25
 _RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
+_NO_DATABASE = b"; start it or correct the address"
+"""How the line ends that a program ends with where a database did not answer at its start."""
 
 
 class Killable(Protocol):
@@ -44,7 +47,7 @@ class Killable(Protocol):
 
 @dataclass(slots=True)
 class PythonProgram:
-    """One of our own commands, restarted when it ends by itself, which `ended` counts by exit code.
+    """One of our own commands, restarted when it ends by itself, which `quits` tells of.
 
     What it writes goes through a pipe into `log`, over all its starts.
     """
@@ -53,10 +56,12 @@ class PythonProgram:
     module: str
     folder: Path
     settings: Mapping[str, str]
-    ended: list[int] = field(default_factory=list)
+    quits: list[Quit] = field(default_factory=list)
     pipe: LogPipe = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
     _wanted: bool = False
+    _started_s: float = 0.0
+    _log_from: int = 0
 
     def __post_init__(self) -> None:
         self.pipe = LogPipe(self.folder / f"{self.name}.pipe", self.log)
@@ -76,6 +81,8 @@ class PythonProgram:
     async def start(self) -> None:
         """Start the process; whether it is ready shows in what it does."""
         self._wanted = True
+        self._started_s = asyncio.get_running_loop().time()
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         log = await self.pipe.writer()
         try:
@@ -116,8 +123,10 @@ class PythonProgram:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if self._wanted and self._process is not None and self._process.poll() is not None:
-                self.ended.append(self._process.returncode)
+                code, at_s = self._process.returncode, asyncio.get_running_loop().time()
                 await asyncio.sleep(_RESTART_AFTER_S)
+                said = self.log.read_bytes()[self._log_from :]
+                self.quits.append(Quit(self._started_s, at_s, self.name, code, _NO_DATABASE in said))
                 if self._wanted and self._process.poll() is not None:
                     await self.start()
 

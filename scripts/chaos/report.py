@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from scripts.chaos.history.events import Quit
 from scripts.chaos.history.impact import Impact, add_impacts, counts, summary, waits_s
 from scripts.chaos.plan import Kind
 
@@ -45,6 +46,9 @@ def table(outcomes: Sequence[Outcome], seed: int) -> str:
         "worlds": ", ".join(f"{one.world} ({one.played_s:.0f} s)" for one in outcomes),
         **{name: f"{count:,}" for name, count in facts.items()},
         "median, 99 %, longest wait for an answer": _percentiles(waits),
+        "starts given up since a database was away": sum(
+            isinstance(event, Quit) and event.code > 0 for one in outcomes for event in one.history.events
+        ),
         "changes that no tab was sent as such, found by replay": sum(each.hidden for each in replayed),
         "changes lost where Redis may lose them": sum(each.lost for each in replayed),
         "changes lost with an old master, where two served without WAIT": sum(

@@ -100,8 +100,8 @@ async def run(
             await _play(world, stage, players, script, outcome=outcome, say=say)
             for watch in watches:
                 watch.cancel()
-        for name, program in world.programs.items():
-            outcome.unexpected += [f"{name} ended by itself with {code}" for code in program.ended if code]
+        for program in world.programs.values():
+            outcome.history.events += program.quits
         await _end(world, recorder, script.patience)
     outcome.judgement = judge(outcome.history, catalogue, script.patience)
     return outcome

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from game.errors import NoDishes
 from scripts.chaos.history.events import (
     Ended,
     Faulted,
@@ -17,14 +16,10 @@ from scripts.chaos.history.events import (
     Revoked,
     Saved,
 )
-from tests.support.histories import ANNA, BERT, Story, played, without
+from tests.support.histories import ANNA, BERT, NO_DISHES, OVEN, UNAVAILABLE, Story, played, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-OVEN = 70
-UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
-NO_DISHES = {"code": NoDishes.code, "message": NoDishes.text}
 
 
 def push_of(connection: int, version: int) -> Callable[[Heard], bool]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from game import rules
+from game.errors import NoDishes
 from game.rules import LiveSession
 from game.session import Session, UserId
 from scripts.chaos.history.events import Closed, Event, Heard, History, Opened, Saved, Sent
@@ -21,6 +22,9 @@ CATALOGUE = read_catalogue("en")
 ANNA, BERT = 1, 2
 """The connections of the player's tabs, each to the server of that name."""
 
+OVEN = 70
+UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
+NO_DISHES = {"code": NoDishes.code, "message": NoDishes.text}
 SETTLED_S = 100.0
 """How long a history goes on after its last change: longer than every limit."""
 

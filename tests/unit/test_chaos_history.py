@@ -22,6 +22,7 @@ from scripts.chaos.history.events import (
     Heard,
     History,
     Lagged,
+    Quit,
     read_events,
 )
 from scripts.chaos.history.impact import Impact, add_impacts
@@ -32,16 +33,24 @@ from scripts.chaos.history.timeline import Timeline
 from scripts.chaos.plan import Kind, plan
 from scripts.chaos.proof import PROOFS
 from scripts.chaos.world import WORLDS
-from tests.support.broken_histories import BROKEN, NO_DISHES, push_of
+from tests.support.broken_histories import BROKEN, push_of
+from tests.support.faultless import faultless
 from tests.support.game_server import REPOSITORY
-from tests.support.histories import ANNA, BERT, CATALOGUE, Story, played, without
+from tests.support.histories import (
+    ANNA,
+    BERT,
+    CATALOGUE,
+    NO_DISHES,
+    OVEN,
+    UNAVAILABLE,
+    Story,
+    played,
+    without,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-OVEN = 70
-UNAVAILABLE = {"code": "unavailable", "maybe_applied": True}
 
 
 def violated(history: History, patience: float = 1) -> set[str]:
@@ -181,6 +190,15 @@ def test_a_duplicate_gives_its_place_to_one_that_has_no_other() -> None:
     assert judged(story) == []
     resent(story, 3, (early - 1, 2))
     assert "was a duplicate, and never applied" in "".join(judged(story))
+
+
+@pytest.mark.parametrize("seed", [*range(10), 202, 227, 330, 419, 492])
+def test_what_a_server_without_faults_says_is_explained(seed: int) -> None:
+    """Most requests are not answered the first time: which were applied, and where, has to be found.
+
+    Some of these took more than the fewest requests, and more than one that changes its place.
+    """
+    assert judged(faultless(seed)) == []
 
 
 def test_a_change_of_nobody_is_put_down_to_the_one_that_can_have_made_it() -> None:
@@ -375,6 +393,26 @@ def test_what_a_busy_machine_cannot_serve_in_time_may_be_refused() -> None:
     assert isinstance(answer, Heard)
     history.events.append(replace(answer, at_s=answer.at_s + 2.5))
     assert [violated(history, patience) for patience in (1, 3)] == [{"served"}, set()]
+
+
+def test_a_start_may_be_given_up_while_a_database_is_away() -> None:
+    """A supervisor starts such a program again; one that ends in calm, or for another reason, is wrong."""
+    story = played()
+    story.add(Faulted(story.now_s, story.now_s + 12, "Redis killed (-9)", ""))
+    quit_ = Quit(story.now_s + 1, story.now_s + 11, "carl", 2, lacked_database=True)
+    story.add(quit_)
+    history = story.ends()
+    assert judge(history, CATALOGUE).lines == []
+    for wrong in (
+        replace(quit_, lacked_database=False),
+        replace(quit_, started_s=story.now_s + 40, at_s=story.now_s + 50),
+    ):
+        history.events.append(wrong)
+        assert violated(history) == {"ends"}
+        history.events.remove(wrong)
+    cut = replace(next(each for each in history.events if isinstance(each, Faulted)), kind="clients cut off")
+    events = [cut if isinstance(each, Faulted) else each for each in history.events]
+    assert violated(replace(history, events=events)) == {"ends"}
 
 
 def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:

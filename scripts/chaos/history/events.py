@@ -139,6 +139,20 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Quit:
+    """A program that was started at `started_s` ended by itself with `code`.
+
+    `lacked_database`: it said that a database did not answer at its start.
+    """
+
+    started_s: float
+    at_s: float
+    program: str
+    code: int
+    lacked_database: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lagged:
     """The recorder itself stood still until `at_s`, for `by_s`."""
 
@@ -147,12 +161,24 @@ class Lagged:
 
 
 Event = (
-    Opened | Sent | Heard | Closed | Revoked | LoggedIn | Faulted | Saved | Health | Logged | Ended | Lagged
+    Opened
+    | Sent
+    | Heard
+    | Closed
+    | Revoked
+    | LoggedIn
+    | Faulted
+    | Saved
+    | Health
+    | Logged
+    | Ended
+    | Quit
+    | Lagged
 )
 _KINDS: Final[dict[str, type[Any]]] = {
     kind.__name__: kind
     for kind in (
-        Opened, Sent, Heard, Closed, Revoked, LoggedIn, Faulted, Saved, Health, Logged, Ended, Lagged,
+        Opened, Sent, Heard, Closed, Revoked, LoggedIn, Faulted, Saved, Health, Logged, Ended, Quit, Lagged,
     )
 }  # fmt: skip
 

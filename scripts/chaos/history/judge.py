@@ -75,6 +75,7 @@ def judge(history: History, catalogue: Catalogue, patience: float = 1) -> Judgem
     hold("honest", kept.dishonest(timeline, history, patience))
     hold("quiet", kept.noisy(history))
     hold("ends", kept.endless(history))
+    hold("ends", kept.gave_up(timeline, history, patience))
     return judgement
 
 

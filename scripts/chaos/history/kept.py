@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from scripts.chaos.history.events import Ended, Health, Logged, LoggedIn, Saved
+from scripts.chaos.history.events import Ended, Health, Logged, LoggedIn, Quit, Saved
+from scripts.chaos.history.timeline import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,9 @@ MOST_LINES_A_SECOND: Final = 50.0
 MOST_TRACEBACKS: Final = 0
 _IN_ORDER: Final = (0, 130)
 """How a server ends after a drain, or where it was asked to before it served."""
+
+_OF_PROGRAMS: Final = ("server", "one of two workers", "flusher", "log's", "clients")
+"""How the names of faults begin that leave the databases as they are."""
 
 _ACCEPTED: Final = (200, 409)
 """What a log-in is answered with, or a registration of somebody who is registered."""
@@ -92,6 +96,22 @@ def refused_in_calm(timeline: Timeline, history: History, patience: float) -> It
             yield f"{event.player}: log-in at {event.server} answered {event.status}"
 
 
+def gave_up(timeline: Timeline, history: History, patience: float) -> Iterator[str]:
+    """Say which program ended by itself.
+
+    At its start one may where a database does not answer it, which its supervisor starts again: not in calm.
+    """
+    databases = Faults(
+        [one for one in timeline.faults.faults if not one.kind.startswith(_OF_PROGRAMS)], timeline.faults.lags
+    )
+    for event in history.events:
+        if not isinstance(event, Quit) or not event.code:
+            continue
+        near = databases.near(event.started_s, event.at_s, patience * SERVED_WITHIN_S)
+        if not (event.lacked_database and near):
+            yield f"{event.program} ended by itself with {event.code}"
+
+
 def _slow(timeline: Timeline, history: History) -> dict[str, list[tuple[float, float]]]:
     """Return when each server took longer than its shortest limit for an answer, from the question on."""
     slow: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -114,10 +134,7 @@ def _was_slow(
 
 def _is_calm(timeline: Timeline, asked_s: float, answered_s: float, within_s: float) -> bool:
     """Tell whether no fault was near from a request until its answer: one may begin in between."""
-    return not any(
-        fault.at_s <= answered_s and asked_s <= timeline.faults.deadline_s(fault.ended_s, within_s)
-        for fault in timeline.faults.faults
-    )
+    return not timeline.faults.near(asked_s, answered_s, within_s)
 
 
 def costly(timeline: Timeline, patience: float) -> Iterator[str]:

@@ -97,7 +97,8 @@ class _Course:
         self._end = history.live.get(player) or history.saved.get(player)
         given_s = sum(fault.gives_s for fault in timeline.faults.faults)
         self._most_s = history.stored_s - history.began_s + given_s + _ROUNDED_S
-        self._search = Search(catalogue, self._lost, pays=rates_of(start, catalogue).passive)
+        pays = rates_of(start, catalogue).passive
+        self._search = Search(catalogue, self._lost, pays=pays, loses=bool(self._losses))
 
     def take(self, said: Said) -> None:
         """Go on to what was said of a version."""
@@ -183,6 +184,8 @@ class _Course:
                 continue
             if other.effect != operation.effect or operation.sent_s > step.heard_s:
                 continue
+            if operation.known_at < step.change.version:
+                continue
             step.operation = operation
             self._applied ^= {id(other), id(operation)}
             if not other.duplicates or self._find_place(other, passed | {id(step)}):
@@ -206,14 +209,37 @@ class _Course:
                 if left is not None and all(self._find_place(op, passed | {id(stretch)}) for op in left):
                     return True
                 self._put_back(before)
+        return not passed and self._was_hidden_with_another(operation)
+
+    def _was_hidden_with_another(self, operation: Operation) -> bool:
+        """Look for it together with one that was taken for something else."""
+        for stretch in self._stretches:
+            if not stretch.may_hold(operation):
+                continue
+            for other in self._open:
+                is_elsewhere = id(other) in self._applied and not any(used is other for used in stretch.used)
+                if (
+                    not is_elsewhere
+                    or not stretch.may_hold(other)
+                    or operation.request_type != other.request_type
+                ):
+                    continue
+                before = self._places()
+                if self._leave(other):
+                    left = self._explain(stretch, [*stretch.known, operation, other])
+                    if left is not None and all(
+                        self._find_place(op, frozenset({id(stretch)})) for op in left
+                    ):
+                        return True
+                self._put_back(before)
         return False
 
     def _path_of_one_taken(self, said: Said) -> list[Step] | None:
-        """Explain a change of an unknown sender by an operation that was taken for something else before."""
-        if not said.change or said.operation is not None:
-            return None
+        """Explain what was said by an operation that was taken for something else before."""
         for operation in self._open:
-            if operation.request_type != said.change or id(operation) not in self._applied:
+            if id(operation) not in self._applied or operation.known_at < said.version:
+                continue
+            if operation.last_sent_s < said.heard_s - _ON_ITS_WAY_S or operation.sent_s > said.last_heard_s:
                 continue
             before = self._places()
             if self._leave(operation) and (path := self._path(said, self.trail[-1].session)) is not None:
@@ -229,6 +255,8 @@ class _Course:
             return step is None and self._leave_stretch(operation)
         for other in self._open:
             if other is operation or other.effect != operation.effect or other.sent_s > step.heard_s:
+                continue
+            if not self._losses and other.known_at < step.change.version:
                 continue
             before = self._places()
             if id(other) not in self._applied or self._leave_stretch(other):
@@ -284,7 +312,7 @@ class _Course:
         """
         known, ids = stretch.known, frozenset(map(id, needed))
         self._applied -= set(map(id, stretch.used))
-        free = [op for op in self._free(stretch.said, stretch.since_s) if op is not without]
+        free = [op for op in self._free(stretch.said, stretch.since_s, stretch.after) if op is not without]
         free.sort(key=lambda op: id(op) not in ids)
         path = self._search.path(stretch.said, stretch.start, free, needed=ids)
         if path is None:
@@ -343,21 +371,23 @@ class _Course:
 
     def _path(self, said: Said, start: Session, most: int = MOST_STATES) -> list[Step] | None:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
-        return self._search.path(said, start, self._free(said, self.trail[-1].heard_s), most)
+        return self._search.path(said, start, self._free(said, self.trail[-1].heard_s, self._version), most)
 
-    def _free(self, said: Said, since_s: float) -> list[Operation]:
+    def _free(self, said: Said, since_s: float, after: int) -> list[Operation]:
         """Return what may have been applied between a state that was heard of at `since_s` and what was said.
 
-        Of operations with one effect those that are known to be applied come first.
+        That state had the version `after`: what was known to be applied by then was not applied later, unless
+        it was lost. Of operations with one effect those that were known to be applied soonest come first.
         """
         free = [
             op
             for op in self._open
             if id(op) not in self._applied
             and op.sent_s <= said.last_heard_s
+            and (self._losses or op.known_at > after)
             and (op.duplicates or op.last_sent_s >= since_s - _ON_ITS_WAY_S)
         ]
-        return sorted(free, key=lambda op: (not op.duplicates, op.sent_s))
+        return sorted(free, key=lambda op: (op.known_at, op.sent_s))
 
     def _walk(self, path: list[Step], said: Said) -> None:
         *between, last = path

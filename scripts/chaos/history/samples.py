@@ -33,7 +33,12 @@ _ANSWER_WITHIN_S: Final = 5.0
 
 async def watch_saved(recorder: Recorder, dsn: str, users: Mapping[str, UserId]) -> None:
     """Sample the versions in PostgreSQL until cancelled; one that does not answer is asked again."""
-    pool = await open_pool(dsn)
+    pool = None
+    while pool is None:
+        try:
+            pool = await open_pool(dsn)
+        except AWAY:
+            await asyncio.sleep(_SAVED_EVERY_S)
     try:
         while True:
             at_s = recorder.now_s

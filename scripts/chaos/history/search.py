@@ -23,14 +23,18 @@ MOST_STATES: Final = 5_000
 
 
 class Search:
-    """Looks for paths. `lost` names what was answered, and may have been lost and applied once more."""
+    """Looks for paths. `lost` names what was answered, and may have been lost and applied once more.
+
+    `pays`: the player has income. `loses`: what was known to be applied may have been lost.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, lost: Callable[[Said], Iterable[Operation]], *, pays: bool
+        self, catalogue: Catalogue, lost: Callable[[Said], Iterable[Operation]], *, pays: bool, loses: bool
     ) -> None:
         self._catalogue = catalogue
         self._lost = lost
         self._pays = pays
+        self._loses = loses
 
     def path(
         self,
@@ -76,6 +80,8 @@ class Search:
         options = [said.operation] if said.operation is not None else [*left, *self._lost(said)]
         for operation in options:
             if operation.request_type != said.change:
+                continue
+            if not self._loses and operation.known_at < said.version:
                 continue
             session = copy_of(before)
             try:

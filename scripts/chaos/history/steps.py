@@ -78,7 +78,4 @@ class Stretch:
 
     def may_hold(self, operation: Operation) -> bool:
         """Tell whether an operation can have been applied here: sent before its end, a duplicate after."""
-        known_at = min(
-            (int(answer.data["version"]) for answer in operation.duplicates), default=self.after + 1
-        )
-        return operation.sent_s <= self.said.last_heard_s and known_at > self.after
+        return operation.sent_s <= self.said.last_heard_s and operation.known_at > self.after

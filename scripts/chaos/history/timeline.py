@@ -74,6 +74,11 @@ class Operation:
         return [answer for answer in self.answers if answer.data.get("duplicate")]
 
     @property
+    def known_at(self) -> float:
+        """The lowest version at which it was known to have been applied before; infinity for none."""
+        return min((int(answer.data["version"]) for answer in self.duplicates), default=float("inf"))
+
+    @property
     def may_be_applied(self) -> bool:
         """Whether it may have been applied without an answer that gave it a version of its own."""
         if self.applied:
@@ -129,6 +134,13 @@ class Faults:
                 break
             end_s += lag.by_s
         return end_s
+
+    def near(self, since_s: float, until_s: float, within_s: float) -> bool:
+        """Tell whether a fault began by `until_s` and ended no longer than `within_s` before `since_s`."""
+        return any(
+            fault.at_s <= until_s and since_s <= self.deadline_s(fault.ended_s, within_s)
+            for fault in self.faults
+        )
 
 
 @dataclass(slots=True)
