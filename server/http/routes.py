@@ -131,11 +131,7 @@ class Website:
             file = file_for(self._files, path)
             if file is None:
                 return {}
-
-            async def serve(request: HttpRequest) -> HttpResponse:
-                return file.answer(request)
-
-            methods = {"GET": Route("GET", path, serve)}
+            methods = {"GET": Route("GET", path, file.serve)}
         return {**methods, "HEAD": methods["GET"]} if "GET" in methods else methods
 
     def _preflight(self, request: HttpRequest, methods: Mapping[str, Route]) -> HttpResponse:
