@@ -15,19 +15,6 @@ function newCore({ client = "tab", random = 0, kept, ...options } = {}) {
 	return new Core({ ...renamed(options, camel), client, ...kept, random: () => random });
 }
 
-const INPUTS = {
-	start: (core, _, nowMs) => core.start(nowMs),
-	tokens: (core, fields, nowMs) => core.tokens(fields, nowMs),
-	no_tokens: (core, fields, nowMs) => core.noTokens(fields, nowMs),
-	opened: (core, _, nowMs) => core.opened(nowMs),
-	closed: (core, { code = 1006 }, nowMs) => core.closed(code, nowMs),
-	message: (core, { message }, nowMs) => core.message(message, nowMs),
-	call: (core, { call, type, data = {} }, nowMs) => core.call(call, type, data, nowMs),
-	network: (core, { is }, nowMs) => core.network(is, nowMs),
-	time: (core, _, nowMs) => core.time(nowMs),
-	stop: (core) => core.stop(),
-};
-
 function shown({ do: what, id, ...fields }) {
 	if (what === "send") return { do: what, request_id: id, ...fields };
 	if (what === "end") fields.unsent = fields.unsent.map((each) => ({ call: null, ...renamed(each, snake) }));
@@ -45,7 +32,7 @@ let core = newCore();
 for await (const text of createInterface({ input: process.stdin })) {
 	const { do: input, at_ms: atMs, options, ...fields } = JSON.parse(text);
 	if (input === "case") core = newCore(options);
-	else INPUTS[input](core, renamed(fields, camel), atMs);
+	else core.take(camel(input), atMs, renamed(fields, camel));
 	const { name, reason, retryMs } = core.status;
 	const answer = {
 		out: core.out.splice(0).map(shown),

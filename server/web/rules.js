@@ -1,16 +1,36 @@
 /**
- * What a purchase and a reset are worth, on top of the client library's rules of what a request brings. Pure.
+ * What purchases, seconds and a reset are worth, on top of the client library's rules of what a request brings. Pure.
  *
  * The library's path is the repository's; a browser takes it from the root of the server, above which there is nothing.
  */
 
-import { boostSums, halfUp, hundredths } from "../../clients/js/lib/rules.js";
+import { boostSums, boostTenths, halfUp, hundredths, powerOf, priceAt, rates as clickRates, remembered } from "../../clients/js/lib/game.js";
 
-export { apply, boostSums, gameRates, halfUp, hundredths, MOST_AT_ONCE, onSale, ownsDish, price, purchases, rates } from "../../clients/js/lib/rules.js";
+export { apply, boostSums, halfUp, hundredths, ownsDish, purchases } from "../../clients/js/lib/game.js";
 
+/** The most that one request may buy of an upgrade: as many as the money lasts. */
+export const MOST_AT_ONCE = 1000;
 const MULTIPLIERS = new Set(["dM", "mM", "dpM", "mpM"]);
 /** A cook makes one dish, and a sale sells one, before anything is bought. */
 const BY_HAND = new Set(["dPc", "sPs"]);
+
+/** What clicks and seconds bring with these boosts; `boost` is that of the prestige. */
+export function rates(sums, boost) {
+	const { dPs, mPs, dpM, mpM } = sums;
+	return {
+		...clickRates(sums, boost),
+		dishesPerS: Math.ceil((dPs * (dpM || 100)) / 1e4),
+		passiveMoneyFor: (dishes) => Math.ceil((mPs * (mpM || 100) * boostTenths(boost) * dishes) / 1e5),
+	};
+}
+
+export const gameRates = (game) => rates(boostSums(game), game.boost);
+
+/** The price of the next purchase. */
+export const price = remembered((upgrade) => priceAt(upgrade, powerOf(upgrade)));
+
+/** Whether the upgrade can still be bought, now or at a later rank. */
+export const onSale = (upgrade) => upgrade.upgrade_type !== "dish" || upgrade.times_bought === 0;
 
 /** What a reset would bring. */
 export function resetPreview({ stars, accumulated, boost }) {

@@ -49,14 +49,14 @@ function world({ store = new MemoryStore(), tab, routes = {}, ...more } = {}) {
     }
   }
   const asked = [];
-  const fetch = async (url, { method, headers }) => {
+  globalThis.fetch = async (url, { method, headers }) => {
     const path = new URL(url).pathname;
     asked.push(`${method} ${path} ${headers.Authorization ?? ""}`.trim());
     const [status, body] = routes[path]?.() ?? [404, { status: 8, message: "not found" }];
     return { ok: status === 200, status, headers: new Map([["Retry-After", "2"]]), json: async () => body };
   };
   const page = Object.assign(new EventTarget(), { document: { hidden: false }, navigator: { onLine: true } });
-  const options = { store, tab, page, fetch, WebSocket: FakeSocket, random: () => 0, retryFirstMs: 1, ...more };
+  const options = { store, tab, page, WebSocket: FakeSocket, random: () => 0, retryFirstMs: 1, ...more };
   const player = connect("http://game.example/", options);
   const events = [];
   player.subscribe((event) => events.push(event));
@@ -228,13 +228,15 @@ test("the next page of a tab takes what this one left; this one, back from the c
   last.player.stop();
 });
 
-test("after a sleep the connection is tried, and left where nothing comes", async () => {
-  let wallMs = Date.now();
-  const { player, sockets } = loggedIn({ wallMs: () => wallMs, probeAfterMs: 20, probeTimeoutMs: 20 });
+test("after a sleep the connection is tried, and left where nothing comes", async (t) => {
+  const { now } = Date;
+  let sleptMs = 0;
+  t.mock.method(Date, "now", () => now() + sleptMs);
+  const { player, sockets } = loggedIn({ probeAfterMs: 20, probeTimeoutMs: 20 });
   await turn();
   sockets[0].join();
-  wallMs += 60_000;
-  for (const startMs = Date.now(); sockets.length < 2 && Date.now() - startMs < 60_000; ) await new Promise((resolve) => setTimeout(resolve, 5));
+  sleptMs = 60_000;
+  for (const startMs = now(); sockets.length < 2 && now() - startMs < 60_000; ) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal("level_check", sockets[0].sent[1].request_type);
   assert.deepEqual(["dropped", 2], [sockets[0].closed, sockets.length]);
   player.stop();

@@ -33,7 +33,7 @@ export class MemoryStore implements TokenStore {
 	clear(): void;
 }
 
-/** Keeps a log-in in a browser, for all its tabs. */
+/** Keeps a log-in in a browser, for all its tabs, which take turns to renew it. */
 export class WebStore implements TokenStore {
 	constructor(storage?: Texts, key?: string);
 	load(): Tokens | null;
@@ -72,10 +72,6 @@ export interface Options extends Habits {
 	page?: EventTarget | null;
 	/** For Node 20, which has none: `import { WebSocket } from "ws"`. */
 	WebSocket?: unknown;
-	fetch?: typeof globalThis.fetch;
-	/** A clock that never goes back, and one that goes on while the machine sleeps. */
-	nowMs?: () => number;
-	wallMs?: () => number;
 }
 
 /** A conversation as the next page or process goes on with it. */
@@ -169,20 +165,26 @@ export class Unreachable extends ClickCookError {}
 
 /** The HTTP side of an account. */
 export class Account {
-	constructor(url: string, store?: TokenStore, clocks?: { fetch?: typeof globalThis.fetch; wallMs?: () => number });
+	constructor(url: string, store?: TokenStore);
 	readonly userId: string | undefined;
-	/** Looks anew into the store. */
+	/** Takes the log-in that the store has now; none where that is damaged. */
 	reload(): void;
-	/** `/guest`, `/reg`, `/auth`, `/reset`. */
+	/** `/guest`, `/reg`, `/auth`, `/reset`: begins a log-in. */
 	enter(path: string, fields?: object): Promise<void>;
-	/** `/claim`, `/email`, `/password`. */
+	/** `/claim`, `/email`, `/password`: the answer's log-in replaces every older one, in all tabs. */
 	change(path: string, fields: object): Promise<void>;
-	/** Any other request with the access token. */
+	/** Any other request with the newest access token, once more with a renewed one where that is refused. */
 	ask(method: string, path: string, fields?: object): Promise<unknown>;
-	/** Any request; `bearer` is the token that it takes. */
+	/** Any request; `bearer` is the token that it takes. Rejects with its refusal, or with `Unreachable`. */
 	send(method: string, path: string, bearer?: string | null, fields?: object): Promise<unknown>;
+	/**
+	 * A token that is not `unwanted`, renewed where needed, and its age since it came. Rejects with `LoggedOut` or
+	 * `Suspended` where the log-in is over.
+	 */
 	access(unwanted?: string | null): Promise<{ access: string; lifeMs: number; ageMs: number }>;
+	/** Ends the log-in here, and at the server if it answers; `everywhere`: each one of the player. */
 	leave(everywhere?: boolean): Promise<void>;
+	/** Ends the log-in here alone. */
 	forget(): void;
 }
 

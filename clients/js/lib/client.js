@@ -1,12 +1,9 @@
 /** A player's client: it keeps its connection, its log-in, its state and its unanswered requests. See client.d.ts. */
 
-import { Account, ClickCookError, LoggedOut, Refused, Suspended } from "./account.js";
+import { Account, LoggedOut, NotSent, parsed, Refused, Suspended } from "./account.js";
 import { Core, readKept } from "./core.js";
 
 export * from "./account.js";
-
-/** What ended before its answer came. */
-export class NotSent extends ClickCookError {}
 
 const KEPT = "click-and-cook.conversation";
 const TICK_MS = 5000;
@@ -17,54 +14,39 @@ const NORMAL = 1000;
 const GOING_AWAY = 1001;
 const NO_CLOSE_FRAME = 1006;
 
-/** Each request type as a method, and what its arguments are called. */
-const METHODS = {
-	session: [],
-	cook: ["count"],
-	sell: ["count"],
-	upgradeBuy: ["id", "count"],
-	upgradeList: [],
-	levelCheck: [],
-	levelUp: [],
-	sessionReset: [],
-	passive: [],
-	achievements: [],
-	leaderboard: ["by"],
-	nameSet: ["name"],
-};
+/** The request types, and what their arguments are called: `upgradeBuy(id, count)` sends an `upgrade_buy`. */
+const REQUESTS = [
+	...["session", "cook count", "sell count", "upgrade_buy id count", "upgrade_list", "level_check", "level_up"],
+	...["session_reset", "passive", "achievements", "leaderboard by", "name_set name"],
+];
 
-/** A client of the server at `url`. It plays at once where the store has a log-in. */
 export const connect = (url, options) => new Client(url, options);
 
 export class Client {
-	#core = null;
+	#core = new Core();
 	#listeners = new Set();
-	/** Calls for which there is no room yet. */
+	/** Requests for which there is no room yet. */
 	#waiting = [];
 	#socket = null;
 	#timer = 0;
-	#dueMs = 0;
 	#isRunning = false;
 	#isClosing = false;
 	#unsent = [];
-	/** What the listeners know: state and requests, status. */
-	#known = "";
-	#knownState = null;
-	#shown = "";
+	/** What the listeners know, by kind of event. */
+	#told = {};
 	/** What this page left for its successor. */
 	#left = null;
 
 	constructor(url, { account, store, kept, tab, page = globalThis.document && globalThis, ...options } = {}) {
-		const { WebSocket = globalThis.WebSocket, fetch, nowMs = () => performance.now(), wallMs = Date.now, ...rest } = options;
-		Object.assign(this, { WebSocket, nowMs, wallMs, tab, page, options: rest });
+		const { WebSocket = globalThis.WebSocket, ...habits } = options;
 		this.url = String(url).replace(/\/$/, "");
-		this.account = account ?? new Account(this.url, store, { fetch, wallMs });
+		Object.assign(this, { account: account ?? new Account(this.url, store), WebSocket, tab, page, habits });
 		if (this.account.userId) this.start(kept);
-		const on = (type, act) => page?.addEventListener(type, act, { capture: true });
-		for (const type of ["online", "offline"]) on(type, () => this.#network(type));
-		for (const type of ["pagehide", "freeze"]) on(type, () => this.#leave());
-		for (const type of ["pageshow", "resume"]) on(type, () => this.#return());
-		on("visibilitychange", () => page.document.hidden || this.#left !== null || this.retryNow());
+		const on = (types, act) => types.forEach((type) => page?.addEventListener(type, () => act(type), { capture: true }));
+		on(["online", "offline"], (type) => this.#network(type));
+		on(["pagehide", "freeze"], () => this.#leave());
+		on(["pageshow", "resume"], () => this.#return());
+		on(["visibilitychange"], () => page.document.hidden || this.#left !== null || this.retryNow());
 	}
 
 	guest() {
@@ -81,7 +63,7 @@ export class Client {
 
 	async claim(email, password) {
 		await this.account.change("/claim", { email, password });
-		if (this.#core) await this.#refresh(this.#core, null);
+		await this.#refresh();
 	}
 
 	async logOut(everywhere) {
@@ -90,33 +72,33 @@ export class Client {
 	}
 
 	get state() {
-		return this.#core?.state ?? null;
+		return this.#core.state;
 	}
 
 	get optimistic() {
-		return this.#core?.optimistic ?? null;
+		return this.#core.optimistic;
 	}
 
 	get unanswered() {
-		return this.#waiting.length + (this.#core?.unanswered.length ?? 0);
+		return this.#waiting.length + this.#core.unanswered.length;
 	}
 
 	get hasRoom() {
-		return !this.#isClosing && !this.#waiting.length && (this.#core?.hasRoom() ?? false);
+		return !this.#isClosing && !this.#isOver && !this.#waiting.length && this.#core.hasRoom();
 	}
 
 	get status() {
-		const { name = "logged_out", reason = null, retryMs } = this.#core?.status ?? {};
-		const retryInMs = Math.max(0, (retryMs ?? 0) - this.nowMs());
-		return { name, reason, retryInMs, toResend: this.#core?.toResend ?? 0 };
+		const { status, toResend } = this.#core;
+		const { name, reason, retryMs } = status;
+		return { name, reason, retryInMs: Math.max(0, retryMs - performance.now()), toResend };
 	}
 
 	awaits(type) {
-		return this.#core?.awaits(type) ?? false;
+		return this.#core.awaits(type);
 	}
 
 	kept() {
-		return this.#core && { ...this.#core.kept(), userId: this.account.userId };
+		return this.#core.userId ? this.#core.kept() : null;
 	}
 
 	subscribe(listener) {
@@ -125,17 +107,16 @@ export class Client {
 	}
 
 	retryNow() {
-		const { name } = this.status;
-		if (name !== "waiting" && name !== "offline") return;
-		this.#core.network("online", this.nowMs());
-		this.#run();
+		if (["waiting", "offline"].includes(this.status.name)) this.#take("network", { is: "online" });
 	}
 
 	request(type, data = {}) {
+		const { name, reason } = this.status;
 		const answer = new Promise((resolve, reject) => {
-			if (!this.#core) reject(new LoggedOut("not logged in"));
-			else if (this.#isClosing) reject(new NotSent(`${type}: closed`, { type, data, seq: null, maybeApplied: false, reason: "closed" }));
-			else this.#waiting.push({ type, data, resolve, reject });
+			const call = { type, data, seq: null, maybeApplied: false, call: { resolve, reject } };
+			if (name === "logged_out") reject(new LoggedOut("not logged in"));
+			else if (name === "ended" || this.#isClosing) this.#giveUp(call, this.#isClosing ? "closed" : reason);
+			else this.#waiting.push(call);
 		});
 		// What nobody awaits is an event all the same; it must not end the process.
 		answer.catch(() => {});
@@ -160,14 +141,24 @@ export class Client {
 	}
 
 	stop() {
-		this.#core?.stop();
-		this.#run();
+		this.#take("stop");
 		return this.#unsent;
 	}
 
-	/** Plays with the log-in that the store has. */
-	start(kept = parsed(this.#takeLeft())) {
-		this.#begin(kept, null);
+	start(kept = parsed(this.#takeLeft()), state = null) {
+		this.stop();
+		this.#unsent = [];
+		this.#isClosing = false;
+		this.#left = null;
+		const { userId } = this.account;
+		const client = crypto.getRandomValues(new Uint32Array(4)).join("-");
+		this.#core = new Core({ ...this.habits, client, ...readKept(kept, userId), state, userId });
+		this.#take("start");
+	}
+
+	/** Whether nobody plays, or no more. */
+	get #isOver() {
+		return ["logged_out", "ended"].includes(this.status.name);
 	}
 
 	async #enter(path, fields) {
@@ -175,51 +166,36 @@ export class Client {
 		this.start();
 	}
 
-	#begin(kept, state) {
-		this.stop();
-		this.#unsent = [];
-		this.#isClosing = false;
-		this.#left = null;
-		const { userId } = this.account;
-		const client = crypto.getRandomValues(new Uint32Array(4)).join("-");
-		this.#core = new Core({ ...this.options, ...(readKept(kept, userId) ?? { client }), state, userId });
-		this.#core.start(this.nowMs());
+	#take(input, fields) {
+		this.#core.take(input, performance.now(), fields);
 		this.#run();
 	}
 
 	/** Does what the core asks for, and tells the listeners. */
 	#run() {
-		const core = this.#core;
-		if (!core || this.#isRunning) return;
+		if (this.#isRunning) return;
 		this.#isRunning = true;
-		for (;;) {
-			for (const item of core.out.splice(0)) this.#do(core, item);
-			const isEnded = core.status.name === "ended";
-			const [call] = this.#waiting;
-			if (!call || !(isEnded || core.hasRoom(call.type))) break;
-			this.#waiting.shift();
-			if (isEnded) this.#giveUp({ call, ...call, seq: null, maybeApplied: false }, core.status.reason);
-			else core.call(call, call.type, call.data, this.nowMs());
-		}
+		while (this.#core.out.length || this.#admit()) for (const item of this.#core.out.splice(0)) this.#do(item);
 		this.#isRunning = false;
-		this.#schedule(core);
+		this.#schedule();
+		this.#tellNews("changed", [this.state, this.#core.seq, this.unanswered]);
 		const { status } = this;
-		const known = [core.seq, this.unanswered].join();
-		const shown = [status.name, status.reason, status.toResend].join();
-		const isNew = known !== this.#known || core.state !== this.#knownState;
-		const isOther = shown !== this.#shown;
-		this.#known = known;
-		this.#knownState = core.state;
-		this.#shown = shown;
-		if (isNew) this.#tell({ kind: "changed" });
-		if (isOther) this.#tell({ kind: "status", ...status });
+		this.#tellNews("status", [status.name, status.reason, status.toResend], status);
 	}
 
-	#do(core, { do: what, call, ...fields }) {
-		const { data, type } = fields;
+	/** Gives the core the next request, where there is room. */
+	#admit() {
+		const [call] = this.#waiting;
+		if (!call || !this.#core.hasRoom(call.type)) return false;
+		this.#core.take("call", performance.now(), this.#waiting.shift());
+		return true;
+	}
+
+	#do({ do: what, call, ...fields }) {
+		const { data, type, reason } = fields;
 		switch (what) {
 			case "connect":
-				return this.#open(core);
+				return this.#open();
 			case "send":
 				return this.#write({ message_type: "request", request_id: fields.id, request_type: type, data });
 			case "drop":
@@ -227,24 +203,29 @@ export class Client {
 			case "close":
 				return this.#drop(NORMAL);
 			case "refresh":
-				return void this.#refresh(core, fields.refused);
+				return void this.#refresh(fields.refused);
 			case "settle":
 				return call?.resolve(data);
 			case "refuse":
 				call?.reject(new Refused(data.message, { code: data.code, data }));
-				return this.#tell({ kind: "refused", type, code: data.code, data });
+				return this.#tell({ kind: "refused", ...fields });
 			case "end":
-				for (const each of fields.unsent) this.#giveUp(each, fields.reason);
-				return this.#tell({ kind: "ended", reason: fields.reason, unsent: this.#unsent });
+				for (const each of [...fields.unsent, ...this.#waiting.splice(0)]) this.#giveUp(each, reason);
+				return this.#tell({ kind: "ended", reason, unsent: this.#unsent });
 			default:
 				return this.#tell({ kind: what, ...fields });
 		}
 	}
 
-	#giveUp({ call, type, data, seq, maybeApplied }, reason) {
-		const unsent = { type, data, seq, maybeApplied };
+	#giveUp({ call, ...unsent }, reason) {
 		this.#unsent.push(unsent);
-		call?.reject(new NotSent(`${type}: ${reason}`, { ...unsent, reason }));
+		call?.reject(new NotSent(`${unsent.type}: ${reason}`, { ...unsent, reason }));
+	}
+
+	#tellNews(kind, facts, fields) {
+		if (facts.every((fact, i) => fact === this.#told[kind]?.[i])) return;
+		this.#told[kind] = facts;
+		this.#tell({ kind, ...fields });
 	}
 
 	#tell(event) {
@@ -258,23 +239,18 @@ export class Client {
 		}
 	}
 
-	#open(core) {
-		const heard = (act) => (event) => {
-			act(event, this.nowMs());
-			this.#run();
-		};
-		const closed = heard(({ code }, nowMs) => {
-			this.#drop();
-			core.closed(code, nowMs);
-		});
+	#open() {
 		try {
 			this.#socket = new this.WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
 		} catch {
-			return core.closed(NO_CLOSE_FRAME, this.nowMs());
+			return this.#take("closed", { code: NO_CLOSE_FRAME });
 		}
-		this.#socket.onopen = heard((_, nowMs) => core.opened(nowMs));
-		this.#socket.onmessage = heard(({ data }, nowMs) => core.message(parsed(data) ?? {}, nowMs));
-		this.#socket.onclose = closed;
+		this.#socket.onopen = () => this.#take("opened");
+		this.#socket.onmessage = ({ data }) => this.#take("message", { message: parsed(data) ?? {} });
+		this.#socket.onclose = ({ code }) => {
+			this.#drop();
+			this.#take("closed", { code });
+		};
 		this.#socket.onerror = () => {};
 	}
 
@@ -292,47 +268,44 @@ export class Client {
 		else socket.close(code);
 	}
 
-	async #refresh(core, refused) {
+	async #refresh(refused) {
+		const core = this.#core;
+		let input = "tokens";
+		let fields;
 		try {
-			const tokens = await this.account.access(core.token ?? refused);
+			fields = await this.account.access(core.token ?? refused);
 			if (this.account.userId !== core.userId) throw new LoggedOut("another player");
-			core.tokens(tokens, this.nowMs());
 		} catch (error) {
-			const final = error instanceof LoggedOut || error instanceof Suspended;
-			core.noTokens({ final, retryAfterMs: error.retryAfterMs }, this.nowMs());
+			input = "noTokens";
+			fields = { final: error instanceof LoggedOut || error instanceof Suspended, retryAfterMs: error.retryAfterMs };
 		}
+		core.take(input, performance.now(), fields);
 		this.#run();
 	}
 
-	#schedule(core) {
+	#schedule() {
 		clearTimeout(this.#timer);
-		if (core.status.name === "ended") return;
-		const waitMs = Math.min(TICK_MS, Math.max(1, (core.wakeMs ?? Infinity) - this.nowMs()));
-		this.#dueMs = this.wallMs() + waitMs;
+		if (this.#isOver) return;
+		const waitMs = Math.min(TICK_MS, Math.max(1, (this.#core.wakeMs ?? Infinity) - performance.now()));
+		const dueMs = Date.now() + waitMs;
 		this.#timer = setTimeout(() => {
-			if (this.wallMs() - this.#dueMs > GAP_MS) return this.#network("resumed");
-			core.time(this.nowMs());
-			this.#run();
+			if (Date.now() - dueMs > GAP_MS) this.#network("resumed");
+			else this.#take("time");
 		}, waitMs);
 	}
 
-	#network(state) {
-		this.#core?.network(this.page?.navigator.onLine === false ? "offline" : state, this.nowMs());
-		this.#run();
+	#network(is) {
+		this.#take("network", { is: this.page?.navigator.onLine === false ? "offline" : is });
 	}
 
 	/** The page may be frozen or gone from now on: another one in this tab may go on with the conversation. */
 	#leave() {
-		const { name } = this.status;
-		if (this.#left !== null || name === "ended" || name === "logged_out") return;
+		if (this.#left !== null || this.#isOver) return;
 		this.#left = JSON.stringify(this.kept());
 		this.tab?.setItem(KEPT, this.#left);
-		this.#core.network("offline", this.nowMs());
-		if (this.#socket) {
-			this.#drop(NORMAL);
-			this.#core.closed(GOING_AWAY, this.nowMs());
-		}
-		this.#run();
+		this.#take("network", { is: "offline" });
+		this.#drop(NORMAL);
+		this.#take("closed", { code: GOING_AWAY });
 	}
 
 	/** The page is back, from the browser's cache or from being frozen. */
@@ -343,7 +316,7 @@ export class Client {
 		this.account.reload();
 		const found = this.#takeLeft();
 		// Another page has gone on with these numbers, and sends what was not answered: this one follows it.
-		if (this.tab && found !== left) this.#begin(parsed(found), this.state);
+		if (this.tab && found !== left) this.start(parsed(found), this.state);
 		this.#network("resumed");
 	}
 
@@ -355,18 +328,9 @@ export class Client {
 	}
 }
 
-for (const [name, fields] of Object.entries(METHODS)) {
-	const type = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-	Client.prototype[name] = function (...values) {
+for (const [type, ...fields] of REQUESTS.map((each) => each.split(" "))) {
+	Client.prototype[type.replace(/_./, ([, letter]) => letter.toUpperCase())] = function (...values) {
 		const given = fields.map((field, i) => [field, values[i]]).filter(([, value]) => value !== undefined);
 		return this.request(type, Object.fromEntries(given));
 	};
-}
-
-function parsed(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
 }

@@ -1,20 +1,19 @@
 /**
- * A client's side of the wire contract. Pure: no socket and no timer; each input brings the time in ms.
+ * What a client does, by the cases of `clients/conformance`. Pure: no socket, no timer, no clock.
  *
- * Inputs add to `out` what is to be done; `wakeMs` says when the next `time` is due. An entry of the queue: `seq` is 0
- * for reads; `id` is the request_id while in flight, else null; `again` means that it was sent and has to be sent again,
- * `lost` that its connection broke first, `applied` that the server has counted it although no answer said so.
+ * An entry of the queue: `seq` is 0 for reads; `id` is the request_id while in flight, else null; `again`: it was sent and
+ * has to be sent again; `lost`: its connection broke first; `applied`: the server has counted it, although no answer said
+ * so; `call` is undefined for the core's own.
  */
 
-import { apply } from "./rules.js";
-import { merge } from "./state.js";
+import { apply, merge } from "./game.js";
 
-/** The server remembers a client's last 64 numbers: a lower one would be refused. */
+/** The server remembers a client's last 64 numbers. */
 export const SEQ_WINDOW = 64;
-/** After `rate_limited` and `unavailable` the server answers nothing for this long. */
-const PAUSE_MS = 250;
-/** The share of an access token's life after which it is renewed ahead of time. */
+/** The share of a token's life after which it is renewed. */
 export const RENEW_AFTER = 0.7;
+/** The server answers nothing for this long after it was asked too much. */
+const PAUSE_MS = 250;
 const TRIES = 3;
 const COUNTED = new Set(["cook", "sell", "upgrade_buy", "level_up", "session_reset"]);
 const FAULT = "client_fault";
@@ -24,34 +23,30 @@ const REASONS = {
 };
 const PACE = { too_busy: 4, going_away: 0.6 };
 
-const entryOf = (type, data, seq, call) => ({ type, data, seq, call, id: null, token: null });
-
-/** What an earlier page or process kept of its conversation with `userId`; null where it is damaged or another's. */
+/** What an earlier page or process kept of its conversation; null where that is damaged or another player's. */
 export function readKept(kept, userId) {
 	try {
-		const { client, seq, waiting, userId: owner } = kept;
-		const isWhole = owner === userId && typeof client === "string" && client && client.length <= 64 && Number.isSafeInteger(seq);
+		const { client, seq, waiting } = kept;
 		let last = 0;
-		const follows = ({ type, data, seq: own }) => {
-			const fits = COUNTED.has(type) && Number.isSafeInteger(own) && own > last && own <= seq;
+		const isWhole = ({ type, data, seq: own }) => {
+			const isNext = COUNTED.has(type) && own > last && own <= seq && (type !== "upgrade_buy" || data.id);
 			last = own;
-			return fits && Object.values(data).every(Number.isSafeInteger) && (type !== "upgrade_buy" || "id" in data);
+			return isNext && [own, ...Object.values(data)].every(Number.isSafeInteger);
 		};
-		if (!isWhole || waiting.length > SEQ_WINDOW || !waiting.every(follows)) return null;
-		return { client, seq, waiting: waiting.map(({ type, data, seq: own }) => ({ type, data: { ...data }, seq: own })) };
+		const fits = kept.userId === userId && client.trim() && client.length <= 64 && Number.isSafeInteger(seq);
+		return fits && waiting.length <= SEQ_WINDOW && waiting.every(isWhole) ? { client, seq, waiting } : null;
 	} catch {
 		return null;
 	}
 }
 
 export class Core {
+	/** What is to be done, in order. */
 	out = [];
-	/** The newest state that the server told, null before the first `session`. */
+	/** What the server says of the player, null before the first `session`. */
 	state = null;
 	/** The access token of the requests to come, null while another is needed. */
 	token = null;
-	joined = false;
-	/** Defaults; options of the same names replace them. */
 	mostUnanswered = SEQ_WINDOW;
 	retryFirstMs = 500;
 	retryMostMs = 15_000;
@@ -64,210 +59,194 @@ export class Core {
 	random = Math.random;
 
 	#queue;
-	#phase = "idle";
+	/** `logged_out`, `waiting`, `connecting`, `open`, `joined`, `ended` */
+	#phase = "logged_out";
 	#reason = null;
-	#offline = false;
+	#isOffline = false;
 	#attempt = 0;
+	#nowMs = 0;
 	#retryMs = 0;
 	#openedMs = 0;
 	#heardMs = 0;
 	/** When something must have been heard, if anything is owed. */
 	#hearByMs = 0;
-	#notBeforeMs = -Infinity;
-	#refreshing = false;
-	#refreshMs = -Infinity;
+	#notBeforeMs = 0;
+	/** Infinity while a pair is asked for. */
+	#refreshMs = 0;
 	#refusedToken = null;
 	#refusedTokens = 0;
 	#policyCloses = 0;
 	#appliedSeq = 0;
 	#lastId = 0;
 
-	/** @param {{client: string, seq?: number, waiting?: object[]}} options and any of the defaults above */
-	constructor({ client, seq = 0, waiting = [], ...options }) {
-		Object.assign(this, options, { client, seq });
-		const again = { again: true, lost: true };
-		this.#queue = waiting.map((entry) => ({ ...entryOf(entry.type, entry.data, entry.seq, null), ...again }));
+	/** The options' names are those of the fields above. */
+	constructor({ seq = 0, waiting = [], ...options } = {}) {
+		Object.assign(this, options, { seq });
+		this.#queue = waiting.map((entry) => ({ ...entry, call: null, id: null, again: true, lost: true }));
 	}
 
-	/** What the next page or process needs to go on with this conversation. */
+	/** Takes an input, which is one of the methods from `start` to `stop`, or `time`; then does what is due. */
+	take(input, nowMs, fields) {
+		this.#nowMs = nowMs;
+		this[input]?.(fields);
+		for (const [atMs, act] of this.#plans) if (nowMs >= atMs) act.call(this);
+		this.#write();
+	}
+
+	/** For the next page or process. */
 	kept() {
-		const waiting = this.#counted.map(({ type, data, seq }) => ({ type, data, seq }));
-		return { client: this.client, seq: this.seq, waiting };
+		const { client, seq, userId } = this;
+		return { client, seq, userId, waiting: this.#counted.map(({ type, data, seq }) => ({ type, data, seq })) };
 	}
 
-	/** What no answer has shown yet, oldest first: changes, and the owner's reads. */
+	/** The owner's, as long as no answer has shown what they did. */
 	get unanswered() {
 		return this.#owned.filter(({ applied }) => !applied);
 	}
 
-	/** How many requests were sent once, and have to be, or are being, sent again. */
 	get toResend() {
 		return this.#counted.filter(({ again }) => again).length;
 	}
 
-	/** The state with the unanswered requests applied; those that the rules refuse are left out. */
 	get optimistic() {
-		return this.state && this.unanswered.reduce((now, { type, data }) => apply(now, type, data) ?? now, this.state);
+		return this.state && this.unanswered.reduce((game, { type, data }) => apply(game, type, data) ?? game, this.state);
 	}
 
-	/** `retryMs` is when the next attempt is due, while `waiting`. */
 	get status() {
-		const name = this.#name;
-		return { name, reason: name === "waiting" || name === "ended" ? this.#reason : null, retryMs: name === "waiting" ? this.#retryMs : null };
+		const isWaiting = this.#is("waiting") && !this.#isOffline && this.#reason !== null;
+		const isTold = isWaiting || this.#is("logged_out", "joined", "ended");
+		const name = isTold ? this.#phase : this.#is("waiting") && this.#isOffline ? "offline" : "connecting";
+		return { name, reason: isWaiting || name === "ended" ? this.#reason : null, retryMs: isWaiting ? this.#retryMs : null };
 	}
 
-	/** Whether one more request may be made; a read needs no number. */
 	hasRoom(type = "cook") {
 		const [oldest] = this.#counted;
 		const fits = !COUNTED.has(type) || !oldest || this.seq + 1 - oldest.seq < SEQ_WINDOW;
-		return fits && this.#phase !== "ended" && this.#owned.length < this.mostUnanswered;
+		return fits && !this.#is("ended") && this.#owned.length < this.mostUnanswered;
 	}
 
-	/** True while a request of this type has no answer yet. */
 	awaits(type) {
 		return this.#queue.some((entry) => entry.type === type);
 	}
 
-	/** When the next `time` is due, null when only another input can change anything. */
+	/** When the core wants an input at the latest, null for never. */
 	get wakeMs() {
-		if (this.#phase === "idle" || this.#phase === "ended") return null;
-		const open = this.#phase === "open";
-		const times = [];
-		if (!this.#refreshing) times.push(this.#refreshMs);
-		if (this.#phase === "waiting" && !this.#offline && this.token !== null) times.push(this.#retryMs);
-		if (this.#inFlight || this.#phase === "connecting") times.push(this.#hearByMs);
-		else if (this.joined) times.push(this.#heardMs + this.probeAfterMs);
-		if (open && this.token !== null && !this.#inFlight && this.#queue.length) times.push(this.#notBeforeMs);
-		const wakeMs = Math.min(...times);
+		const wakeMs = Math.min(...this.#plans.map(([atMs]) => atMs));
 		return wakeMs < Infinity ? wakeMs : null;
 	}
 
-	start(nowMs) {
+	start() {
 		this.#phase = "waiting";
-		this.#retryMs = nowMs;
-		this.time(nowMs);
 	}
 
-	/** @param token.ageMs since it came: this machine's clock may differ from the server's */
-	tokens({ access, lifeMs, ageMs = 0 }, nowMs) {
+	/** `ageMs` since it came: this machine's clock may differ from the server's. */
+	tokens({ access, lifeMs, ageMs = 0 }) {
 		this.token = access;
 		this.#refusedToken = null;
-		this.#refreshing = false;
-		this.#refreshMs = nowMs - ageMs + RENEW_AFTER * lifeMs;
-		this.time(nowMs);
+		this.#refreshMs = this.#nowMs - ageMs + RENEW_AFTER * lifeMs;
 	}
 
-	/** A renewal failed; `final` where the server knows the log-in no more. */
-	noTokens({ final, retryAfterMs = 0 }, nowMs) {
-		this.#refreshing = false;
-		this.#refreshMs = nowMs + this.#spread(Math.max(this.renewAgainMs, retryAfterMs));
+	noTokens({ final, retryAfterMs = 0 }) {
+		this.#refreshMs = this.#after(Math.max(this.renewAgainMs, retryAfterMs));
 		if (final) this.#end(this.#reason === "revoked" ? "revoked" : "logged_out");
-		this.time(nowMs);
 	}
 
-	/** A socket has opened: the first frame on it will be a `session`. */
-	opened(nowMs) {
-		if (this.#phase !== "connecting") return;
+	opened() {
+		if (!this.#is("connecting")) return;
 		this.#phase = "open";
-		this.#openedMs = nowMs;
-		this.#notBeforeMs = -Infinity;
-		this.#hear(nowMs);
-		this.#greet();
-		this.time(nowMs);
+		this.#openedMs = this.#nowMs;
+		this.#notBeforeMs = 0;
+		this.#hear();
+		this.#ask("session");
 	}
 
-	/** The socket is gone, or none came: 1006. What had no answer waits for the next one. */
-	closed(code, nowMs) {
-		if (this.#phase !== "open" && this.#phase !== "connecting") return;
+	/** 1006 where none could be opened. */
+	closed({ code }) {
+		if (!this.#is("connecting", "open", "joined")) return;
 		const reason = REASONS[code] ?? "broken";
-		if (this.#phase === "open" && nowMs - this.#openedMs >= this.stableMs) this.#attempt = 0;
+		if (!this.#is("connecting") && this.#nowMs - this.#openedMs >= this.stableMs) this.#attempt = 0;
 		for (const entry of this.#queue) {
 			entry.lost ||= entry.id !== null;
 			this.#sendAgain(entry);
 		}
 		this.#queue = this.#owned;
-		this.joined = false;
 		this.#phase = "waiting";
 		this.#reason = reason;
 		if (reason === "slow_reader") this.mostUnanswered = Math.max(1, this.mostUnanswered >> 1);
 		if (reason === "revoked") this.#refuseToken();
 		if (reason === FAULT || (reason === "policy" && ++this.#policyCloses === TRIES)) this.#end(reason);
-		const baseMs = this.retryFirstMs * (PACE[reason] ?? 1) * 2 ** this.#attempt++;
-		const waitMs = Math.min(baseMs, this.retryMostMs) * (0.3 + 0.7 * this.random());
-		this.#retryMs = nowMs + (reason === "crowded" ? this.crowdedMs * (1 + this.random()) : waitMs);
-		this.time(nowMs);
+		const waitMs = Math.min(this.retryFirstMs * (PACE[reason] ?? 1) * 2 ** this.#attempt++, this.retryMostMs);
+		const isCrowded = reason === "crowded";
+		this.#retryMs = this.#nowMs + (isCrowded ? this.crowdedMs * (1 + this.random()) : waitMs * (0.3 + 0.7 * this.random()));
 	}
 
-	/** Takes one message of the server. */
-	message({ request_id: id, request_type: type, data }, nowMs) {
-		if (this.#phase !== "open") return;
-		this.#hear(nowMs);
+	message({ message: { request_id: id, request_type: type, data } }) {
+		if (!this.#is("open", "joined")) return;
+		this.#hear();
 		const entry = this.#queue.find((each) => each.id === id);
-		if (entry && type === "error") this.#refused(entry, data, nowMs);
+		if (entry && type === "error") this.#refused(entry, data);
 		else if (entry) this.#answered(entry, data);
 		else if (id === "" && type !== "error") {
 			this.state = merge(this.state, type, data);
 			this.#do("push", { type, data });
 		}
-		this.time(nowMs);
 	}
 
-	/** A request of the owner; `full` where there is no room. */
-	call(call, type, data, nowMs) {
+	call({ call, type, data = {} }) {
 		if (!this.hasRoom(type)) return this.#do("full", { call });
-		this.#queue.push(entryOf(type, data, COUNTED.has(type) ? ++this.seq : 0, call));
-		this.time(nowMs);
+		this.#queue.push({ type, data, seq: COUNTED.has(type) ? ++this.seq : 0, call, id: null });
 	}
 
-	/** The network went (`offline`) or came (`online`), or this machine or page slept (`resumed`). */
-	network(state, nowMs) {
-		this.#offline = state === "offline";
-		if (!this.#offline && this.#phase === "waiting") {
-			this.#attempt = 0;
-			this.#retryMs = nowMs;
+	/** `resumed`: after a sleep of the machine or the page. */
+	network({ is }) {
+		this.#isOffline = is === "offline";
+		if (this.#isOffline) return;
+		if (this.#is("waiting")) this.#attempt = this.#retryMs = 0;
+		if (this.#is("open", "joined")) {
+			this.#probe();
+			this.#write();
+			this.#hearByMs = this.#nowMs + this.probeTimeoutMs;
 		}
-		if (!this.#offline && this.#phase === "open") {
-			if (this.joined && !this.#inFlight) this.#probe();
-			this.#write(nowMs);
-			this.#hearByMs = nowMs + this.probeTimeoutMs;
-		}
-		this.time(nowMs);
 	}
 
 	stop() {
 		this.#end("stopped");
 	}
 
-	/** Does what is due. */
-	time(nowMs) {
-		if (this.#phase === "idle" || this.#phase === "ended") return;
-		if (!this.#refreshing && nowMs >= this.#refreshMs) {
-			this.#refreshing = true;
-			this.#do("refresh", { refused: this.#refusedToken });
-		}
-		const owed = this.#inFlight || this.#phase === "connecting";
-		if (owed && nowMs >= this.#hearByMs) {
-			this.#do("drop");
-			return this.closed(1006, nowMs);
-		}
-		if (this.#phase === "waiting" && this.token !== null && !this.#offline && nowMs >= this.#retryMs) {
-			this.#phase = "connecting";
-			this.#hear(nowMs);
-			this.#do("connect");
-		}
-		if (this.joined && !this.#inFlight && nowMs >= this.#heardMs + this.probeAfterMs) this.#probe();
-		this.#write(nowMs);
+	/** What is to come: when, and what is done then. */
+	get #plans() {
+		if (this.#is("logged_out", "ended")) return [];
+		const plans = [[this.#refreshMs, this.#refresh]];
+		const isOwed = this.#isInFlight || this.#is("connecting");
+		if (isOwed) plans.push([this.#hearByMs, this.#giveUp]);
+		else if (this.#is("joined")) plans.push([this.#heardMs + this.probeAfterMs, this.#probe]);
+		if (this.token === null) return plans;
+		if (this.#is("waiting") && !this.#isOffline) plans.push([this.#retryMs, this.#connect]);
+		if (this.#is("open", "joined") && !isOwed && this.#queue.length) plans.push([this.#notBeforeMs, this.#write]);
+		return plans;
 	}
 
-	get #name() {
-		if (this.#phase === "ended") return "ended";
-		if (this.joined) return "joined";
-		if (this.#phase === "idle") return "logged_out";
-		if (this.#phase === "waiting" && this.#offline) return "offline";
-		return this.#phase === "waiting" && this.#reason ? "waiting" : "connecting";
+	#refresh() {
+		this.#refreshMs = Infinity;
+		this.#do("refresh", { refused: this.#refusedToken });
 	}
 
-	get #inFlight() {
+	#giveUp() {
+		this.#do("drop");
+		this.closed({ code: 1006 });
+	}
+
+	#connect() {
+		this.#phase = "connecting";
+		this.#hear();
+		this.#do("connect");
+	}
+
+	#is(...phases) {
+		return phases.includes(this.#phase);
+	}
+
+	get #isInFlight() {
 		return this.#queue.some(({ id }) => id !== null);
 	}
 
@@ -275,62 +254,61 @@ export class Core {
 		return this.#queue.filter(({ seq }) => seq > 0);
 	}
 
-	/** All but the core's own greeting and probe. */
 	get #owned() {
-		return this.#queue.filter(({ own }) => !own);
+		return this.#queue.filter(({ call }) => call !== undefined);
 	}
 
 	#do(what, fields) {
 		this.out.push({ do: what, ...fields });
 	}
 
-	#spread(waitMs) {
-		return waitMs * (1 + 0.2 * this.random());
+	#after(waitMs) {
+		return this.#nowMs + waitMs * (1 + 0.2 * this.random());
 	}
 
-	#hear(nowMs) {
-		this.#heardMs = nowMs;
-		this.#hearByMs = nowMs + this.answerTimeoutMs;
+	#hear() {
+		this.#heardMs = this.#nowMs;
+		this.#hearByMs = this.#nowMs + this.answerTimeoutMs;
 	}
 
-	#greet() {
-		this.#queue.unshift({ ...entryOf("session", {}, 0), own: true });
+	/** The core's own request: a greeting goes first. */
+	#ask(type) {
+		this.#queue[type === "session" ? "unshift" : "push"]({ type, data: {}, seq: 0, id: null });
 	}
 
 	#probe() {
-		if (!this.awaits("level_check")) this.#queue.push({ ...entryOf("level_check", {}, 0), own: true });
+		if (this.#is("joined") && !this.#isInFlight && !this.awaits("level_check")) this.#ask("level_check");
 	}
 
-	#write(nowMs) {
-		if (this.#phase !== "open" || this.token === null || nowMs < this.#notBeforeMs) return;
-		const sendable = this.joined ? this.#queue : this.#queue.slice(0, 1);
-		const waiting = sendable.filter(({ id }) => id === null);
+	#write() {
+		if (!this.#is("open", "joined") || this.token === null || this.#nowMs < this.#notBeforeMs) return;
+		const waiting = this.#queue.slice(0, this.#is("open") ? 1 : Infinity).filter(({ id }) => id === null);
 		// What is sent again keeps its place: nothing that is in flight may come after it.
-		if (!waiting.length || (this.#inFlight && waiting.some(({ again }) => again))) return;
-		if (!this.#inFlight) this.#hearByMs = nowMs + this.answerTimeoutMs;
+		if (!waiting.length || (this.#isInFlight && waiting.some(({ again }) => again))) return;
+		if (!this.#isInFlight) this.#hearByMs = this.#nowMs + this.answerTimeoutMs;
 		for (const entry of waiting) {
-			entry.id = String(++this.#lastId);
-			entry.token = this.token;
-			const data = { token: this.token, ...entry.data };
-			if (entry.seq || entry.type === "session") data.client = this.client;
-			if (entry.seq) data.seq = entry.seq;
-			this.#do("send", { id: entry.id, type: entry.type, data });
+			const { token, client } = this;
+			const { type, seq } = entry;
+			Object.assign(entry, { token, id: String(++this.#lastId) });
+			const data = { token, ...entry.data, ...(seq ? { client, seq } : type === "session" && { client }) };
+			this.#do("send", { id: entry.id, type, data });
 		}
 	}
 
 	#answered(entry, data) {
-		this.#drop(entry);
+		const { call, type, seq } = entry;
+		this.#remove(entry);
 		this.#refusedTokens = this.#policyCloses = 0;
-		this.state = merge(this.state, entry.type, data);
+		this.state = merge(this.state, type, data);
 		// A level_up without enough xp is not remembered by the server.
-		if (entry.seq && entry.type !== "level_up") this.#appliedSeq = Math.max(this.#appliedSeq, entry.seq);
-		if (entry.type === "session") this.#knows(data);
-		if (entry.call !== undefined) this.#do("settle", { call: entry.call, data });
-		if (entry.own && entry.type === "session") this.#do("joined", { data });
+		if (type !== "level_up") this.#appliedSeq = Math.max(this.#appliedSeq, seq);
+		if (type === "session") this.#join(data);
+		if (call !== undefined) this.#do("settle", { call, data });
+		else if (type === "session") this.#do("joined", { data });
 	}
 
-	#knows({ last_seq: lastSeq = 0 }) {
-		this.joined = true;
+	#join({ last_seq: lastSeq = 0 }) {
+		this.#phase = "joined";
 		if (lastSeq < this.#appliedSeq) this.#do("lost", { count: this.#appliedSeq - lastSeq });
 		this.#appliedSeq = Math.min(this.#appliedSeq, lastSeq);
 		this.seq = Math.max(this.seq, lastSeq);
@@ -340,9 +318,11 @@ export class Core {
 		if (unsent[0]?.seq <= lastSeq) for (const each of unsent) each.seq = ++this.seq;
 	}
 
-	#refused(entry, data, nowMs) {
+	#refused(entry, data) {
+		const { code } = data;
+		const { call, type } = entry;
 		this.#sendAgain(entry);
-		switch (data.code) {
+		switch (code) {
 			case "token_invalid":
 			case "missing_token":
 				if (entry.token !== this.token) return;
@@ -351,24 +331,23 @@ export class Core {
 				return;
 			case "rate_limited":
 			case "unavailable":
-				this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + this.#spread(Math.max(PAUSE_MS, data.retry_after_ms ?? 0)));
+				this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#after(Math.max(PAUSE_MS, data.retry_after_ms ?? 0)));
 				return;
 			case "session_required":
-				this.joined = false;
-				if (this.#queue[0].type !== "session") this.#greet();
+				this.#phase = "open";
+				if (this.#queue[0].type !== "session") this.#ask("session");
 				return;
-			default:
-				this.#drop(entry);
-				this.#refusedTokens = 0;
-				if (entry.call !== undefined) this.#do("refuse", { call: entry.call, type: entry.type, code: data.code, data });
-				else if (entry.type === "session") this.#end(FAULT);
 		}
+		this.#remove(entry);
+		this.#refusedTokens = 0;
+		if (call !== undefined) this.#do("refuse", { call, type, code, data });
+		else if (type === "session") this.#end(FAULT);
 	}
 
 	#refuseToken() {
 		this.#refusedToken = this.token ?? this.#refusedToken;
 		this.token = null;
-		if (!this.#refreshing) this.#refreshMs = -Infinity;
+		if (this.#refreshMs < Infinity) this.#refreshMs = 0;
 	}
 
 	#sendAgain(entry) {
@@ -376,20 +355,19 @@ export class Core {
 		entry.id = null;
 	}
 
-	#drop(entry) {
+	#remove(entry) {
 		this.#queue.splice(this.#queue.indexOf(entry), 1);
 	}
 
 	#end(reason) {
-		if (this.#phase === "ended") return;
-		if (this.#phase === "open" || this.#phase === "connecting") this.#do("close");
+		if (this.#is("logged_out", "ended")) return;
+		if (!this.#is("waiting")) this.#do("close");
 		const unsent = this.#owned.map(({ call, type, data, seq, again, id }) => {
 			return { call, type, data, seq: seq || null, maybeApplied: seq > 0 && (again || id !== null) };
 		});
 		this.#do("end", { reason, unsent });
 		this.#phase = "ended";
 		this.#reason = reason;
-		this.joined = false;
 		this.#queue = [];
 	}
 }
