@@ -5,7 +5,7 @@
 
 import { createInterface } from "node:readline";
 
-import { Core } from "./lib/core.js";
+import { Core } from "./lib/click-and-cook.js";
 
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,4 +1,4 @@
-"""Write openapi.yaml, asyncapi.yaml and the client library's wire.d.ts; `--check` only compares.
+"""Write openapi.yaml, asyncapi.yaml and the JavaScript library with its wire.d.ts; `--check` only compares.
 
 `python -m scripts.describe` makes all from what the code itself checks by: nothing in them is written twice.
 """
@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from scripts.describe import asyncapi, openapi, typescript
+from scripts.describe import asyncapi, library, openapi, typescript
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPOSITORY: Final = Path(__file__).parents[2]
 _HEAD: Final = "Made by `python -m scripts.describe` from the code; changes here are lost."
+_LIBRARY_HEAD: Final = "Made by `python -m scripts.describe` from clients/js/src, where the comments are."
 _DOCUMENTS: Final[dict[str, Callable[[], dict[str, object]]]] = {
     "docs/openapi.yaml": openapi.describe,
     "docs/asyncapi.yaml": asyncapi.describe,
 }
 _TYPES: Final = "clients/js/lib/wire.d.ts"
+_LIBRARY: Final = "clients/js/lib/click-and-cook.js"
+_SOURCES: Final = REPOSITORY / "clients" / "js" / "src"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -41,7 +44,12 @@ def rendered() -> dict[str, str]:
         + yaml.dump(describe(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, indent=2)
         for name, describe in _DOCUMENTS.items()
     }
-    return {**documents, _TYPES: f"/** {_HEAD} */\n\n{typescript.describe()}"}
+    sources = {path.name: path.read_text(encoding="utf-8") for path in _SOURCES.glob("*.js")}
+    return {
+        **documents,
+        _TYPES: f"/** {_HEAD} */\n\n{typescript.describe()}",
+        _LIBRARY: f"// {_LIBRARY_HEAD}\n\n{library.join(sources, 'client.js')}",
+    }
 
 
 def stale(folder: Path = REPOSITORY) -> list[str]:

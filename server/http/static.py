@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-import brotli  # type: ignore[import-untyped]  # it has no types of its own, nor has anybody else
+import brotli  # type: ignore[import-untyped]  # neither it nor a package of stubs has types
 
 from server.http.messages import Headers, HttpRequest, HttpResponse
 
@@ -57,7 +57,7 @@ class StaticFile:
     _brotli: bytes | None = field(default=None, init=False)
 
     async def serve(self, request: HttpRequest) -> HttpResponse:
-        """Answer as `answer` does, but pack in a thread: Brotli may take 30 ms for a file, once."""
+        """Answer as `answer` does, but pack in a thread: Brotli may take 80 ms for a file, once."""
         if self._brotli is None and self._coding(request) == "br":
             await asyncio.to_thread(self.as_brotli)
         return self.answer(request)

@@ -1,6 +1,6 @@
 /** Who is playing: the account of the client library, in the words of the page's forms. */
 
-import { Account as LogIn, AccountRefused, WebStore } from "../../clients/js/lib/client.js";
+import { Account as LogIn, AccountRefused, WebStore } from "../../clients/js/lib/click-and-cook.js";
 import { shared } from "./storage.js";
 
 /** Set where somebody with an e-mail has played: they want to log in, not to begin. */

@@ -1,6 +1,6 @@
 /** Builds the parts of the page and ties them together. */
 
-import { connect } from "../../clients/js/lib/client.js";
+import { connect } from "../../clients/js/lib/click-and-cook.js";
 import { Account } from "./account.js";
 import { AccountDialog } from "./account_dialog.js";
 import { advise, Pace } from "./advice.js";

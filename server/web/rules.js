@@ -4,9 +4,9 @@
  * The library's path is the repository's; a browser takes it from the root of the server, above which there is nothing.
  */
 
-import { boostSums, boostTenths, halfUp, hundredths, powerOf, priceAt, rates as clickRates, remembered } from "../../clients/js/lib/game.js";
+import { boostSums, boostTenths, halfUp, hundredths, powerOf, priceAt, rates as clickRates } from "../../clients/js/lib/click-and-cook.js";
 
-export { apply, boostSums, halfUp, hundredths, ownsDish, purchases } from "../../clients/js/lib/game.js";
+export { apply, boostSums, halfUp, hundredths, ownsDish, purchases } from "../../clients/js/lib/click-and-cook.js";
 
 /** The most that one request may buy of an upgrade: as many as the money lasts. */
 export const MOST_AT_ONCE = 1000;
@@ -26,8 +26,13 @@ export function rates(sums, boost) {
 
 export const gameRates = (game) => rates(boostSums(game), game.boost);
 
-/** The price of the next purchase. */
-export const price = remembered((upgrade) => priceAt(upgrade, powerOf(upgrade)));
+const prices = new WeakMap();
+
+/** The price of the next purchase, computed once: an upgrade that is bought is replaced, never changed. */
+export function price(upgrade) {
+	if (!prices.has(upgrade)) prices.set(upgrade, priceAt(upgrade, powerOf(upgrade)));
+	return prices.get(upgrade);
+}
 
 /** Whether the upgrade can still be bought, now or at a later rank. */
 export const onSale = (upgrade) => upgrade.upgrade_type !== "dish" || upgrade.times_bought === 0;

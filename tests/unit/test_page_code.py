@@ -97,7 +97,7 @@ def test_every_module_that_is_imported_is_served() -> None:
         if path.endswith(".js")
         for name in re.findall(r'from "(.*?)"', file.body.decode())
     }
-    assert "http://server/clients/js/lib/client.js" in imported
+    assert "http://server/clients/js/lib/click-and-cook.js" in imported
     assert imported <= {f"http://server{path}" for path in files}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING
 
-import brotli  # type: ignore[import-untyped]  # it has no types of its own, nor has anybody else
+import brotli  # type: ignore[import-untyped]  # neither it nor a package of stubs has types
 import orjson
 import pytest
 

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, MemoryStore, NotSent, Refused, WebStore } from "../../clients/js/lib/client.js";
-import { readKept, SEQ_WINDOW } from "../../clients/js/lib/core.js";
+import { connect, MemoryStore, NotSent, readKept, Refused, SEQ_WINDOW, WebStore } from "../../clients/js/lib/click-and-cook.js";
 
 const LIFE_S = 900;
 

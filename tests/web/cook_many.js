@@ -4,7 +4,7 @@
  * that a test knows how far it is.
  */
 
-import { connect } from "../../clients/js/lib/client.js";
+import { connect } from "../../clients/js/lib/click-and-cook.js";
 
 /** More than may be unanswered, so that some always wait. */
 const AT_ONCE = 100;

@@ -1,7 +1,7 @@
 /**
  * What a client does, by the cases of `clients/conformance`. Pure: no socket, no timer, no clock.
  *
- * An entry of the queue: `seq` is 0 for reads; `id` is the request_id while in flight, else null; `again`: it was sent and
+ * An entry of the queue: `seq` is null for reads; `id` is the request_id while in flight, else null; `again`: it was sent and
  * has to be sent again; `lost`: its connection broke first; `applied`: the server has counted it, although no answer said
  * so; `call` is undefined for the core's own.
  */
@@ -23,9 +23,18 @@ const REASONS = {
 };
 const PACE = { too_busy: 4, going_away: 0.6 };
 
+/** What `act` gives; null where it throws. */
+export function attempt(act) {
+	try {
+		return act();
+	} catch {
+		return null;
+	}
+}
+
 /** What an earlier page or process kept of its conversation; null where that is damaged or another player's. */
 export function readKept(kept, userId) {
-	try {
+	return attempt(() => {
 		const { client, seq, waiting } = kept;
 		let last = 0;
 		const isWhole = ({ type, data, seq: own }) => {
@@ -35,9 +44,7 @@ export function readKept(kept, userId) {
 		};
 		const fits = kept.userId === userId && client.trim() && client.length <= 64 && Number.isSafeInteger(seq);
 		return fits && waiting.length <= SEQ_WINDOW && waiting.every(isWhole) ? { client, seq, waiting } : null;
-	} catch {
-		return null;
-	}
+	});
 }
 
 export class Core {
@@ -113,9 +120,10 @@ export class Core {
 	}
 
 	get status() {
-		const isWaiting = this.#is("waiting") && !this.#isOffline && this.#reason !== null;
-		const isTold = isWaiting || this.#is("logged_out", "joined", "ended");
-		const name = isTold ? this.#phase : this.#is("waiting") && this.#isOffline ? "offline" : "connecting";
+		let name = this.#is("open") ? "connecting" : this.#phase;
+		if (name === "waiting" && this.#isOffline) name = "offline";
+		else if (name === "waiting" && this.#reason === null) name = "connecting";
+		const isWaiting = name === "waiting";
 		return { name, reason: isWaiting || name === "ended" ? this.#reason : null, retryMs: isWaiting ? this.#retryMs : null };
 	}
 
@@ -129,10 +137,9 @@ export class Core {
 		return this.#queue.some((entry) => entry.type === type);
 	}
 
-	/** When the core wants an input at the latest, null for never. */
+	/** When the core wants an input at the latest. */
 	get wakeMs() {
-		const wakeMs = Math.min(...this.#plans.map(([atMs]) => atMs));
-		return wakeMs < Infinity ? wakeMs : null;
+		return Math.min(...this.#plans.map(([atMs]) => atMs));
 	}
 
 	start() {
@@ -160,7 +167,7 @@ export class Core {
 		this.#ask("session");
 	}
 
-	/** 1006 where none could be opened. */
+	/** Without a code where none could be opened. */
 	closed({ code }) {
 		if (!this.#is("connecting", "open", "joined")) return;
 		const reason = REASONS[code] ?? "broken";
@@ -194,7 +201,7 @@ export class Core {
 
 	call({ call, type, data = {} }) {
 		if (!this.hasRoom(type)) return this.#do("full", { call });
-		this.#queue.push({ type, data, seq: COUNTED.has(type) ? ++this.seq : 0, call, id: null });
+		this.#queue.push({ type, data, seq: COUNTED.has(type) ? ++this.seq : null, call, id: null });
 	}
 
 	/** `resumed`: after a sleep of the machine or the page. */
@@ -233,7 +240,7 @@ export class Core {
 
 	#giveUp() {
 		this.#do("drop");
-		this.closed({ code: 1006 });
+		this.closed({});
 	}
 
 	#connect() {
@@ -273,7 +280,7 @@ export class Core {
 
 	/** The core's own request: a greeting goes first. */
 	#ask(type) {
-		this.#queue[type === "session" ? "unshift" : "push"]({ type, data: {}, seq: 0, id: null });
+		this.#queue[type === "session" ? "unshift" : "push"]({ type, data: {}, seq: null, id: null });
 	}
 
 	#probe() {
@@ -363,7 +370,7 @@ export class Core {
 		if (this.#is("logged_out", "ended")) return;
 		if (!this.#is("waiting")) this.#do("close");
 		const unsent = this.#owned.map(({ call, type, data, seq, again, id }) => {
-			return { call, type, data, seq: seq || null, maybeApplied: seq > 0 && (again || id !== null) };
+			return { call, type, data, seq, maybeApplied: seq > 0 && (again || id !== null) };
 		});
 		this.#do("end", { reason, unsent });
 		this.#phase = "ended";

@@ -1,6 +1,6 @@
 /** The HTTP side of an account, and its log-in: a pair of tokens. */
 
-import { RENEW_AFTER } from "./core.js";
+import { attempt, RENEW_AFTER } from "./core.js";
 
 export class ClickCookError extends Error {
 	constructor(message, fields) {
@@ -175,20 +175,8 @@ export class Account {
 }
 
 /** What a token says; nothing where it is damaged. */
-function claims(token) {
-	try {
-		return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))) ?? {};
-	} catch {
-		return {};
-	}
-}
+const claims = (token) => parsed(attempt(() => atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")))) ?? {};
 
 const lifeMs = (access) => (claims(access).exp - claims(access).iat) * 1000;
 
-export function parsed(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
-}
+export const parsed = (text) => attempt(() => JSON.parse(text));

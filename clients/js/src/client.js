@@ -12,7 +12,6 @@ const GAP_MS = 5000;
 const OPEN = 1;
 const NORMAL = 1000;
 const GOING_AWAY = 1001;
-const NO_CLOSE_FRAME = 1006;
 
 /** The request types, and what their arguments are called: `upgradeBuy(id, count)` sends an `upgrade_buy`. */
 const REQUESTS = [
@@ -37,8 +36,8 @@ export class Client {
 	/** What this page left for its successor. */
 	#left = null;
 
-	constructor(url, { account, store, kept, tab, page = globalThis.document && globalThis, ...options } = {}) {
-		const { WebSocket = globalThis.WebSocket, ...habits } = options;
+	constructor(url, options = {}) {
+		const { account, store, kept, tab, page = globalThis.document && globalThis, WebSocket = globalThis.WebSocket, ...habits } = options;
 		this.url = String(url).replace(/\/$/, "");
 		Object.assign(this, { account: account ?? new Account(this.url, store), WebSocket, tab, page, habits });
 		if (this.account.userId) this.start(kept);
@@ -134,8 +133,8 @@ export class Client {
 
 	async close(withinMs = 5000) {
 		this.#isClosing = true;
-		let timer;
-		await Promise.race([this.drained(), new Promise((resolve) => (timer = setTimeout(resolve, withinMs)))]);
+		const timer = setTimeout(() => this.stop(), withinMs);
+		await this.drained();
 		clearTimeout(timer);
 		return this.stop();
 	}
@@ -187,7 +186,7 @@ export class Client {
 	#admit() {
 		const [call] = this.#waiting;
 		if (!call || !this.#core.hasRoom(call.type)) return false;
-		this.#core.take("call", performance.now(), this.#waiting.shift());
+		this.#take("call", this.#waiting.shift());
 		return true;
 	}
 
@@ -207,7 +206,7 @@ export class Client {
 			case "settle":
 				return call?.resolve(data);
 			case "refuse":
-				call?.reject(new Refused(data.message, { code: data.code, data }));
+				call?.reject(new Refused(data.message, fields));
 				return this.#tell({ kind: "refused", ...fields });
 			case "end":
 				for (const each of [...fields.unsent, ...this.#waiting.splice(0)]) this.#giveUp(each, reason);
@@ -243,7 +242,7 @@ export class Client {
 		try {
 			this.#socket = new this.WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
 		} catch {
-			return this.#take("closed", { code: NO_CLOSE_FRAME });
+			return this.#take("closed", {});
 		}
 		this.#socket.onopen = () => this.#take("opened");
 		this.#socket.onmessage = ({ data }) => this.#take("message", { message: parsed(data) ?? {} });
@@ -270,23 +269,21 @@ export class Client {
 
 	async #refresh(refused) {
 		const core = this.#core;
-		let input = "tokens";
-		let fields;
 		try {
-			fields = await this.account.access(core.token ?? refused);
+			const tokens = await this.account.access(core.token ?? refused);
 			if (this.account.userId !== core.userId) throw new LoggedOut("another player");
+			core.take("tokens", performance.now(), tokens);
 		} catch (error) {
-			input = "noTokens";
-			fields = { final: error instanceof LoggedOut || error instanceof Suspended, retryAfterMs: error.retryAfterMs };
+			const final = error instanceof LoggedOut || error instanceof Suspended;
+			core.take("noTokens", performance.now(), { final, retryAfterMs: error.retryAfterMs });
 		}
-		core.take(input, performance.now(), fields);
 		this.#run();
 	}
 
 	#schedule() {
 		clearTimeout(this.#timer);
 		if (this.#isOver) return;
-		const waitMs = Math.min(TICK_MS, Math.max(1, (this.#core.wakeMs ?? Infinity) - performance.now()));
+		const waitMs = Math.min(TICK_MS, Math.max(1, this.#core.wakeMs - performance.now()));
 		const dueMs = Date.now() + waitMs;
 		this.#timer = setTimeout(() => {
 			if (Date.now() - dueMs > GAP_MS) this.#network("resumed");

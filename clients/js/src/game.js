@@ -47,20 +47,18 @@ export const hundredths = (x) => halfUp(x * 100);
 const plusXp = ({ need, xp, stars }, gain, perStar, times) =>
 	need === null ? xp : (hundredths(xp) + times * (gain + halfUp((perStar * halfUp(stars * 1e4)) / 1e4))) / 100;
 
-/** Gives what `compute` gives, once for each object. */
-export function remembered(compute) {
+/** What a game's upgrades come to: computed once, since they are replaced and never changed. */
+function ofUpgrades(compute) {
 	const known = new WeakMap();
-	return (subject) => known.get(subject) ?? known.set(subject, compute(subject)).get(subject);
+	return ({ upgrades }) => known.get(upgrades) ?? known.set(upgrades, compute(upgrades)).get(upgrades);
 }
 
-const sumsOf = remembered((upgrades) => {
+/** The sums of value × times_bought by boost type, in hundredths. */
+export const boostSums = ofUpgrades((upgrades) => {
 	const sums = { dPc: 0, mPc: 0, sPs: 0, dPs: 0, mPs: 0, dM: 0, mM: 0, dpM: 0, mpM: 0 };
 	for (const { boost, times_bought } of upgrades.values()) sums[boost.boost_type] += hundredths(boost.value) * times_bought;
 	return sums;
 });
-
-/** The sums of value × times_bought by boost type, in hundredths. */
-export const boostSums = ({ upgrades }) => sumsOf(upgrades);
 
 /** What clicks bring with such sums; `boost` is that of the prestige. */
 export function rates({ dPc, mPc, sPs, dM, mM }, boost) {
@@ -73,9 +71,7 @@ export function rates({ dPc, mPc, sPs, dM, mM }, boost) {
 
 export const boostTenths = (boost) => (boost > 0 ? halfUp(boost * 10) : 10);
 
-const hasDish = remembered((upgrades) => [...upgrades.values()].some((u) => u.upgrade_type === "dish" && u.times_bought > 0));
-
-export const ownsDish = ({ upgrades }) => hasDish(upgrades);
+export const ownsDish = ofUpgrades((upgrades) => [...upgrades.values()].some((u) => u.upgrade_type === "dish" && u.times_bought > 0));
 
 /** The power by repeated multiplication, as the server does it. */
 export function powerOf({ price_factor: factor, times_bought: times }) {
