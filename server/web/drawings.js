@@ -5,6 +5,12 @@ const WORDS = { "-": "none", "*": "currentColor", 0: "none" };
 const WOBBLE = `<filter id="wobble" x="-2%" y="-2%" width="104%" height="104%"><feTurbulence type="fractalNoise"
 	baseFrequency=".025" numOctaves="2" seed="4"/><feDisplacementMap in="SourceGraphic" scale="5" xChannelSelector="R"
 	yChannelSelector="G"/></filter>`;
+/**
+ * What wobbles is drawn once, as part of its scene, only where the browser finds few empty places between its pieces: else
+ * it is a layer of its own, and the noise is made anew for every frame in which anything moves. Hence a ground as large as
+ * the scene, which shows nothing.
+ */
+const WOBBLES = '<g filter="url(#wobble)"><path d="M0 0h640v300H0z" fill="none" stroke="none"/>';
 
 function shape(kind, rest) {
 	if (kind !== "o" && kind !== "@") return `path d="${kind}${rest}"`;
@@ -15,7 +21,7 @@ function shape(kind, rest) {
 }
 
 function part(text) {
-	if (text === "%") return '<g filter="url(#wobble)">';
+	if (text === "%") return WOBBLES;
 	const [, fill, stroke, color, width, kind, rest] = PART.exec(text);
 	const colour = (name, code) => (code ? ` ${name}="${WORDS[code] ?? `#${code}`}"` : "");
 	const look = colour("fill", fill) + colour("stroke", stroke) + colour("color", color);

@@ -13,7 +13,9 @@ test("each kind of part becomes its element, with the look that it names", () =>
     '<g id="c"><use href="#B" transform="translate(5 6) rotate(0) scale(2 3)" fill="currentColor" color="#abc"/></g>',
     drawing("c|*^abc@B 5 6 2 3"),
   );
-  assert.equal('<g id="d"><path d="M1 1z"/><g filter="url(#wobble)"><path d="M2 2z"/></g></g>', drawing("d|M1 1z|%|M2 2z"));
+  // The ground of what wobbles: see WOBBLES.
+  const ground = '<path d="M0 0h640v300H0z" fill="none" stroke="none"/>';
+  assert.equal(`<g id="d"><path d="M1 1z"/><g filter="url(#wobble)">${ground}<path d="M2 2z"/></g></g>`, drawing("d|M1 1z|%|M2 2z"));
 });
 
 test("every line of the file can be drawn, and uses only drawings that are there", () => {
