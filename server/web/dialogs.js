@@ -2,7 +2,7 @@
 
 import { closeDialog, dialogShows, el, openDialog, toast, write } from "./dom.js";
 import { icon } from "./drawings.js";
-import { readable, span } from "./numbers.js";
+import { precise, readable, span, step } from "./numbers.js";
 import { resetPreview } from "./rules.js";
 import { sums } from "./sums.js";
 import { makeSure } from "./sure.js";
@@ -36,8 +36,10 @@ export class Dialogs {
 		const reset = words("button", say("reset", number(after.stars)), "primary");
 		reset.disabled = !ready;
 		reset.onclick = () => this.#askReset(after);
-		const now = [["starsNow", number(game.stars, 4)], ["pricesNow", `×${number(game.boost || 1)}`]];
-		const then = [["starsGathered", number(game.accumulated, 4)], ["starsAfter", `${number(after.stars, 4)} ★, ×${number(after.boost)}`]];
+		const [starsNow, starsAfter] = step(game.stars, after.stars, spoken(), 4);
+		const [pricesNow, pricesAfter] = step(game.boost || 1, after.boost, spoken());
+		const now = [["starsNow", starsNow], ["pricesNow", `×${pricesNow}`]];
+		const then = [["starsGathered", precise(game.accumulated, spoken(), 4)], ["starsAfter", `${starsAfter} ★, ×${pricesAfter}`]];
 		openDialog("stars", words("p", say("starsText")), facts(...now, ...then), ready ? "" : words("p", say("needStar")), reset);
 	}
 
@@ -46,8 +48,8 @@ export class Dialogs {
 		const { money, dishes, rank, upgrades, boost } = this.table.game();
 		const bought = [...upgrades.values()].reduce((sum, { times_bought: times }) => sum + times, 0);
 		const lost = [["money", number(money)], ["dishes", number(dishes)], ["rankLost", number(rank)], ["upgradesLost", number(bought)]];
-		const factor = say("factorStep", number(boost || 1), number(after.boost));
-		const brings = [["starsAfter", `${number(after.stars, 4)} ★`], ["prices", factor]];
+		const factor = say("factorStep", ...step(boost || 1, after.boost, spoken()));
+		const brings = [["starsAfter", `${precise(after.stars, spoken(), 4)} ★`], ["prices", factor]];
 		const about = [words("h3", say("lost")), facts(...lost), words("h3", say("kept")), words("p", say("keptText")), words("h3", say("brings")), facts(...brings)];
 		makeSure("resetTitle", "resetSure", () => this.#reset(), ...about);
 	}
@@ -86,10 +88,10 @@ export class Dialogs {
 	/** What each sum comes from. */
 	sums() {
 		const parts = ({ key, upgrade, times, value }) =>
-			[words("dt", say(key, upgrade && named(upgrade.names, upgrade.name), times)), words("dd", say(`${key}Value`, number(value)))];
+			[words("dt", say(key, upgrade && named(upgrade.names, upgrade.name), times)), words("dd", say(`${key}Value`, precise(value, spoken())))];
 		const shown = sums(this.table.game()).map(({ key, total, parts: all }) => {
 			const list = el("dl", {}, ...all.flatMap(parts));
-			return el("section", {}, words("h3", say(key, number(total))), all.length ? list : words("p", say("nothingYet")));
+			return el("section", {}, words("h3", say(key, precise(total, spoken()))), all.length ? list : words("p", say("nothingYet")));
 		});
 		openDialog("sums", ...shown);
 	}

@@ -3,7 +3,7 @@
 import { wordsFor } from "./advice.js";
 import { byId, el, write } from "./dom.js";
 import { icon } from "./drawings.js";
-import { readable, span } from "./numbers.js";
+import { precise, readable, span, step as stepOf } from "./numbers.js";
 import { boostStep, MOST_AT_ONCE, onSale, price, purchases } from "./rules.js";
 import { shared } from "./storage.js";
 import { named, say, spoken } from "./texts.js";
@@ -185,11 +185,12 @@ export class Menu {
 		const numbers = [cost, dear, many.times, upgrade.times_bought, step.before, step.after];
 		if (this.#shows(item, state, name, advice, spoken(), ...numbers)) return;
 		const { before, after, multiplier } = step;
-		const values = multiplier ? [before, after] : [step.gain, before, after];
+		const fromTo = stepOf(before, after, spoken());
+		const values = multiplier ? fromTo : [precise(step.gain, spoken()), ...fromTo];
 		const times = upgrade.times_bought && state !== "owned" ? ` ×${upgrade.times_bought}` : "";
 		item.className = `item ${state}`;
 		write(words.firstChild, name + times);
-		write(words.lastChild, say(upgrade.boost.boost_type, ...values.map(number)));
+		write(words.lastChild, say(upgrade.boost.boost_type, ...values));
 		const sale = cost === 0 ? say("free") : (many.times > 1 ? `×${many.times}: ` : "") + number(cost);
 		write(button.lastChild, { sale, locked: say("fromRank", upgrade.access_level), owned: say("owned") }[state]);
 		const drawing = { sale: "coin", locked: "lock", owned: "tick" }[state];

@@ -11,18 +11,38 @@ const FORMATS = new Map();
  * @param {number} value not negative
  * @param {string} language `en` or `ru`
  * @param {number} [places] decimals shown below a thousand
+ * @param {number} [placesOfThousands] those below a million
+ * @param {number} [placesOfUnits] those behind which a unit stands
  */
-export function readable(value, language, places = 0) {
+export function readable(value, language, places = 0, placesOfThousands = 0, placesOfUnits = 2) {
 	const show = (x, digits) => {
 		const cut = Math.trunc(Number((x * 10 ** digits).toPrecision(15))) / 10 ** digits;
 		return format(language, digits).format(cut);
 	};
-	if (value < 1e6) return show(value, value < 1000 ? places : 0);
+	if (value < 1e6) return show(value, value < 1000 ? places : placesOfThousands);
 	const [mantissa, exponent] = value.toExponential().split("e+");
 	const thousands = Math.floor(exponent / 3);
-	if (thousands < 5) return `${show(value / 1000 ** thousands, 2)}\u00a0${UNITS[language][thousands - 2]}`;
+	if (thousands < 5) return `${show(value / 1000 ** thousands, placesOfUnits)}\u00a0${UNITS[language][thousands - 2]}`;
 	// No superscripts: fonts have them in two sizes.
-	return `${show(Number(mantissa), 2)}e${exponent}`;
+	return `${show(Number(mantissa), placesOfUnits)}e${exponent}`;
+}
+
+/** A number among others that it is compared with, or is the sum of: with its decimals up to a million. */
+export const precise = (value, language, places = 2) => readable(value, language, places, places);
+
+/** More decimals of a unit are not shown: a double has no more. */
+const MOST_PLACES = 12;
+
+/**
+ * What there is before and after: each with as many decimals as it takes to tell them apart.
+ *
+ * @returns {[string, string]}
+ */
+export function step(before, after, language, places = 2) {
+	for (let placesOfUnits = 2; ; placesOfUnits++) {
+		const [from, to] = [before, after].map((value) => readable(value, language, places, places, placesOfUnits));
+		if (from !== to || before === after || placesOfUnits === MOST_PLACES) return [from, to];
+	}
 }
 
 function format(language, digits) {

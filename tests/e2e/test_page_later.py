@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,7 +72,7 @@ async def test_the_kitchen_moves_at_ranks_10_20_40_and_70(game: GameServer, live
             await bring_to(page, live, rank=rank, xp=100 * rank * rank, money=12_345_678 * 10**index)
             await expect(page.locator("#place-name")).to_have_text(name)
             await expect(page.locator("#back")).to_have_attribute("href", f"#place-{index}")
-            assert await page.evaluate("document.getElementById('back').getBBox().width") > 600
+            await page.wait_for_function("() => document.getElementById('back').getBBox().width > 600")
             await keep_screenshot(page, f"place-{rank}")
         for motion, passes in (("no-preference", 2), ("reduce", 0)):
             await page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type] # two of its words
@@ -136,19 +139,41 @@ async def test_stars_say_what_a_reset_brings_and_the_reset_brings_it(
         assert anna.complaints == []
 
 
+def keep_gap(gaps: list[dict[str, float]], frame: str | bytes) -> None:
+    """Keep what a `session` says of the time in which the player was away."""
+    gap = (json.loads(frame).get("data") or {}).get("offline")
+    if gap:
+        gaps.append(gap)
+
+
+def gain_text(gain: float) -> str:
+    """Write a gain below a million as the dialog does: up to four decimals below a thousand, then none."""
+    size = abs(gain)
+    text = f"{size:.4f}".rstrip("0").rstrip(".") if size < 1000 else f"{math.floor(size):,}"
+    return ("−" if gain < 0 else "+") + text
+
+
 async def test_income_while_away_is_told_once(game: GameServer, live: redis.Redis) -> None:
-    """Two hours of a cooking chef: a dialog on return, and none on the next."""
+    """Two hours that earned money and stars: a dialog with each gain on return, and none on the next."""
     async with visitor(game.url, **LAPTOP) as anna:
         page = await anna.register("away@example.com")
         seconds, _ = live.time()
         await page.goto("about:blank")
         page = await anna.open()
-        bought = "1:1,3:1,45:1"
-        await bring_to(page, live, rank=12, bought=bought, accrued_at=(seconds - 7200) * 1000, dishes=9000)
+        gaps: list[dict[str, float]] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", partial(keep_gap, gaps)))
+        bought = "1:1,3:1,46:1"
+        await bring_to(page, live, rank=22, bought=bought, accrued_at=(seconds - 7200) * 1000, dishes=9000)
         await expect(page.locator("#dialog-title")).to_have_text("While you were away")
         await expect(page.locator("#dialog-body p")).to_contain_text("worked for 2\u00a0h")
         await expect(page.locator("#dialog-body p")).to_contain_text("of the 2\u00a0h")
-        await expect(page.locator("#dialog-body dl")).to_contain_text("Stars+")
+        (gap,) = gaps
+        assert gap["stars"] > 0
+        gains = zip(
+            ("Money", "Dishes", "Experience", "Stars"), ("money", "dishes", "xp", "stars"), strict=True
+        )
+        said = "".join(f"{word}{gain_text(gap[name])}" for word, name in gains)
+        await expect(page.locator("#dialog-body dl")).to_have_text(said)
         await keep_screenshot(page, "away")
         await page.keyboard.press("Escape")
         await page.reload()
