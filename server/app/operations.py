@@ -38,6 +38,7 @@ _WEB: Final = Path(__file__).parents[1] / "web"
 _CLIENT_LIBRARY: Final = "clients/js/lib"
 """The page imports the client library by this path, in the repository and on the wire."""
 _PICTURE: Final = "/share.png"
+_ALL_OFFERS: Final = b'content="guests mail"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,19 @@ class Operations:
     desk: Desk | None
 
 
-def page_files(public_url: str = "") -> Mapping[str, StaticFile]:
+def page_files(public_url: str = "", *, guests: bool = True, mail: bool = False) -> Mapping[str, StaticFile]:
     """Read the page, and the client library that it imports, by their paths on the wire.
 
     `public_url` is the page's address, without a slash at its end. With it the page names its picture for
-    sharing by a whole address: those who show a link take no other.
+    sharing by a whole address: those who show a link take no other. What the server offers, guests and mail
+    for forgotten passwords, stands in the page: the entrance asks for nothing before it shows the way in.
     """
     page = read_files(_WEB)
     index = page["/"]
     address = f'content="{html.escape(public_url)}{_PICTURE}"'
-    index = as_served(
-        index.body.replace(f'content="{_PICTURE}"'.encode(), address.encode()), index.content_type
-    )
+    offers = " ".join(name for name, offered in {"guests": guests, "mail": mail}.items() if offered)
+    body = index.body.replace(f'content="{_PICTURE}"'.encode(), address.encode())
+    index = as_served(body.replace(_ALL_OFFERS, f'content="{offers}"'.encode()), index.content_type)
     library = read_files(_WEB.parent.parent / _CLIENT_LIBRARY, f"/{_CLIENT_LIBRARY}")
     return {**page, "/": index, "/index.html": index, **library}
 
@@ -109,7 +111,7 @@ def build_operations(
     )
     website = Website(
         tracing.routes(routes),
-        page_files(settings.public_url),
+        page_files(settings.public_url, guests=features.guests, mail=features.mail),
         Origins(settings.allowed_origins),
         game.metrics.count_http,
     )

@@ -62,12 +62,6 @@ export class Account {
 		return JSON.stringify(await this.logIn.ask("GET", "/export"), null, "\t");
 	}
 
-	/** What the server offers: `{guests, mail}`; null where it does not say. */
-	async features() {
-		const features = await this.logIn.send("GET", "/features").catch(() => null);
-		return features && { guests: features.guests === true, mail: features.mail === true };
-	}
-
 	/** Ends the log-in here alone: the server ended it. */
 	forget() {
 		this.logIn.forget();

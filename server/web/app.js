@@ -24,7 +24,6 @@ import { Tutorial } from "./tutorial.js";
 
 const TOTALS_AFTER_MS = 2_500;
 const MENU_EVERY_MS = 200;
-const ASK_OFFER_AGAIN_MS = 5_000;
 
 const account = new Account(() => location.reload());
 const kitchen = new Kitchen();
@@ -67,6 +66,7 @@ function showNow() {
 	if (plays) showLink();
 	if (!plays || !client.state) return;
 	const now = view();
+	byId("kitchen").classList.remove("empty");
 	kitchen.show(now);
 	showMenu(now);
 	if (now.email) account.isKnown = true;
@@ -237,6 +237,7 @@ function everySecond() {
 
 function atPlay(now) {
 	plays = now;
+	document.documentElement.classList.remove("waits");
 	byId("entrance").hidden = plays;
 	byId("kitchen").hidden = !plays;
 	document.body.classList.toggle("at-play", plays);
@@ -254,6 +255,7 @@ function enter() {
 		client = connect(location.origin, { account: account.logIn, tab: ofTab });
 		client.subscribe(heard);
 	}
+	byId("kitchen").classList.add("empty");
 	atPlay(true);
 	show();
 }
@@ -277,13 +279,6 @@ function logOut(everywhere) {
 	leave();
 	entrance.show({ mode: entrance.first });
 	entrance.focus();
-}
-
-/** Asks what the server offers, until it says so. */
-async function offer() {
-	const features = await account.features();
-	entrance.offer(features ?? { guests: false, mail: false });
-	if (!features) setTimeout(offer, ASK_OFFER_AGAIN_MS);
 }
 
 function translateAll() {
@@ -313,7 +308,7 @@ setInterval(everySecond, 1000);
 setUpDialog();
 translateAll();
 byId("needs").remove();
-await loadDrawings().catch(() => toast(say("noDrawings")));
+const drawn = loadDrawings().catch(() => toast(say("noDrawings")));
 
 /** What follows `#reset=` in the address: the token of a link for a forgotten password. */
 const link = /^#reset=(.+)/.exec(location.hash)?.[1];
@@ -321,10 +316,10 @@ const link = /^#reset=(.+)/.exec(location.hash)?.[1];
 if (link) history.replaceState(null, "", location.pathname);
 addEventListener("hashchange", () => location.hash.startsWith("#reset=") && location.reload());
 if (account.userId && !link) {
+	await drawn;
 	enter();
-	offer();
 } else {
-	await offer();
 	if (link) entrance.show({ mode: "reset", link });
 	atPlay(false);
+	entrance.catchUp();
 }

@@ -42,10 +42,10 @@ export function icon(name) {
 	return holder.content.firstChild;
 }
 
-/** Fetches the drawings, puts them into the page, and draws what it names by `data-icon`. */
+/** Fetches the drawings and puts them into the page. What it names by `data-icon` has its place before. */
 export async function loadDrawings() {
+	for (const place of document.querySelectorAll("[data-icon]")) place.replaceWith(icon(place.dataset.icon));
 	const text = await (await fetch("/drawings.txt")).text();
 	const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
 	document.getElementById("drawings").innerHTML = `<svg>${WOBBLE}${lines.map(drawing).join("")}</svg>`;
-	for (const place of document.querySelectorAll("[data-icon]")) place.replaceWith(icon(place.dataset.icon));
 }

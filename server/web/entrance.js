@@ -16,47 +16,41 @@ const MODES = {
 const OTHERS = { guest: "cookNow", register: "noAccount", logIn: "haveAccount", forgot: "forgotPassword" };
 
 export class Entrance {
-	#mode = "register";
 	#form = document.querySelector("#entrance form");
-	#features = { guests: false, mail: false };
+	/** What the server offers, which it has written into the page: `guests`, `mail`. */
+	#offers = document.querySelector("[name=offers]").content.split(" ");
+	#mode;
 	#link = "";
 	/** Gives the words under the title in the language of the moment. */
 	#why = () => "";
 	#busy = false;
-	/** Whether the player has chosen a form or begun to fill one in. */
-	#chosen = false;
 
 	/** @param {() => void} onEntered the account holds tokens now */
 	constructor(account, onEntered) {
 		Object.assign(this, { account, onEntered });
+		this.#mode = this.first;
 		this.#form.onsubmit = (event) => {
 			event.preventDefault();
 			this.#submit();
 		};
 		// A refusal stands until something is changed.
-		this.#form.oninput = () => {
-			this.#chosen = true;
-			this.#tell(() => "");
-		};
+		this.#form.oninput = () => this.#tell(() => "");
 	}
 
-	/** What the server offers decides what is offered here. */
-	offer(features) {
-		this.#features = features;
-		if (!this.#chosen) this.#mode = this.first;
-		this.show();
+	/** Does what somebody who was quicker than the modules has pressed: see begin.js. */
+	catchUp() {
+		if (document.documentElement.dataset.pressed && this.#mode === "guest") this.#submit();
 	}
 
 	/** The form for somebody who comes: those who have been here log in, others may cook at once. */
 	get first() {
 		if (this.account.isKnown) return "logIn";
-		return this.#features.guests ? "guest" : "register";
+		return this.#offers.includes("guests") ? "guest" : "register";
 	}
 
 	/** Shows a form; `why` is the key of a text that says why, `link` the token of a link. */
 	show({ mode = this.#mode, why, link } = {}) {
 		if (link) this.#link = link;
-		this.#chosen ||= why !== undefined || link !== undefined;
 		if (why || mode !== this.#mode) this.#why = () => (why ? say(why) : "");
 		this.#mode = mode;
 		const { title, act = title, fields, others } = MODES[mode];
@@ -84,8 +78,8 @@ export class Entrance {
 	}
 
 	#offered(mode) {
-		if (mode === "forgot") return this.#features.mail;
-		return mode !== "guest" || this.#features.guests;
+		const needs = { forgot: "mail", guest: "guests" }[mode];
+		return !needs || this.#offers.includes(needs);
 	}
 
 	#way(mode) {
@@ -95,7 +89,6 @@ export class Entrance {
 		button.textContent = say(OTHERS[mode]);
 		button.dataset.mode = mode;
 		button.onclick = () => {
-			this.#chosen = true;
 			this.show({ mode });
 			this.focus();
 		};

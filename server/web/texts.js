@@ -227,8 +227,8 @@ const TEXTS = {
 };
 
 const LANGUAGES = ["en", "ru"];
-let language = shared.get(KEY);
-if (!LANGUAGES.includes(language)) language = navigator.language.startsWith("ru") ? "ru" : "en";
+/** As begin.js has chosen it. */
+let language = document.documentElement.lang;
 
 /** The language of the page: `en` or `ru`. */
 export const spoken = () => language;

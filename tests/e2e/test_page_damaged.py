@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import ONE_BROWSER, press_once, until_amount, visitor
+from tests.support.browser import MOVING, ONE_BROWSER, press_once, until_amount, visitor
 
 if TYPE_CHECKING:
+    from playwright.async_api import Route
+
     from tests.support.game_server import GameServer
 
 pytestmark = ONE_BROWSER
@@ -102,3 +105,22 @@ async def test_a_page_that_cannot_start_says_what_it_needs(game: GameServer, mis
         said = page.locator(".needs:visible").first
         await expect(said).to_contain_text("JavaScript" if missing == "JavaScript" else "did not start")
         await expect(said).to_contain_text("Click & Cook н")
+
+
+async def test_a_press_before_the_page_is_ready_is_not_lost(game: GameServer) -> None:
+    """The first button is drawn, in the player's language, before the modules come, and waits for them."""
+    async with visitor(game.url, **MOVING | {"locale": "ru-RU"}) as anna:
+        ready = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await ready.wait()
+            await route.continue_()
+
+        await anna.context.route("**/kitchen.js", late)
+        page = await anna.context.new_page()
+        await page.goto(game.url, wait_until="commit")
+        await page.get_by_role("button", name="Готовить сразу").click()
+        await page.wait_for_function("() => document.documentElement.dataset.pressed")
+        ready.set()
+        await page.wait_for_selector("#link.connected")
+        await expect(page.locator(".item").first).to_be_visible()

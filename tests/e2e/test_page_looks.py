@@ -32,6 +32,8 @@ CAT: Final = "document.getElementById('cat-cook').getBoundingClientRect()"
 SCENE: Final = "document.getElementById('scene').getBoundingClientRect()"
 ENTRANCE_CAT: Final = "document.querySelector('#entrance [href=\"#cat\"]').getBoundingClientRect()"
 ENTRANCE_SCENE: Final = "document.querySelector('#entrance .scene').getBoundingClientRect()"
+DRAWN: Final = "() => document.getElementById('cat') !== null"
+NEXT_FRAMES: Final = "new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)))"
 COOK_NOW: Final = "document.querySelector('#entrance .primary').getBoundingClientRect()"
 CLICKS: Final = 40
 MOST_ROWS: Final = 3
@@ -44,6 +46,14 @@ new MutationObserver((changes) => {
     globalThis.mostRows = Math.max(globalThis.mostRows, rows.size);
 }).observe(document.getElementById("shelf"), { subtree: true, childList: true, attributes: true });
 """
+
+WATCH_THE_LAYOUT: Final = """
+globalThis.moved = [];
+const names = ({ sources }) => sources.map(({ node }) => node?.nodeName ?? "?");
+new PerformanceObserver((list) => globalThis.moved.push(...list.getEntries().flatMap(names)))
+    .observe({ type: "layout-shift", buffered: true });
+"""
+"""What was drawn and then moved, with nobody's doing."""
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +97,14 @@ async def late(page: Page, live: redis.Redis) -> None:
 async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServer, live: redis.Redis) -> None:
     """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title.
 
-    At the entrance too, where "Cook now" is in sight at once.
+    At the entrance too, where "Cook now" is in sight at once, and nothing moves when all has come.
     """
     async with visitor(game.url, **MOVING) as anna:
+        await anna.context.add_init_script(WATCH_THE_LAYOUT)
         page = await anna.open()
         await page.wait_for_selector("#entrance .primary:visible")
+        await page.wait_for_function(DRAWN)
+        assert await page.evaluate(f"{NEXT_FRAMES}.then(() => globalThis.moved)") == []
         for width, height in SIZES:
             await page.set_viewport_size({"width": width, "height": height})
             assert await page.evaluate(f"{ENTRANCE_CAT}.top >= {ENTRANCE_SCENE}.top"), (width, height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import math
 import random
@@ -69,7 +70,7 @@ def test_what_search_engines_and_small_screens_ask_for_is_there() -> None:
     page = (WEB / "index.html").read_text()
     assert page.startswith("<!doctype html>")
     assert 'charset="utf-8"' in page[:1024]
-    assert re.search(r'<html lang="\w+">', page)
+    assert re.search(r'<html lang="\w+"', page)
     assert re.search(r"<title>.+</title>", page)
     assert re.search(r'name="description" content=".{50,}"', page)
     viewport = re.search(r'name="viewport" content="(.*?)"', page)
@@ -112,7 +113,42 @@ def test_every_module_of_the_start_is_asked_for_at_once() -> None:
         unread |= imported - found
         found |= imported
     head = (WEB / "index.html").read_text()
-    assert sorted(found) == re.findall(r'<link rel="modulepreload" href="(.*?)">', head)
+    assert sorted(found) == re.findall(r'<link rel="modulepreload" href="(.*?)" fetchpriority="low">', head)
+
+
+def test_the_first_picture_waits_for_little() -> None:
+    """Before a browser draws the entrance it loads the page, one style and one small script, 10 KB packed.
+
+    All else comes after them, by its priority: what a slow network brings first is what is seen first.
+    """
+    files = page_files()
+    head, _, body = files["/"].body.decode().partition("</head>")
+    waited = re.findall(r'<script src="(.*?)">|<link rel="stylesheet" href="(.*?)">', head)
+    assert waited == [("/begin.js", ""), ("", "/style.css")]
+    first = [files[path] for path in ("/", *filter(None, itertools.chain(*waited)))]
+    assert sum(len(file.packed or file.body) for file in first) < 10_000
+    rest = re.findall(r'<(?:script type="module"|link rel="(?:module)?preload").*?>', head)
+    assert len(rest) > 20
+    assert [tag for tag in rest if 'fetchpriority="low"' not in tag] == []
+    assert re.findall(r"<script|<link|<img", body) == []
+
+
+def test_the_way_in_stands_in_the_page_in_the_words_of_its_texts() -> None:
+    """What is drawn before the modules come says, in both languages, what they put there."""
+    texts = (WEB / "texts.js").read_text()
+    pairs = re.findall(
+        r'<span lang="en">(.*?)</span><span lang="ru">(.*?)</span>', (WEB / "index.html").read_text()
+    )
+    keys = ("welcome", "tagline", "cookNow", "guestNote", "haveAccount", "noAccount")
+    found = [re.search(rf'\t{key}: \["(.*?)", "(.*?)"\]', texts) for key in keys]
+    assert [match and match.groups() for match in found] == pairs
+
+
+def test_what_the_server_offers_stands_in_the_page() -> None:
+    """Guests, and mail for forgotten passwords, each where it is on."""
+    for guests, mail, said in ((True, True, "guests mail"), (True, False, "guests"), (False, False, "")):
+        page = page_files(guests=guests, mail=mail)["/"].body.decode()
+        assert re.findall(r'name="offers" content="(.*?)"', page) == [said]
 
 
 def test_every_upgrade_and_every_place_is_drawn() -> None:
