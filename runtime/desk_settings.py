@@ -1,19 +1,24 @@
-"""Who may use the desk in a browser, as DESK_TOKENS says it."""
+"""Who may use the desk in a browser, as DESK_TOKENS says it, and which servers it shows (DESK_SERVERS)."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from runtime.url_parts import UrlError
+from runtime.url_parts import UrlError, read_node, split_url
+
+if TYPE_CHECKING:
+    from runtime.url_parts import Node
 
 LEAST_TOKEN_BYTES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,24}")
 """Shorter than any token: where both were exchanged, no message shows the token as a name."""
 _MOST_TOKENS: Final = 100
 _READ_ONLY: Final = "read"
+_HTTP_PORT: Final = 80
+_SERVER_EXAMPLE: Final = "http://10.0.0.4:1323,http://10.0.0.5:1323"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,18 @@ def parse_desk_tokens(text: str) -> tuple[DeskToken, ...]:
     if len(tokens) > _MOST_TOKENS:
         raise UrlError(f"has over {_MOST_TOKENS} tokens")
     return tokens
+
+
+def parse_desk_servers(text: str) -> tuple[Node, ...]:
+    """Read `http://host:port,http://host:port`; an empty text has none. Raises UrlError."""
+    return tuple(_parse_server(part.strip()) for part in text.split(",")) if text else ()
+
+
+def _parse_server(part: str) -> Node:
+    parts = split_url(part, ("http",), _SERVER_EXAMPLE)
+    if parts.user is not None or parts.password is not None or parts.path not in {"", "/"} or parts.query:
+        raise UrlError(f"names more than a host and a port: give {_SERVER_EXAMPLE}")
+    return read_node(parts.hosts, _HTTP_PORT)
 
 
 def _parse(part: str, at: int) -> DeskToken:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runtime.connection_urls import parse_postgres_url, parse_redis_url
-from runtime.desk_settings import parse_desk_tokens
+from runtime.desk_settings import parse_desk_servers, parse_desk_tokens
 from runtime.env_file import EnvFileError, read_env_file
 from runtime.mail_settings import check_public_url, check_sender, parse_smtp_url
 from runtime.url_parts import UrlError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runtime.desk_settings import DeskToken
+    from runtime.url_parts import Node
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -75,7 +76,7 @@ class Settings:
     processes that a supervisor started: they share the port, and tell each other their figures in
     `worker_folder`. Traces go to `trace_endpoint` (none: nothing is traced), one WebSocket request in
     `trace_one_in` among them. The desk in a browser listens on `desk_port` (0: it is off), and may also be
-    reached at `desk_url`, through a proxy.
+    reached at `desk_url`, through a proxy; it shows this server and `desk_servers`.
     """
 
     db_connection: Secret = field(default=Secret(""))
@@ -119,6 +120,7 @@ class Settings:
     desk_port: int = 0
     desk_tokens: tuple[DeskToken, ...] = ()
     desk_url: str = ""
+    desk_servers: tuple[Node, ...] = ()
 
     @property
     def embeds_postgres(self) -> bool:
@@ -203,6 +205,7 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         desk_port=read.whole("DESK_PORT", 0, 0, 65_535),
         desk_tokens=read.desk_tokens("DESK_TOKENS"),
         desk_url=read.checked("DESK_URL", check_public_url).rstrip("/"),
+        desk_servers=parse_desk_servers(read.checked("DESK_SERVERS", parse_desk_servers)),
     )
     _check_secrets(settings)
     _check_mail(settings)
@@ -332,7 +335,7 @@ class _Reader:
         text = self._url(name, parse_desk_tokens).reveal()
         return parse_desk_tokens(text) if text else ()
 
-    def checked(self, name: str, check: Callable[[str], None]) -> str:
+    def checked(self, name: str, check: Callable[[str], object]) -> str:
         return self._url(name, check).reveal()
 
     def prefix(self, name: str) -> str:

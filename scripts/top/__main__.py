@@ -23,12 +23,14 @@ from rich.text import Text
 
 from scripts.top.lines import LINES, troubles
 from scripts.top.reading import read
-from server.observability.readings import Change, Reading
+from server.observability.readings import change_between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
+
+    from server.observability.readings import Change, Reading
 
 _HERE: Final = "http://127.0.0.1:1323"
 _MOST_SERVERS: Final = 32
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _changes(before: list[Reading], after: list[Reading]) -> list[Change]:
-    return [Change(*pair) for pair in zip(before, after, strict=True)]
+    return [change_between(*pair) for pair in zip(before, after, strict=True)]
 
 
 def _print(changes: list[Change]) -> int:

@@ -17,6 +17,7 @@ from server.desk.figures import Figures
 from server.desk.guard import Guard
 from server.desk.operations import Operations
 from server.desk.routes import CHANGES, desk_routes
+from server.desk.servers import Servers
 from server.desk.sessions import operator_loader, operator_sessions
 from server.desk.site import DeskSite, NoWebSockets
 from server.http.connection import HttpLimits
@@ -87,7 +88,7 @@ def build_desk(
     loader = operator_loader(lanes, partial(load_rows, storage.pool), settings)
     sessions = operator_sessions(lanes, storage.catalogues, loader, settings)
     operations = Operations(storage.pool, storage.store, sessions, settings.public_url)
-    figures = Figures(render, readiness)
+    figures = Figures(render, readiness, Servers(settings.desk_servers))
     guard = Guard(settings.desk_tokens, settings.desk_host, settings.desk_url)
     site = DeskSite(desk_routes(operations, figures, guard), read_files(_WEB), guard, CHANGES)
     limits = PortLimits(_MOST_CONNECTIONS, _MOST_CONNECTIONS, settings.trusted_proxies)

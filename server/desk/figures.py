@@ -1,111 +1,176 @@
-"""The last quarter of an hour of the game, over all workers: from what /metrics says, looked at regularly."""
+"""The last quarter of an hour of the game, over all servers and workers: /metrics, looked at regularly."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from server.desk.troubles import troubles_of
-from server.observability.metric_families import PREFIX, WORKER
-from server.observability.readings import Change, Reading, samples_of
+from server.desk.points import point_of, process_of, wanted, workers_of
+from server.desk.servers import Answer, processes_of
+from server.desk.troubles import SERVER_AWAY, TROUBLES, troubles_of
+from server.observability.readings import Reading, all_together, change_between, samples_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from server.desk.servers import Servers
     from server.http.service_routes import Readiness
-    from server.observability.readings import Labels
+    from server.observability.readings import Change, Labels
 
 _log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
 KEPT_S: Final = 900.0
+GONE_FOR_S: Final = 300.0
+"""How long a server that is no longer listed is shown as gone."""
+_OWN: Final = ""
+"""The key of this server, at whatever address it is listed."""
 
-_FAMILIES: Final = (
-    "condition",
-    "connections",
-    "users",
-    "requests",
-    "request_duration_seconds",
-    "limits_hit",
-    "dirty_sessions",
-    "dirty_oldest_age_seconds",
-    "flush_failing",
-    "flushed_sessions",
-    "redis_up",
-    "redis_durability_risks",
-    "redis_round_trip_seconds",
-    "postgresql_up",
-    "postgresql_round_trip_seconds",
-    "loop_delay_seconds",
-    "log_lines_lost",
-    "mails",
-    "worker_up",
-)
-_HEADS: Final = (
-    *(f"{PREFIX}{name}".encode() for name in _FAMILIES),
-    b"process_cpu_seconds",
-    b"process_resident_memory_bytes",
-)
-_CLICKS: Final = ("cook", "sell")
-_SERVED: Final = ("ok", "duplicate", "unchanged")
+
+@dataclass(slots=True)
+class _Seen:
+    """A server: under which address it is shown, what it said last, and when it answered last."""
+
+    name: str
+    condition: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    answered_s: float | None = None
 
 
 class Figures:
     """Looks every few seconds, and keeps a quarter of an hour. Run `run` in a supervised task.
 
-    `render` gives the text of /metrics for all workers, `readiness` says in words how the parts of this
-    process are.
+    `render` gives the text of /metrics for all workers of this server, `readiness` says in words how the
+    parts of this process are, `servers` asks the listed servers, this one among them where it is listed.
     """
 
     def __init__(
         self,
         render: Callable[[], Awaitable[bytes]],
         readiness: Callable[[], Readiness],
+        servers: Servers,
         *,
         every_s: float = EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._render = render
         self._readiness = readiness
+        self._servers = servers
         self._every_s = every_s
+        self._clock = clock
         self._points: deque[dict[str, Any]] = deque(maxlen=int(KEPT_S / every_s))
-        self._last: Reading | None = None
+        self._last: dict[str, Reading] = {}
+        self._seen: dict[str, _Seen] = {_OWN: _Seen("")}
         self._processes: list[dict[str, Any]] = []
         self._troubles: list[dict[str, Any]] = []
 
     async def run(self) -> None:
         """Look until cancelled; a look that fails is left out."""
-        while True:
-            try:
-                await self.take(await self._render())
-            except Exception:  # noqa: BLE001 - figures must not end the server
-                _log.exception("desk_look_failed")
-            await asyncio.sleep(self._every_s)
+        try:
+            while True:
+                try:
+                    answers = await self._servers.ask()
+                    await self.take(await self._render(), answers)
+                except Exception:  # noqa: BLE001 - figures must not end the server
+                    _log.exception("desk_look_failed")
+                await asyncio.sleep(self._every_s)
+        finally:
+            await self._servers.stop()
 
-    async def take(self, text: bytes) -> None:
-        """Take one look's text; the first gives the beginning of what is counted.
+    async def take(self, text: bytes, answers: Sequence[Answer] = ()) -> None:
+        """Take one look: this server's text, and what the listed ones said.
 
-        Reading takes some milliseconds in all: in steps, between which clicks are served.
+        The first look at a server gives the beginning of what is counted. Reading takes some milliseconds for
+        each server: in steps, between which clicks are served.
         """
-        samples: dict[str, dict[Labels, float]] = {}
-        for family in wanted(text):
-            samples |= samples_of(family)
+        now_s = self._clock()
+        found = self._distinct(text, answers)
+        readings: dict[str, Reading] = {}
+        for key, answer in found.items():
+            try:
+                samples = await _samples(key, answer.text)
+            except ValueError:
+                samples = {}  # it speaks, but not as a server of this game
+            if samples:
+                readings[key] = Reading(key, now_s, samples=samples)
+                self._seen[key] = _Seen(answer.name, answer.condition, answer.parts, now_s)
+            else:
+                self._seen.setdefault(key, _Seen(answer.name))
+        self._forget(found.keys(), now_s)
+        changes = {
+            key: change_between(self._last.get(key, reading), reading) for key, reading in readings.items()
+        }
+        if self._last:
+            self._points.append(point_of(all_together(changes.values())))
             await asyncio.sleep(0)
-        now = Reading("", samples=samples)
-        change = Change(self._last or now, now)
-        if self._last is not None:
-            self._points.append(_point(change))
-            await asyncio.sleep(0)
-        self._last = now
-        processes = []
-        for worker in _workers(now):
-            processes.append(_process(change, worker))
-            await asyncio.sleep(0)
-        self._processes = processes
-        self._troubles = troubles_of(change, self._readiness().parts)
+        self._last = readings
+        self._processes = await self._processes_of(changes)
+        self._troubles = self._troubles_of(changes)
+
+    def _distinct(self, text: bytes, answers: Sequence[Answer]) -> dict[str, Answer]:
+        """Return the answers by server, this one first; one that has several addresses is there once."""
+        readiness = self._readiness()
+        own = processes_of(text)
+        name = next((answer.name for answer in answers if own & processes_of(answer.text)), "")
+        found = {_OWN: Answer(name, text, readiness.condition.value, readiness.parts)}
+        known = set(own)
+        for answer in answers:
+            processes = processes_of(answer.text)
+            if known & processes:
+                self._seen.pop(answer.name, None)
+            else:
+                found[answer.name] = answer
+            known |= processes
+        return found
+
+    def _forget(self, listed: Collection[str], now_s: float) -> None:
+        """Let go of servers that are no longer listed: after a while, or at once if they never answered."""
+        for key, seen in list(self._seen.items()):
+            long_gone = seen.answered_s is None or seen.answered_s + GONE_FOR_S < now_s
+            if key not in listed and long_gone:
+                del self._seen[key]
+
+    async def _processes_of(self, changes: Mapping[str, Change]) -> list[dict[str, Any]]:
+        processes: list[dict[str, Any]] = []
+        for key, seen in sorted(self._seen.items()):
+            change = changes.get(key)
+            server = self._server(seen)
+            if change is None:
+                processes.append({**server, "worker": None, "up": False})
+                continue
+            for worker in workers_of(change.after):
+                processes.append({**server, **process_of(change, worker)})
+                await asyncio.sleep(0)
+        return processes
+
+    def _troubles_of(self, changes: Mapping[str, Change]) -> list[dict[str, Any]]:
+        """Name what is wrong, each once: with the servers where it is so, if there are several."""
+        away = [seen.name for key, seen in sorted(self._seen.items()) if key not in changes]
+        details: dict[str, list[str]] = {SERVER_AWAY: [", ".join(away)]} if away else {}
+        servers: dict[str, list[str]] = {}
+        for key, change in sorted(changes.items()):
+            seen = self._seen[key]
+            for name, detail in troubles_of(change, seen.parts):
+                details.setdefault(name, []).append(detail)
+                servers.setdefault(name, []).extend(self._server(seen).values())
+        return [
+            {
+                "name": name,
+                "detail": ", ".join(dict.fromkeys(filter(None, details[name]))),
+                **({"servers": list(dict.fromkeys(servers[name]))} if servers.get(name) else {}),
+            }
+            for name in TROUBLES
+            if name in details
+        ]
+
+    def _server(self, seen: _Seen) -> dict[str, str]:
+        """Name a server, where there are several."""
+        return {"server": seen.name} if len(self._seen) > 1 else {}
 
     def shown(self) -> dict[str, Any]:
         """Return everything for the page: the points of the last 15 minutes, processes, what is wrong."""
@@ -115,87 +180,19 @@ class Figures:
             "points": list(self._points),
             "processes": self._processes,
             "troubles": self._troubles,
-            "parts": dict(readiness.parts),
+            "servers": [
+                {"name": seen.name, "parts": dict(seen.parts if key else readiness.parts)}
+                for key, seen in sorted(self._seen.items())
+                if key in self._last or not key
+            ],
             "condition": readiness.condition.value,
         }
 
 
-def wanted(text: bytes) -> list[str]:
-    """Return the families that are shown, a text each: reading all of them would take twice as long."""
-    _before, *families = (b"\n" + text).split(b"\n# HELP ")
-    return [f"# HELP {family.decode()}\n" for family in families if family.partition(b" ")[0] in _NAMES]
-
-
-_NAMES: Final = frozenset(_HEADS) | frozenset(head + b"_total" for head in _HEADS)
-"""A counter's head names it with or without `_total`, as the format of the text says."""
-
-
-def _workers(reading: Reading) -> list[str]:
-    found = (dict(labels)[WORKER] for labels, _ in reading.values(f"{PREFIX}worker_up"))
-    return sorted(found, key=int)
-
-
-def _point(change: Change) -> dict[str, Any]:
-    """Return one point of every curve; rates are those since the look before."""
-    after = change.after
-    # Only who flushes knows the backlog: with FLUSHER=off that is another process.
-    flushes = any(after.values(f"{PREFIX}dirty_sessions"))
-    return {
-        "at": round(time.time(), 1),
-        "users": after.total(f"{PREFIX}users"),
-        "joined": after.total(f"{PREFIX}connections", state="joined"),
-        "clicks": _clicks(change),
-        "requests": change.rate(f"{PREFIX}requests_total"),
-        "p50_ms": _ms(change.quantile(0.5, f"{PREFIX}request_duration_seconds")),
-        "p99_ms": _ms(change.quantile(0.99, f"{PREFIX}request_duration_seconds")),
-        "refusals": _refusals(change),
-        "backlog": after.total(f"{PREFIX}dirty_sessions") if flushes else None,
-        "backlog_age_s": after.most(f"{PREFIX}dirty_oldest_age_seconds") if flushes else None,
-        "redis_up": min((value for _, value in after.values(f"{PREFIX}redis_up")), default=0),
-        "redis_p99_ms": _ms(change.quantile(0.99, f"{PREFIX}redis_round_trip_seconds", role="game")),
-        "postgresql_up": min((value for _, value in after.values(f"{PREFIX}postgresql_up")), default=0),
-        "postgresql_p99_ms": _ms(change.quantile(0.99, f"{PREFIX}postgresql_round_trip_seconds")),
-    }
-
-
-def _clicks(change: Change, **labels: str) -> float:
-    name = f"{PREFIX}requests_total"
-    return sum(change.rate(name, type=kind, result="ok", **labels) for kind in _CLICKS)
-
-
-def _refusals(change: Change) -> dict[str, float]:
-    """Return refusals a second by kind: results of requests, and limits that were run into."""
-    name, limits = f"{PREFIX}requests_total", f"{PREFIX}limits_hit_total"
-    rates = {kind: change.rate(name, result=kind) for kind in _kinds(change.after, name, "result")}
-    rates |= {kind: change.rate(limits, limit=kind) for kind in _kinds(change.after, limits, "limit")}
-    # The limit of clicks is a result of requests as well.
-    left_out = {*_SERVED, "click_rate"}
-    return {kind: rate for kind, rate in sorted(rates.items()) if rate > 0 and kind not in left_out}
-
-
-def _kinds(reading: Reading, name: str, label: str) -> set[str]:
-    return {dict(labels)[label] for labels, _ in reading.values(name)}
-
-
-def _process(change: Change, worker: str) -> dict[str, Any]:
-    """Return what one worker does."""
-    after, own = change.after, {WORKER: worker}
-    conditions: Iterable[str] = (
-        dict(labels)["condition"] for labels, is_so in after.values(f"{PREFIX}condition", **own) if is_so
-    )
-    return {
-        "worker": int(worker),
-        "up": after.total(f"{PREFIX}worker_up", **own) > 0,
-        "condition": next(iter(conditions), ""),
-        "users": after.total(f"{PREFIX}users", **own),
-        "joined": after.total(f"{PREFIX}connections", state="joined", **own),
-        "clicks": _clicks(change, **own),
-        "p99_ms": _ms(change.quantile(0.99, f"{PREFIX}request_duration_seconds", **own)),
-        "loop_p99_ms": _ms(change.quantile(0.99, f"{PREFIX}loop_delay_seconds", **own)),
-        "cpu": change.rate("process_cpu_seconds_total", **own),
-        "memory_bytes": after.total("process_resident_memory_bytes", **own),
-    }
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(1000 * seconds, 2)
+async def _samples(server: str, text: bytes) -> dict[str, dict[Labels, float]]:
+    """Read a server's text, a family at a time; raises ValueError."""
+    samples: dict[str, dict[Labels, float]] = {}
+    for family in wanted(text):
+        samples |= samples_of(family, server=server)
+        await asyncio.sleep(0)
+    return samples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from server.observability.metric_families import PREFIX, WORKER
 
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from server.observability.readings import Change
 
+SERVER_AWAY: Final = "server_away"
 TROUBLES: Final = (
+    SERVER_AWAY,
     "worker_down",
     "redis_away",
     "redis_refuses",
@@ -35,14 +37,13 @@ _LOOP_LATE_S: Final = 0.1
 _OK: Final = "ok"
 
 
-def troubles_of(change: Change, parts: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Name what is wrong; `detail` is a number, or the server's own words, where there are any.
+def troubles_of(change: Change, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name what is wrong with one server; a detail is a number, or the server's own words, or nothing.
 
-    `parts` are those of /readyz, of the worker that serves the desk.
+    `parts` are those of /readyz, of one of its workers.
     """
-    return [
-        {"name": name, "detail": detail} for name, detail in (*_storage(change, parts), *_serving(change))
-    ]
+    yield from _storage(change, parts)
+    yield from _serving(change)
 
 
 def _storage(change: Change, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -29,14 +29,15 @@ def version() -> str:
         return "unknown"
 
 
-def add_build(families: MetricFamilies) -> None:
-    """Add version and, where there is a /proc, CPU time, memory, open files and start of the process."""
+def add_build(families: MetricFamilies, process: str) -> None:
+    """Add version, the id `process` and, where there is a /proc, CPU time, memory, open files and start."""
     families.gauges(
         "build_info",
         "Always 1; the labels say which build runs.",
         ("version", "python"),
         {(version(), platform.python_version()): 1},
     )
+    families.gauges("process_info", "Always 1; a random id of this process.", ("process",), {(process,): 1})
     for metric in ProcessCollector(registry=None).collect():
         metric.samples = [
             sample._replace(labels={**sample.labels, WORKER: families.worker}) for sample in metric.samples

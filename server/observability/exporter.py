@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ class Exporter:
     ) -> None:
         self._parts = parts
         self._probes = probes
+        self._process = secrets.token_hex(8)
+        """Tells this process from others, at whatever address it is asked."""
         self._worker = worker
         self._siblings = Siblings(folder, worker, workers, self.own) if folder is not None else None
         self.render = SharedRendering(self._render)
@@ -74,7 +77,7 @@ class Exporter:
         add_traffic(families, parts, await count_crowd(parts.dispatch))
         add_storage(families, parts, self._probes)
         _add_condition(families, self._probes, parts.health)
-        add_build(families)
+        add_build(families, self._process)
         return _text(families.made)
 
 

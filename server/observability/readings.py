@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.observability.metric_families import PREFIX, WORKER
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Labels = frozenset[tuple[str, str]]
+
+_UP: Final = f"{PREFIX}worker_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,51 @@ class Reading:
         return max((value for _, value in self.values(name)), default=0.0)
 
 
-def samples_of(text: str) -> dict[str, dict[Labels, float]]:
-    """Read the text of /metrics: values by name and labels. Raises ValueError."""
+def samples_of(text: str, **more: str) -> dict[str, dict[Labels, float]]:
+    """Read the text of /metrics: values by name and labels, `more` labels among them. Raises ValueError."""
     samples: dict[str, dict[Labels, float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+            labels = frozenset({**sample.labels, **more}.items())
+            samples.setdefault(sample.name, {})[labels] = sample.value
     return samples
+
+
+def change_between(before: Reading, after: Reading) -> Change:
+    """Compare two readings of one server.
+
+    A worker that did not answer the first time counts from the second on: what it counted until then did not
+    all happen in between. One that was started again begins at 0, and counts from there.
+    """
+    fresh = {(WORKER, worker) for worker in _answering(after) - _answering(before)}
+    if not fresh:
+        return Change(before, after)
+    samples = {name: dict(values) for name, values in before.samples.items()}
+    for name, values in after.samples.items():
+        news = {labels: value for labels, value in values.items() if not fresh.isdisjoint(labels)}
+        samples.setdefault(name, {}).update(news)
+    return Change(replace(before, samples=samples), after)
+
+
+def _answering(reading: Reading) -> set[str]:
+    return {dict(labels)[WORKER] for labels, up in reading.values(_UP) if up}
+
+
+def all_together(changes: Iterable[Change]) -> Change:
+    """Make one change of those of several servers, whose samples differ by a label."""
+    before: dict[str, dict[Labels, float]] = {}
+    after: dict[str, dict[Labels, float]] = {}
+    first_s, last_s = [], []
+    for change in changes:
+        first_s.append(change.before.at_s)
+        last_s.append(change.after.at_s)
+        for reading, samples in ((change.before, before), (change.after, after)):
+            for name, values in reading.samples.items():
+                samples.setdefault(name, {}).update(values)
+    return Change(
+        Reading("", at_s=min(first_s, default=0.0), samples=before),
+        Reading("", at_s=max(last_s, default=0.0), samples=after),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +114,13 @@ class Change:
 
     def growth(self, name: str, **labels: str) -> float:
         """How much a counter grew, over all workers; one that was reset counts from 0."""
+        return sum(grown for _, grown in self._grown(name, **labels))
+
+    def _grown(self, name: str, **labels: str) -> Iterator[tuple[Labels, float]]:
         before = self.before.samples.get(name, {})
-        grown = 0.0
         for found, value in self.after.values(name, **labels):
             earlier = before.get(found, 0.0)
-            grown += value - earlier if value >= earlier else value
-        return grown
+            yield found, value - earlier if value >= earlier else value
 
     def rate(self, name: str, **labels: str) -> float:
         """How much a counter grew a second."""
@@ -86,10 +129,9 @@ class Change:
     def quantile(self, share: float, name: str, **labels: str) -> float | None:
         """Estimate a quantile of what a histogram saw, as Prometheus does; None where it saw nothing."""
         buckets: dict[float, float] = {}
-        for found, _ in self.after.values(f"{name}_bucket", **labels):
-            bound = dict(found)["le"]
-            grown = self.growth(f"{name}_bucket", **labels, le=bound)
-            buckets[float(bound)] = grown
+        for found, grown in self._grown(f"{name}_bucket", **labels):
+            bound = float(dict(found)["le"])
+            buckets[bound] = buckets.get(bound, 0.0) + grown
         bounds = sorted(buckets)
         seen = max(buckets.values(), default=0.0)
         if not seen:

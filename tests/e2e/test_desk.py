@@ -34,6 +34,7 @@ from server.desk.operations import Operations
 from server.desk.orders import Order
 from server.desk.sessions import OperatorSessions, open_sessions
 from tests.support.commands import run_command
+from tests.support.desk_client import DeskClient, running_desk
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD, Player, click_until, joined, register
@@ -154,6 +155,28 @@ async def test_commands_show_change_and_take_back(game: GameServer) -> None:
             ["boris", "refused"],
             ["boris", "done"],
         ]
+
+
+async def test_the_desk_shows_every_server_of_the_game(game: GameServer) -> None:
+    """Those that DESK_SERVERS lists, a server at two names once; one that stops is shown as away."""
+    async with AsyncExitStack() as stack:
+        other = stack.enter_context(running_game(game.settings))
+        listed = f"http://localhost:{game.port},http://127.0.0.1:{game.port},http://127.0.0.1:{other.port}"
+        _, url = stack.enter_context(running_desk(game.settings, DESK_SERVERS=listed))
+        tokens = await asyncio.to_thread(register, other)
+        await joined(stack, other, tokens["access_token"])
+        anna, address = DeskClient(url), f"127.0.0.1:{other.port}"
+
+        def plays(said: Any) -> bool:
+            players = {each["server"]: each["users"] for each in said["processes"] if "server" in each}
+            return players.keys() == {"", address, f"127.0.0.1:{game.port}"} and players[address] == 1
+
+        await anna.until("figures", lambda said: said["points"] and plays(said))
+        _, said = await anna.get("figures")
+        assert {each["name"]: each["parts"]["redis"] for each in said["servers"]}[address] == "ok"
+        await asyncio.to_thread(other.stop)
+        away = {"name": "server_away", "detail": address}
+        await anna.until("figures", lambda said: away in said["troubles"])
 
 
 EXPORTED = Progress(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.desk.figures import Figures
+from server.desk.figures import GONE_FOR_S, Figures
+from server.desk.servers import Answer, Servers
 from server.http.service_routes import Condition, Readiness
 
 BEFORE = """
@@ -49,18 +50,32 @@ def gauge(name: str, value: float) -> str:
 
 def shown(*texts: str, redis: str = "ok") -> dict[str, Any]:
     """Look once for each text, and return what the page gets."""
+    game = Game(redis)
+    for text in texts:
+        game.look(text)
+    return game.figures.shown()
 
-    async def render() -> bytes:
-        return b""
 
-    figures = Figures(render, lambda: Readiness(Condition.OK, {"redis": redis}))
+class Game:
+    """A desk that looks when a test says so, every five seconds of its clock."""
 
-    async def look() -> None:
-        for text in texts:
-            await figures.take(text.encode())
+    def __init__(self, redis: str = "ok") -> None:
+        async def render() -> bytes:
+            return b""
 
-    asyncio.run(look())
-    return figures.shown()
+        self.now_s = 0.0
+        self.figures = Figures(
+            render,
+            lambda: Readiness(Condition.OK, {"redis": redis}),
+            Servers(()),
+            clock=lambda: self.now_s,
+        )
+
+    def look(self, text: str, *answers: Answer) -> dict[str, Any]:
+        """Look once, and return what the page gets."""
+        self.now_s += 5
+        asyncio.run(self.figures.take(text.encode(), answers))
+        return self.figures.shown()
 
 
 def test_the_backlog_is_that_of_the_flushers() -> None:
@@ -106,3 +121,90 @@ def test_a_redis_that_refuses_is_named_in_its_own_words() -> None:
     assert shown(BEFORE, BEFORE, redis="MISCONF: no more disk")["troubles"] == [
         {"name": "redis_refuses", "detail": "MISCONF: no more disk"}
     ]
+
+
+def process(number: int, clicks: float = 0, worker: int = 0, *, up: bool = True) -> str:
+    """Write what one process says: that it is up, its id, and how many clicks it counted."""
+    text = BEFORE + gauge("users", 1) + counter("requests", 'type="cook",result="ok",', clicks)
+    text = text if up else text.replace('worker_up{worker="0"} 1.0', 'worker_up{worker="0"} 0.0')
+    info = f'\n# HELP i I.\n# TYPE i gauge\nclickcook_process_info{{process="{number:02x}",worker="0"}} 1.0\n'
+    return (text + info).replace('worker="0"', f'worker="{worker}"')
+
+
+def other(name: str, number: int, clicks: float = 0, **parts: str) -> Answer:
+    """Make the answer of another server."""
+    return Answer(name, process(number, clicks).encode(), "ok", parts)
+
+
+def test_all_servers_are_added_up() -> None:
+    """Players and clicks of every server; each process names its server, this one by its address as well."""
+    game = Game()
+    game.look(process(1, 100), other("a:1", 1), other("b:1", 2, 1000))
+    shown = game.look(process(1, 150), other("a:1", 1), other("b:1", 2, 1100))
+
+    [point] = shown["points"]
+    assert (point["users"], point["clicks"]) == (2, 30)
+    assert [(each["server"], each["clicks"]) for each in shown["processes"]] == [("a:1", 10), ("b:1", 20)]
+    assert [each["name"] for each in shown["servers"]] == ["a:1", "b:1"]
+    assert shown["troubles"] == []
+
+
+def test_a_server_at_two_addresses_counts_once() -> None:
+    """Its processes say the same id at each, and so do those of this server."""
+    game = Game()
+    looks = (other("a:1", 1), other("b:1", 2), other("b:2", 2))
+    game.look(process(1), *looks)
+    assert game.look(process(1), *looks)["points"][-1]["users"] == 2
+
+
+def test_alone_a_server_has_no_name() -> None:
+    """Where no other is known, the page says of nothing on which server it is."""
+    game = Game()
+    game.look(process(1), other("a:1", 1))
+    shown = game.look(process(1, up=False), other("a:1", 1))
+    assert "server" not in shown["processes"][0]
+    assert shown["troubles"] == [{"name": "worker_down", "detail": "0"}]
+
+
+def test_a_server_that_stops_is_away_and_then_disappears() -> None:
+    """Away for as long as it is listed, and for five minutes after; what it counted never comes at once."""
+    game = Game()
+    both = other("a:1", 1), other("b:1", 2, 1000)
+    game.look(process(1), *both)
+    gone = game.look(process(1), other("a:1", 1), Answer("b:1"))
+    away = [{"name": "server_away", "detail": "b:1"}]
+    assert (gone["troubles"], gone["points"][-1]["users"]) == (away, 1)
+    assert [(each["server"], each["up"]) for each in gone["processes"]] == [("a:1", True), ("b:1", False)]
+    back = game.look(process(1), *both)
+    assert (back["troubles"], back["points"][-1]["clicks"]) == ([], 0)
+    assert game.look(process(1), other("a:1", 1))["troubles"] == away
+    game.now_s += GONE_FOR_S
+    assert game.look(process(1), other("a:1", 1), Answer("never:1"))["troubles"][0]["detail"] == "never:1"
+    assert game.look(process(1), other("a:1", 1))["troubles"] == []
+
+
+def test_what_is_wrong_names_the_servers() -> None:
+    """Once for all of them, with each one's words."""
+    game = Game("MISCONF")
+    looks = other("b:1", 2, redis="MISCONF"), other("c:1", 3, redis="OOM"), other("d:1", 4)
+    game.look(process(1), *looks)
+    assert game.look(process(1), *looks)["troubles"] == [
+        {"name": "redis_refuses", "detail": "MISCONF, OOM", "servers": ["", "b:1", "c:1"]}
+    ]
+
+
+def test_a_worker_that_hung_does_not_count_everything_at_once() -> None:
+    """While it hangs it says nothing; once it answers again it counts from there on."""
+    game = Game()
+    silent = gauge("worker_up", 0).replace('worker="0"', 'worker="1"')
+    quiet, loud = process(1, 10), process(2, 5000, worker=1)
+
+    def both(worker: str) -> str:
+        families = (
+            family for text in (quiet, worker) for family in text.split("\n# HELP ") if family.strip()
+        )
+        return "".join(f"\n# HELP {family}" for family in families)
+
+    game.look(both(loud))
+    game.look(both(silent))
+    assert game.look(both(loud))["points"][-1]["clicks"] == 0

@@ -120,7 +120,7 @@ def test_texts_of_workers_become_one() -> None:
 def test_a_process_shows_its_build_and_itself() -> None:
     """There are the build's versions and the process' own memory."""
     families = MetricFamilies("0")
-    add_build(families)
+    add_build(families, "f00d")
     text = text_of(families).encode()
     found = {name: (labels, value) for name, labels, value in samples(text)}
 

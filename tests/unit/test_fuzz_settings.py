@@ -34,6 +34,7 @@ VARIABLES = (
     "DESK_PORT",
     "DESK_TOKENS",
     "DESK_URL",
+    "DESK_SERVERS",
 )
 SECRETS = frozenset(VARIABLES[:4])
 MARK = "correct horse"

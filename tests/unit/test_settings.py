@@ -83,6 +83,7 @@ def test_every_setting_is_read() -> None:
             "DESK_PORT": "1400",
             "DESK_TOKENS": f"anna:{'a' * 32}, boris:{'b' * 40}:read",
             "DESK_URL": "https://desk.example/",
+            "DESK_SERVERS": "http://10.0.0.4:1323, http://[fd00::5]:1324/,http://server",
         }
     )
 
@@ -131,6 +132,7 @@ def test_every_setting_is_read() -> None:
             DeskToken("boris", digest_of("b" * 40), read_only=True),
         ),
         desk_url="https://desk.example",
+        desk_servers=(("10.0.0.4", 1323), ("fd00::5", 1324), ("server", 80)),
     )
     defaults = Settings()
     for each in dataclasses.fields(Settings):
@@ -222,6 +224,11 @@ def test_nonsense_is_told_in_one_line_with_the_value(name: str, value: str) -> N
         ("DESK_TOKENS", f"anna:{'pepper' * 6},"),
         ("DESK_TOKENS", f"anna:{'pepper' * 6}é"),
         ("DESK_URL", "https://pepper@desk.example"),
+        ("DESK_SERVERS", "https://a:1323"),
+        ("DESK_SERVERS", "http://a:1323,"),
+        ("DESK_SERVERS", "http://pepper@a:1323"),
+        ("DESK_SERVERS", "http://a:1323/pepper"),
+        ("DESK_SERVERS", "http://a:0"),
     ],
 )
 def test_nonsense_in_a_secret_is_told_without_the_value(name: str, value: str) -> None:

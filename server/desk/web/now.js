@@ -67,19 +67,26 @@ function tiles(points) {
 	];
 }
 
+/** A server's name; this one has none where nobody lists it. */
+const named = (server) => server || say("thisServer");
+
 function wrong(troubles) {
 	if (!troubles.length) return el("section", { className: "card well" }, el("h2", {}, `✓ ${say("allWell")}`));
 	const items = troubles.map((each) => {
 		const { what, todo, detail } = trouble(each);
-		return el("li", {}, el("h3", {}, what), el("p", {}, todo), detail ? el("p", { className: "soft" }, detail) : null);
+		const servers = each.servers?.map(named).join(", ");
+		return el("li", {}, el("h3", {}, what), el("p", {}, todo), [servers, detail].map((text) => (text ? el("p", { className: "soft" }, text) : null)));
 	});
 	return el("section", { className: "card wrong" }, el("h2", {}, say("wrongTitle")), el("ul", {}, items));
 }
 
 function processes(list) {
+	const several = list.some((each) => "server" in each);
 	const heads = ["process", "state", "online", "joined", "clicks", "latency", "loop", "cpu", "memory"].map((key) => say(key));
+	heads[5] = "p99";
 	const rows = list.map((each) => [
-		String(each.worker),
+		...(several ? [named(each.server)] : []),
+		whole(each.worker),
 		each.up ? word(each.condition) : say("down"),
 		whole(each.users),
 		whole(each.joined),
@@ -89,8 +96,8 @@ function processes(list) {
 		share(each.cpu),
 		mib(each.memory_bytes),
 	]);
-	heads[5] = "p99";
-	return el("section", { className: "card" }, table(say("processes"), heads, rows, [2, 3, 4, 5, 6, 7, 8]));
+	if (several) heads.unshift(say("server"));
+	return el("section", { className: "card" }, table(say("processes"), heads, rows, several ? [3, 4, 5, 6, 7, 8, 9] : [2, 3, 4, 5, 6, 7, 8]));
 }
 
 function refusals(points) {
@@ -99,9 +106,12 @@ function refusals(points) {
 	return el("section", { className: "card" }, table(say("byKind"), [say("kind"), say("perSecond")], rows, [1]));
 }
 
-function parts(said) {
-	const pairs = Object.entries(said).flatMap(([name, state]) => [el("dt", {}, name), el("dd", {}, state)]);
-	return el("section", { className: "card stack" }, el("h3", {}, say("parts")), el("dl", {}, pairs));
+function parts(servers) {
+	const lists = servers.flatMap(({ name, parts: said }) => [
+		servers.length > 1 ? el("h4", {}, named(name)) : null,
+		el("dl", {}, Object.entries(said).flatMap(([part, state]) => [el("dt", {}, part), el("dd", {}, state)])),
+	]);
+	return el("section", { className: "card stack" }, el("h3", {}, say("parts")), lists);
 }
 
 /** Draws the section, and again with each look of the server's; returns what stops it. */
@@ -123,7 +133,7 @@ export function showNow(main, failed) {
 				wrong(said.troubles),
 				el("div", { className: "tiles" }, tiles(said.points)),
 				processes(said.processes),
-				el("div", { className: "columns" }, refusals(said.points), parts(said.parts)),
+				el("div", { className: "columns" }, refusals(said.points), parts(said.servers)),
 			);
 			// Who reads a table with the keyboard stays there.
 			body.querySelectorAll("[tabindex]")[held]?.focus({ preventScroll: true });

@@ -4,10 +4,10 @@ import { tongue } from "./texts.js";
 
 const known = (value) => value !== null && value !== undefined;
 export const whole = (value) => (known(value) ? Math.round(value).toLocaleString(tongue()) : "—");
-export const rate = (value) => value.toLocaleString(tongue(), { maximumFractionDigits: value < 10 ? 1 : 0 });
+export const rate = (value) => (known(value) ? value.toLocaleString(tongue(), { maximumFractionDigits: value < 10 ? 1 : 0 }) : "—");
 export const ms = (value) => (known(value) ? `${rate(value)} ms` : "—");
-export const share = (value) => `${whole(100 * value)} %`;
-export const mib = (bytes) => `${whole(bytes / 2 ** 20)} MiB`;
+export const share = (value) => (known(value) ? `${whole(100 * value)} %` : "—");
+export const mib = (bytes) => (known(bytes) ? `${whole(bytes / 2 ** 20)} MiB` : "—");
 
 const UNITS = [[86400, "d", "д"], [3600, "h", "ч"], [60, "min", "мин"], [1, "s", "с"]];
 

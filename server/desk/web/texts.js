@@ -39,6 +39,8 @@ const TEXTS = {
 	postgresql: ["PostgreSQL, p99", "PostgreSQL, p99"],
 	away: ["away", "недоступен"],
 	processes: ["Server processes", "Процессы сервера"],
+	server: ["server", "сервер"],
+	thisServer: ["this server", "этот сервер"],
 	process: ["process", "процесс"],
 	state: ["state", "состояние"],
 	cpu: ["CPU", "ЦП"],
@@ -170,6 +172,10 @@ const TEXTS = {
 
 /** What is wrong, and what to do: `[English, Russian]` of both, by the server's name for it. From docs/operations.md. */
 const TROUBLES = {
+	server_away: [
+		["A server does not answer: {0}.", "Сервер не отвечает: {0}."],
+		["Stopped on purpose: it disappears in five minutes, or once DESK_SERVERS lists it no more. Otherwise read its log.", "Остановлен намеренно: исчезнет через пять минут либо когда его уберут из DESK_SERVERS. Иначе прочитайте его журнал."],
+	],
 	worker_down: [
 		["A server process does not answer: number {0}.", "Процесс сервера не отвечает: № {0}."],
 		["It is started again by itself. If it stays away, read its last lines in the log (worker_ended, worker_killed).", "Он запускается снова сам. Если не вернулся, прочитайте его последние строки в журнале (worker_ended, worker_killed)."],
