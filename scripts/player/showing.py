@@ -53,7 +53,9 @@ def session_lines(kept: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str
     yield "owns         " + (", ".join(f"{what} {times} times" for what, times in has.items()) or "nothing")
     if live is not None:
         since_ms = live["unsaved_since"]
-        yield "saved        " + (f"all but changes since {_ago(since_ms)}" if since_ms else "all")
+        unsaved = f"all but changes since {_ago(since_ms)}" if since_ms else "all"
+        written = f"; last saved {_ago(1000 * saved['updated_at'].timestamp())}" if saved is not None else ""
+        yield f"saved        {unsaved}{written}"
         for client, window in live["clients"].items():
             yield f"client       {client}: requests up to {window['highest']} (last 64: {window['applied']})"
 

@@ -117,7 +117,7 @@ class _Server:
             tasks["mail"] = accounts.outbox.run
         desk = self.operations.desk
         if desk is not None:
-            tasks |= {"desk figures": desk.figures.run, "desk cold loads": desk.loader.run}
+            tasks |= desk.tasks()
         if storage.flusher is not None:
             tasks["flusher"] = partial(_flush, storage.flusher, self.flush_stop)
         return tasks
@@ -145,7 +145,7 @@ class _Server:
         _log.info("drain_began", connections=len(dispatch.exchanges))
         listener.stop_accepting()
         if self.operations.desk is not None:
-            self.operations.desk.listener.stop_accepting()
+            self.operations.desk.stop_accepting()
         await dispatch.drain(settings.drain_s / 2)
         await dispatch.emptied(max(0.1, settings.drain_s / 4))
         listeners = [listener, *([] if self.operations.desk is None else [self.operations.desk.listener])]

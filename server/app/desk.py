@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import secrets
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.durable.sessions import load_rows
+from persistence.live.lanes import Lanes
 from runtime.settings import StartupError
 from server.desk.figures import Figures
+from server.desk.following import Following
 from server.desk.guard import Guard
 from server.desk.operations import Operations
 from server.desk.routes import CHANGES, desk_routes
@@ -26,7 +29,7 @@ from server.listener import Listener, PortLimits
 from server.ports import bind_port
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from persistence.recovery.cold_load import Loader
     from runtime.settings import Settings
@@ -50,6 +53,7 @@ class Desk:
 
     listener: Listener
     figures: Figures
+    following: Following
     loader: Loader
 
     async def start(self, settings: Settings) -> None:
@@ -73,6 +77,19 @@ class Desk:
             await asyncio.sleep(_LOOK_AGAIN_S)
         _log.info("desk_ready", address=bound.url, listens_on=bound.addresses)
 
+    def tasks(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        """Name every task that runs as long as the server does."""
+        return {
+            "desk figures": self.figures.run,
+            "desk following": self.following.run,
+            "desk cold loads": self.loader.run,
+        }
+
+    def stop_accepting(self) -> None:
+        """Accept nobody any more, and answer those who wait for a change."""
+        self.listener.stop_accepting()
+        self.following.end()
+
 
 def build_desk(
     settings: Settings,
@@ -89,8 +106,21 @@ def build_desk(
     sessions = operator_sessions(lanes, storage.catalogues, loader, settings)
     operations = Operations(storage.pool, storage.store, sessions, settings.public_url)
     figures = Figures(render, readiness, Servers(settings.desk_servers))
+    following = Following(partial(_hearing_lanes, settings, storage), lambda: storage.catalogues.current)
     guard = Guard(settings.desk_tokens, settings.desk_host, settings.desk_url)
-    site = DeskSite(desk_routes(operations, figures, guard), read_files(_WEB), guard, CHANGES)
+    site = DeskSite(desk_routes(operations, figures, following, guard), read_files(_WEB), guard, CHANGES)
     limits = PortLimits(_MOST_CONNECTIONS, _MOST_CONNECTIONS, settings.trusted_proxies)
     http_limits = HttpLimits(max_body_bytes=_MOST_BODY_BYTES)
-    return Desk(Listener(site, NoWebSockets(), limits, http_limits, turns=turns), figures, loader)
+    listener = Listener(site, NoWebSockets(), limits, http_limits, turns=turns)
+    return Desk(listener, figures, following, loader)
+
+
+def _hearing_lanes(settings: Settings, storage: Storage) -> Lanes:
+    """Make connections to Redis that hear what every process publishes, this one too."""
+    scripts = storage.store.lanes.scripts
+    return Lanes(
+        settings.redis_connection.reveal(),
+        f"desk-{secrets.token_hex(8)}",
+        scripts,
+        prefix=settings.redis_prefix,
+    )

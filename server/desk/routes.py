@@ -14,6 +14,7 @@ from persistence.outages import line_of
 from server.desk.amounts import shown, title
 from server.desk.changing import undoing
 from server.desk.errors import NoPlayer, NotBegun, NotUnderstood
+from server.desk.following import TooManyFollowError
 from server.desk.orders import ORDERS, Order, checked_reason, duration
 from server.desk.preview import preview
 from server.desk.showing import differences_of, last_used, owned, session_rows
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from persistence.durable.find_player import Found
     from server.desk.figures import Figures
+    from server.desk.following import Following
     from server.desk.guard import Guard, Operator
     from server.desk.operations import Operations
     from server.desk.orders import Result
@@ -54,14 +56,17 @@ class _Asked:
     fields: Mapping[str, str]
 
 
-def desk_routes(operations: Operations, figures: Figures, guard: Guard) -> tuple[Route, ...]:
+def desk_routes(
+    operations: Operations, figures: Figures, following: Following, guard: Guard
+) -> tuple[Route, ...]:
     """Return the routes; all of them want a token, and those of CHANGES one that may change things."""
-    desk = _Desk(operations, figures, guard)
+    desk = _Desk(operations, figures, following, guard)
     return (
         Route("GET", "/api/me", desk.me),
         Route("GET", "/api/figures", desk.show_figures),
         desk.route("/api/find", desk.find, "text"),
         desk.route("/api/player", desk.show, "id"),
+        desk.route("/api/follow", desk.follow, "id", optional=frozenset({"since"})),
         desk.route("/api/export", desk.export, "id"),
         desk.route("/api/preview", desk.show_preview, "id", "command", optional=_WORDS),
         desk.route("/api/order", desk.give_order, "id", "command", optional=_WORDS),
@@ -71,9 +76,10 @@ def desk_routes(operations: Operations, figures: Figures, guard: Guard) -> tuple
 class _Desk:
     """What the routes do."""
 
-    def __init__(self, operations: Operations, figures: Figures, guard: Guard) -> None:
+    def __init__(self, operations: Operations, figures: Figures, following: Following, guard: Guard) -> None:
         self._operations = operations
         self._figures = figures
+        self._following = following
         self._guard = guard
 
     def route(
@@ -124,7 +130,24 @@ class _Desk:
 
     async def show(self, asked: _Asked) -> dict[str, Any]:
         """Show a player."""
-        return await _shown(self._operations, await self._found(asked))
+        return await self._shown(await self._found(asked))
+
+    async def follow(self, asked: _Asked) -> dict[str, Any]:
+        """Show a player again once something changed, with what tabs were sent, or after some seconds."""
+        found = await self._found(asked)
+        heard = await self._following.wait(asked.operator, found.user_id, asked.fields["since"])
+        return {
+            "since": heard.since,
+            "lines": [line._asdict() for line in heard.lines],
+            "missed": heard.missed,
+            "player": await self._shown(found),
+        }
+
+    async def _shown(self, found: Found) -> dict[str, Any]:
+        shown = await _shown(self._operations, found)
+        # Redis counts the desk as well while it follows the player.
+        others = max(0, shown["processes"] - self._following.hears(found.user_id))
+        return {**shown, "processes": others}
 
     async def export(self, asked: _Asked) -> dict[str, Any]:
         """Return what the player gets by `GET /export`."""
@@ -167,6 +190,9 @@ async def _answered(
         return json_response(200, await work(asked))
     except NoPlayer as error:
         return refusal(404, _STATUS_NO_PLAYER, str(error))
+    except TooManyFollowError:
+        said = "too many players are followed at once"
+        return refusal(503, STATUS_UNAVAILABLE, said, (("Retry-After", "5"),))
     except NotBegun as error:
         return refusal(400, _STATUS_NOT_BEGUN, str(error))
     except StorageUnavailable as error:
@@ -226,7 +252,7 @@ async def _shown(operations: Operations, found: Found) -> dict[str, Any]:
         "rows": [row._asdict() for row in session_rows(kept)],
         "owned": owned(kept, operations.catalogue),
         "unreadable": live.get("unreadable") or saved.get("unreadable"),
-        "saved_at": live.get("saved_at"),
+        "saved_at": saved.get("updated_at"),
         "unsaved_since": live.get("unsaved_since"),
         "clients": {name: window["highest"] for name, window in live.get("clients", {}).items()},
         "log_ins": [

@@ -14,7 +14,7 @@ from server.desk.guard import Guard
 from server.http.messages import HttpRequest
 from tests.e2e.test_desk import user_of
 from tests.support.desk_client import ANNA, LOOKER, DeskClient, running_desk
-from tests.support.players import click_until, joined, register
+from tests.support.players import Player, click_until, joined, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -38,7 +38,7 @@ async def test_no_token_and_a_wrong_one(served: Served) -> None:
     assert (await visitor.raw("GET", "/")).status_code == 200
     for path in ("me", "figures"):
         assert await visitor.get(path) == (401, {"status": 1, "message": "missing token"})
-    for path in ("find", "player", "export", "preview", "order", "nothing"):
+    for path in ("find", "player", "follow", "export", "preview", "order", "nothing"):
         assert (await visitor.post(path, text="a"))[0] == 401
     theirs = {"X-Forwarded-For": "192.0.2.7"}
     for wrong in (ANNA[:-1], ANNA + "a", "anna:" + ANNA, "ü" * 40, *["x" * 40] * 6):
@@ -65,6 +65,35 @@ async def test_a_read_only_token_changes_nothing(served: Served) -> None:
     assert await looker.post("order", id=user_id, command="delete", reason="x") == refused
     assert await looker.post("order") == refused
     assert (await looker.post("player", id=user_id))[1]["log"] == []
+
+
+async def test_a_read_only_token_may_follow(served: Served) -> None:
+    """Each click is there, in order and once, with the session as Redis has it; nobody else is counted."""
+    server, url = served
+    looker = DeskClient(url, LOOKER)
+    async with AsyncExitStack() as stack:
+        tokens = await asyncio.to_thread(register, server)
+        user_id, here = user_of(tokens), await joined(stack, server, tokens["access_token"])
+        await here.ask("upgrade_buy", id=1)
+        _, said = await looker.post("follow", id=user_id)
+        heard: list[int] = []
+        clicks = asyncio.create_task(cook_times(here, 20))
+        while len(heard) < 20:
+            _, said = await looker.post("follow", id=user_id, since=said["since"])
+            cooked = (line for line in said["lines"] if line["kind"] == "cook")
+            heard += [orjson.loads(line["data"])["version"] for line in cooked]
+        await clicks
+        assert heard == sorted(set(heard))
+        assert said["player"]["processes"] == 1
+        assert {row["name"]: row["live"] for row in said["player"]["rows"]}["clicks"] == "20"
+        assert (await looker.post("follow", id=999_999))[0] == 404
+        await looker.until("player", lambda said: said["saved_at"] and not said["unsaved_since"], id=user_id)
+
+
+async def cook_times(each: Player, times: int) -> None:
+    """Cook so often."""
+    for _ in range(times):
+        await each.ask("cook")
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ export const token = () => sessionStorage.getItem(KEY);
 export const keepToken = (text) => sessionStorage.setItem(KEY, text);
 export const forgetToken = () => sessionStorage.removeItem(KEY);
 
-/** Asks a path; with fields it is a POST of them. */
-export async function ask(path, fields) {
+/** Asks a path; with fields it is a POST of them. A signal ends the waiting. */
+export async function ask(path, fields, signal) {
 	const headers = { Authorization: `Bearer ${token() ?? ""}` };
 	if (fields) headers["Content-Type"] = "application/json";
 	let answer;
@@ -29,6 +29,7 @@ export async function ask(path, fields) {
 			body: fields && JSON.stringify(fields),
 			cache: "no-store",
 			credentials: "omit",
+			signal,
 		});
 	} catch {
 		throw new Refused(0, "");

@@ -36,6 +36,17 @@ export function table(title, heads, rows, numbers = []) {
 	);
 }
 
+/** Draws a part again; who stands in it with the keyboard stays where they were. */
+export function redraw(node, ...children) {
+	const stops = () => [...node.querySelectorAll("a,button,[tabindex]")];
+	const held = stops().indexOf(document.activeElement);
+	const order = document.activeElement?.dataset.order;
+	node.replaceChildren(...children);
+	if (held < 0) return;
+	const again = order ? node.querySelector(`[data-order="${order}"]`) : stops()[held];
+	(again ?? byId("main").querySelector("h2")).focus({ preventScroll: true });
+}
+
 /** Tells those who listen to the page. */
 export function announce(text) {
 	byId("announcer").textContent = text;

@@ -1,7 +1,7 @@
 /** What the game does now, and did in the last 15 minutes. */
 
 import { ask } from "./api.js";
-import { el, shape, table } from "./dom.js";
+import { el, redraw, shape, table } from "./dom.js";
 import { mib, ms, rate, share, span, whole } from "./numbers.js";
 import { say, trouble, word } from "./texts.js";
 
@@ -128,17 +128,15 @@ export function showNow(main, failed) {
 			const said = await ask("figures");
 			if (over) return;
 			every = said.every_s;
-			const held = [...body.querySelectorAll("[tabindex]")].indexOf(document.activeElement);
-			body.replaceChildren(
+			redraw(
+				body,
 				wrong(said.troubles),
 				el("div", { className: "tiles" }, tiles(said.points)),
 				processes(said.processes),
 				el("div", { className: "columns" }, refusals(said.points), parts(said.servers)),
 			);
-			// Who reads a table with the keyboard stays there.
-			body.querySelectorAll("[tabindex]")[held]?.focus({ preventScroll: true });
 		} catch (error) {
-			if (!over) body.replaceChildren(failed(error));
+			if (!over) redraw(body, failed(error));
 		}
 		if (!over) timer = setTimeout(look, 1000 * every);
 	}

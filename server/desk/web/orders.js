@@ -16,7 +16,9 @@ export function setUpDialog() {
 	byId("dialog-close").onclick = () => byId("dialog").close();
 	byId("dialog").onclose = () => {
 		const again = opener?.isConnected ? opener : document.querySelector(`[data-order="${opener?.dataset.order}"]`);
-		(again ?? byId("main")).focus();
+		again?.focus();
+		// What opened it may be gone, as after a deletion.
+		if (document.activeElement === document.body) byId("main").focus();
 	};
 }
 

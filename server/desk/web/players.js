@@ -1,16 +1,17 @@
 /** Finding a player, and one player: account, session, log-ins, what operators did. */
 
 import { ask } from "./api.js";
-import { announce, el, table } from "./dom.js";
+import { announce, el, redraw, table } from "./dom.js";
 import { moment, whole } from "./numbers.js";
 import { openOrder } from "./orders.js";
-import { say, word } from "./texts.js";
+import { say, tongue, word } from "./texts.js";
 
-const FOLLOW_MS = 2000;
+const AGAIN_MS = 2000;
+const MOST_LINES = 50;
 
-/** Draws the search; what was searched for last stands there again. */
 let searched = "";
 
+/** Draws the search; what was searched for last stands there again. */
 export function showSearch(main, failed) {
 	let over = false;
 	const input = el("input", { name: "text", value: searched, maxLength: 320, autocomplete: "off", spellcheck: false, type: "search" });
@@ -56,21 +57,41 @@ function line({ user_id: id, email, name }) {
 
 /** Draws one player; `me` says what may be done. Returns what stops following. */
 export function showPlayer(main, failed, id, me) {
-	let timer = 0;
 	let over = false;
+	let waiting = new AbortController();
+	const drawn = {};
+	const slot = (name) => el("div", { className: "slot", data: { slot: name } });
 	const title = el("h2", { tabIndex: -1 }, say("player", id));
 	const follow = el("input", { type: "checkbox", id: "follow" });
-	const body = el("div", { className: "stack" });
+	const problem = el("div", { className: "slot" });
+	const heard = el("ol", { className: "heard", tabIndex: 0, ariaLabel: say("changes") });
+	const live = el("section", { className: "card stack", hidden: true }, el("h3", {}, say("changes")), heard);
+	const body = el(
+		"div",
+		{ className: "stack" },
+		slot("actions"),
+		live,
+		el("div", { className: "columns" }, el("div", { className: "stack" }, slot("account"), slot("owns"), slot("logIns")), slot("session")),
+		slot("log"),
+	);
 	const again = el("button", { className: "second", onclick: () => look(true) }, say("refresh"));
 	main.replaceChildren(
 		el("div", { className: "bar" }, title, el("label", { className: "row" }, follow, say("follow")), again),
+		problem,
 		body,
 	);
 	title.focus();
 	follow.onchange = () => {
-		clearTimeout(timer);
-		if (follow.checked) look();
+		waiting.abort();
+		live.hidden = !follow.checked;
+		problem.replaceChildren();
+		if (follow.checked) listen();
 	};
+	function wrong(error) {
+		if (over) return;
+		problem.replaceChildren(failed(error));
+		body.hidden = error.status === 404;
+	}
 	async function look(loud = false) {
 		try {
 			const player = await ask("player", { id });
@@ -78,19 +99,46 @@ export function showPlayer(main, failed, id, me) {
 			draw(player);
 			if (loud) announce(say("player", id));
 		} catch (error) {
-			if (!over) body.replaceChildren(failed(error));
+			wrong(error);
 		}
-		clearTimeout(timer);
-		if (!over && follow.checked) timer = setTimeout(look, FOLLOW_MS);
 	}
+	/** Asks for what changes until nobody follows any more; each answer waits for the next change. */
+	async function listen() {
+		const { signal } = (waiting = new AbortController());
+		let since = "";
+		while (!signal.aborted) {
+			try {
+				const said = await ask("follow", { id, since }, signal);
+				if (signal.aborted) return;
+				since = said.since;
+				draw(said.player);
+				heard.prepend(...said.lines.reverse().map(change), ...(said.missed ? [el("li", {}, "…")] : []));
+				while (heard.childElementCount > MOST_LINES) heard.lastChild.remove();
+			} catch (error) {
+				if (signal.aborted) return;
+				wrong(error);
+				await new Promise((done) => setTimeout(done, AGAIN_MS));
+			}
+		}
+	}
+	/** Draws what differs: what stays the same keeps the focus, and a click that is under way. */
 	function draw(player) {
-		const held = document.activeElement?.dataset.order;
-		body.replaceChildren(
-			...(me.read_only ? [] : [actions(player)]),
-			el("div", { className: "columns" }, el("div", { className: "stack" }, account(player), owns(player), logIns(player)), session(player)),
-			log(player),
-		);
-		if (held) body.querySelector(`[data-order="${held}"]`)?.focus();
+		problem.replaceChildren();
+		body.hidden = false;
+		const { account: own, processes, suspensions, saved_at, unsaved_since, owned, log_ins, rows, unreadable, clients } = player;
+		const parts = {
+			...(me.read_only ? {} : { actions: [actions, [own.email, suspensions.length]] }),
+			account: [account, [own, processes, suspensions, saved_at, unsaved_since]],
+			owns: [owns, owned],
+			logIns: [logIns, log_ins],
+			session: [session, [rows, unreadable, clients]],
+			log: [log, player.log],
+		};
+		for (const [name, [make, data]] of Object.entries(parts)) {
+			const text = JSON.stringify(data);
+			if (drawn[name] !== text) redraw(body.querySelector(`[data-slot=${name}]`), make(player));
+			drawn[name] = text;
+		}
 	}
 	const order = (command, player, given) => openOrder(command, player, me, given, () => look());
 	function actions(player) {
@@ -135,8 +183,12 @@ export function showPlayer(main, failed, id, me) {
 	look();
 	return () => {
 		over = true;
-		clearTimeout(timer);
+		waiting.abort();
 	};
+}
+
+function change({ at_ms: at, kind, data }) {
+	return el("li", {}, el("time", {}, new Date(at).toLocaleTimeString(tongue())), el("b", {}, kind), el("span", {}, data));
 }
 
 function account({ account: own, processes, suspensions, saved_at: savedAt, unsaved_since: since }) {

@@ -66,6 +66,7 @@ const TEXTS = {
 	player: ["Player {0}", "Игрок {0}"],
 	refresh: ["Look again", "Обновить"],
 	follow: ["Follow live", "Следить"],
+	changes: ["Changes, as the player's tabs are sent them", "Изменения, как их получают вкладки игрока"],
 	account: ["Account", "Учётная запись"],
 	email: ["E-mail", "Почта"],
 	name: ["Name", "Имя"],
