@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 FORGOTTEN_AFTER_S: Final = 86_400
 """A number without an outcome is made again within a day: a session forgets it after a week at the latest."""
+ABANDONED_AFTER_S: Final = 60
+"""A deletion works on without its turn, for no longer than a statement may take."""
 _ACQUIRE_TIMEOUT_S: Final = 5.0
 
 _ADD_SUBJECT: Final = """
-INSERT INTO operator_subjects (user_id) SELECT id FROM accounts WHERE id = $1 ON CONFLICT DO NOTHING
+INSERT INTO operator_subjects (user_id)
+SELECT id FROM accounts WHERE id = $1 FOR KEY SHARE ON CONFLICT DO NOTHING
 """
+"""Waits for a deletion that is under way, and then finds no account."""
 _LOCK_SUBJECT: Final = "SELECT subject FROM operator_subjects WHERE user_id = $1 FOR UPDATE"
 _BEGIN: Final = """
 INSERT INTO operator_intents (operator, reason, subject, what, amount, undoes, session_given)
@@ -41,7 +45,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING number
 """
 _OPEN: Final = """
 SELECT number, operator, reason, what, amount, undoes, session_given,
-       begun_at < clock_timestamp() - make_interval(secs => $2) AS forgotten
+       begun_at < clock_timestamp() - make_interval(secs => $2) AS forgotten,
+       begun_at < clock_timestamp() - make_interval(secs => $3) AS abandoned
 FROM operator_intents AS intent
 WHERE subject = $1 AND NOT EXISTS (SELECT FROM operator_log WHERE operator_log.number = intent.number)
 ORDER BY number
@@ -51,6 +56,7 @@ INSERT INTO operator_log
     (number, operator, reason, subject, what, amount, undoes, outcome, before, after, version, session_found)
 SELECT number, operator, reason, subject, what, amount, undoes, $2, $3, $4, $5, $6
 FROM operator_intents WHERE number = $1
+ON CONFLICT DO NOTHING
 """
 _LOG: Final = """
 SELECT number, made_at, operator, reason, subject, what, amount, undoes, outcome, before, after, version,
@@ -104,11 +110,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A wish that has its number. `forgotten`: too old to be made again."""
+    """A wish that has its number.
+
+    `forgotten`: too old to be made again. `abandoned`: so old that nobody works on it any more.
+    """
 
     number: int
     wish: Wish
-    forgotten: bool
+    forgotten: bool = False
+    abandoned: bool = False
 
 
 class Turn:
@@ -121,8 +131,8 @@ class Turn:
 
     async def open(self) -> list[Intent]:
         """Return what was begun and has no outcome, the oldest first."""
-        rows = await self._connection.fetch(_OPEN, self._subject, FORGOTTEN_AFTER_S)
-        return [Intent(row["number"], _wish(row), row["forgotten"]) for row in rows]
+        rows = await self._connection.fetch(_OPEN, self._subject, FORGOTTEN_AFTER_S, ABANDONED_AFTER_S)
+        return [Intent(row["number"], _wish(row), row["forgotten"], row["abandoned"]) for row in rows]
 
     async def same(self, wish: Wish) -> int | None:
         """Return the number under which the very same was done before and not taken back."""
@@ -145,7 +155,7 @@ class Turn:
         """Give a wish its number, kept from now on whatever becomes of this turn."""
         asked = (wish.operator, wish.reason, self._subject, wish.what, wish.amount, wish.undoes, wish.session)
         number = await self._pool.fetchval(_BEGIN, *asked)
-        return Intent(number, wish, forgotten=False)
+        return Intent(number, wish)
 
     async def finish(  # noqa: PLR0917 - in the order of the log's columns
         self,

@@ -41,6 +41,8 @@ _log = structlog.get_logger(__name__)
 
 _WEB: Final = Path(__file__).parent.parent / "desk" / "web"
 _MOST_CONNECTIONS: Final = 200
+_MOST_OF_ADDRESS: Final = 100
+"""One address alone cannot keep all others out."""
 _MOST_BODY_BYTES: Final = 512 * 1024
 """An export goes up whole: of a player with a thousand log-ins it has about half as much."""
 _BIND_WITHIN_S: Final = 3.0
@@ -109,7 +111,7 @@ def build_desk(
     following = Following(partial(_hearing_lanes, settings, storage), lambda: storage.catalogues.current)
     guard = Guard(settings.desk_tokens, settings.desk_host, settings.desk_url)
     site = DeskSite(desk_routes(operations, figures, following, guard), read_files(_WEB), guard, CHANGES)
-    limits = PortLimits(_MOST_CONNECTIONS, _MOST_CONNECTIONS, settings.trusted_proxies)
+    limits = PortLimits(_MOST_CONNECTIONS, _MOST_OF_ADDRESS, settings.trusted_proxies)
     http_limits = HttpLimits(max_body_bytes=_MOST_BODY_BYTES)
     listener = Listener(site, NoWebSockets(), limits, http_limits, turns=turns)
     return Desk(listener, figures, following, loader)

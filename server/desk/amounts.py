@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
@@ -27,12 +29,15 @@ SCALES: Final[Mapping[str, int]] = {
 
 def in_units(what: str, text: str) -> float:
     """Read an amount into the unit of its field; raises NotUnderstood for what is none, or is too fine."""
+    # Decimal would also take "1_000", spaces around it, and the digits of other scripts.
+    if re.fullmatch(r"[0-9.]{1,400}([eE][+-]?[0-9]{1,3})?", text) is None:
+        raise NotUnderstood(f"{text!r} is no amount")
     try:
         amount = Decimal(text) * SCALES.get(what, 1)
         units = float(amount)
     except (InvalidOperation, OverflowError) as error:
         raise NotUnderstood(f"{text!r} is no amount") from error
-    if not amount.is_finite() or amount <= 0 or amount != amount.to_integral_value():
+    if not math.isfinite(units) or amount <= 0 or amount != amount.to_integral_value():
         scale = SCALES.get(what, 1)
         finest = "whole" if scale == 1 else f"a multiple of {Decimal(1) / scale}"
         raise NotUnderstood(f"an amount of {what} is above 0 and {finest}, not {text!r}")

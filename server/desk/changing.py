@@ -54,7 +54,7 @@ class Changes:
         settled: list[Made] = []
         while True:
             async with self._log.turn(self._user_id) as turn:
-                intents = [] if turn is None else await turn.open()
+                intents = [] if turn is None else [each for each in await turn.open() if _is_left(each)]
                 if turn is None or not intents:
                     return settled
                 oldest, *_ = intents
@@ -124,6 +124,11 @@ class Changes:
                 return Made(number, wish, Outcome.REFUSED, why=f"the rules allow no such {what}")
             case _:
                 return Made(number, wish, Outcome.REFUSED, why="the catalogue has no such upgrade")
+
+
+def _is_left(intent: Intent) -> bool:
+    """Say whether nobody works on an intent: of the session it is worked on in a turn alone."""
+    return intent.abandoned or intent.wish.session is not None or is_of_session(intent.wish.what)
 
 
 def is_of_session(what: str) -> bool:

@@ -16,6 +16,8 @@ from server.desk.changing import undoing
 from server.desk.errors import NoPlayer, NotBegun, NotUnderstood
 from server.desk.following import TooManyFollowError
 from server.desk.orders import ORDERS, Order, checked_reason, duration
+from server.desk.places import LOOKS, BusyError, Places
+from server.desk.places import ORDERS as ORDERS_AT_ONCE
 from server.desk.preview import preview
 from server.desk.showing import differences_of, last_used, owned, session_rows
 from server.http.error_answers import BearerRefused, BodyRefused, NotEnoughData
@@ -81,6 +83,8 @@ class _Desk:
         self._figures = figures
         self._following = following
         self._guard = guard
+        self._orders = Places(ORDERS_AT_ONCE)
+        self._looks = Places(LOOKS)
 
     def route(
         self,
@@ -124,24 +128,25 @@ class _Desk:
         text = asked.fields["text"].strip()
         if len(text) > _MOST_QUERY:
             raise NotUnderstood("that is longer than any e-mail")
-        listed = await self._operations.search(text, _MOST_LISTED + 1)
+        async with self._looks.taken():
+            listed = await self._operations.search(text, _MOST_LISTED + 1)
         players = [each._asdict() for each in listed[:_MOST_LISTED]]
         return {"players": players, "more": len(listed) > _MOST_LISTED}
 
     async def show(self, asked: _Asked) -> dict[str, Any]:
         """Show a player."""
-        return await self._shown(await self._found(asked))
+        async with self._looks.taken():
+            return await self._shown(await self._found(asked))
 
     async def follow(self, asked: _Asked) -> dict[str, Any]:
         """Show a player again once something changed, with what tabs were sent, or after some seconds."""
-        found = await self._found(asked)
+        async with self._looks.taken():
+            found = await self._found(asked)
         heard = await self._following.wait(asked.operator, found.user_id, asked.fields["since"])
-        return {
-            "since": heard.since,
-            "lines": [line._asdict() for line in heard.lines],
-            "missed": heard.missed,
-            "player": await self._shown(found),
-        }
+        async with self._looks.taken():
+            player = await self._shown(found)
+        lines = [line._asdict() for line in heard.lines]
+        return {"since": heard.since, "lines": lines, "missed": heard.missed, "player": player}
 
     async def _shown(self, found: Found) -> dict[str, Any]:
         shown = await _shown(self._operations, found)
@@ -151,19 +156,26 @@ class _Desk:
 
     async def export(self, asked: _Asked) -> dict[str, Any]:
         """Return what the player gets by `GET /export`."""
-        return await self._operations.kept(await self._found(asked))
+        async with self._looks.taken():
+            return await self._operations.kept(await self._found(asked))
 
     async def show_preview(self, asked: _Asked) -> dict[str, Any]:
         """Say what an order would change, before it is given."""
-        operations, found = self._operations, await self._found(asked)
-        order = order_of(asked.operator, {**asked.fields, "reason": "a preview"})
-        kept, entry = await operations.kept(found), await operations.log.get(found.user_id, order.number)
+        operations, order = (
+            self._operations,
+            order_of(asked.operator, {**asked.fields, "reason": "a preview"}),
+        )
+        async with self._looks.taken():
+            found = await self._found(asked)
+            kept, entry = await operations.kept(found), await operations.log.get(found.user_id, order.number)
         return {"changes": [each._asdict() for each in preview(kept, order, entry, operations.catalogue)]}
 
     async def give_order(self, asked: _Asked) -> dict[str, Any]:
         """Carry an order out, and say what came of it."""
-        found, order = await self._found(asked), order_of(asked.operator, asked.fields)
-        result = await self._operations.carry_out(found, order)
+        order = order_of(asked.operator, asked.fields)
+        async with self._orders.taken():
+            found = await self._found(asked)
+            result = await self._operations.carry_out(found, order)
         _log.info(
             "desk_order_executed",
             operator=order.operator,
@@ -191,12 +203,17 @@ async def _answered(
     except NoPlayer as error:
         return refusal(404, _STATUS_NO_PLAYER, str(error))
     except TooManyFollowError:
-        said = "too many players are followed at once"
-        return refusal(503, STATUS_UNAVAILABLE, said, (("Retry-After", "5"),))
+        return _busy("too many players are followed at once")
+    except BusyError:
+        return _busy("the desk is busy, and nothing was begun: try again")
     except NotBegun as error:
         return refusal(400, _STATUS_NOT_BEGUN, str(error))
     except StorageUnavailable as error:
         return refusal(503, STATUS_UNAVAILABLE, line_of(error) + advice, (("Retry-After", "2"),))
+
+
+def _busy(message: str) -> HttpResponse:
+    return refusal(503, STATUS_UNAVAILABLE, message, (("Retry-After", "5"),))
 
 
 def order_of(operator: str, fields: Mapping[str, str]) -> Order:

@@ -179,6 +179,38 @@ async def test_the_desk_shows_every_server_of_the_game(game: GameServer) -> None
         await anna.until("figures", lambda said: away in said["troubles"])
 
 
+async def test_an_operator_and_a_deletion_under_way(game: GameServer) -> None:
+    """Nobody writes the outcome of a deletion for it, and who waits for it finds no account in the end."""
+    async with AsyncExitStack() as stack:
+        _, user_id, _ = await cooking(stack, game)
+        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
+        async with log.turn(user_id) as turn:
+            assert turn is not None
+            intent = await turn.begin(Wish("anna", "letter 1", "delete"))
+        made, settled = await Changes(log, sessions, user_id).make(Wish("boris", "letter 2", "money", 7.0))
+        assert (made is not None and made.outcome, settled) == (Outcome.DONE, [])
+        await log.finish(intent, Outcome.DONE)
+        by_number = {entry["number"]: entry["outcome"] for entry in await log.latest(user_id, 9)}
+        assert by_number[intent.number] == "done"
+        connection = await asyncpg.connect(game.settings["DB_CONNECTION"])
+        stack.push_async_callback(connection.close)
+        deletion = connection.transaction()
+        await deletion.start()
+        await connection.execute("DELETE FROM accounts WHERE id = $1", user_id)
+        waiting = asyncio.create_task(
+            Changes(log, sessions, user_id).make(Wish("boris", "letter 3", "money", 1))
+        )
+        waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%operator_subjects%'"
+        waits += " AND wait_event_type = 'Lock' AND datname = current_database())"
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                if await databases.pool.fetchval(waits):
+                    break
+                await asyncio.sleep(0.02)
+        await deletion.commit()
+        assert await waiting == (None, [])
+
+
 EXPORTED = Progress(
     **dict.fromkeys(NUMBERS, 7.0) | {"money": 700.0, "rank": 3.0}, bought={1: 1}, achieved=(1,)
 )

@@ -226,6 +226,26 @@ async def test_ten_thousand_players_in_the_search(served: Served) -> None:
     assert (await anna.post("find", text="x" * 321))[0] == 400
 
 
+async def test_many_orders_at_once(served: Served) -> None:
+    """Of all players and of one: they take turns, none waits for another for good, and players can log in."""
+    server, url = served
+    connection = await asyncpg.connect(server.settings["DB_CONNECTION"])
+    try:
+        rows = await connection.fetch(
+            "INSERT INTO accounts (email, password_hash)"
+            " SELECT 'many' || n || '@example.com', '' FROM generate_series(1, 24) AS n RETURNING id"
+        )
+    finally:
+        await connection.close()
+    anna, ids = DeskClient(url), [row["id"] for row in rows] + [rows[-1]["id"]] * 8
+    give = {"command": "give", "reason": "letter 5", "what": "money", "amount": "5"}
+    orders = (
+        anna.until("order", lambda made: made["outcome"] == "refused", id=user_id, **give) for user_id in ids
+    )
+    looks = (anna.until("player", lambda said: not said["rows"], id=user_id) for user_id in ids)
+    await asyncio.gather(asyncio.to_thread(register, server), *orders, *looks)
+
+
 async def test_postgresql_away(served: Served) -> None:
     """An order is refused with the reason and nothing half done; the same again is done once it is back."""
     server, url = served

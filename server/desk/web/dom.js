@@ -43,8 +43,8 @@ export function redraw(node, ...children) {
 	const order = document.activeElement?.dataset.order;
 	node.replaceChildren(...children);
 	if (held < 0) return;
-	const again = order ? node.querySelector(`[data-order="${order}"]`) : stops()[held];
-	(again ?? byId("main").querySelector("h2")).focus({ preventScroll: true });
+	const again = (order && node.querySelector(`[data-order="${order}"]`)) || stops()[held] || stops().at(-1);
+	(again ?? byId("main")).focus({ preventScroll: true });
 }
 
 /** Tells those who listen to the page. */

@@ -10,23 +10,38 @@ const DANGEROUS = ["suspend", "log-out", "delete", "import", "restore-from"];
 const LINE = { maxLength: 500, required: true, autocomplete: "off" };
 
 let opener = null;
+let place = 0;
+
+/** Keeps the keyboard in the dialog: past its last stop comes the first, not the browser's own buttons. */
+function stay(event) {
+	if (event.key !== "Tab") return;
+	const stops = [...byId("dialog").querySelectorAll("button,input,select,[tabindex='0']")];
+	const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+	const { activeElement: held } = document;
+	if (held !== from && !(event.shiftKey && held === byId("dialog-title"))) return;
+	event.preventDefault();
+	to.focus();
+}
 
 /** Lets the dialog be closed, and gives the focus back. */
 export function setUpDialog() {
+	byId("dialog").onkeydown = stay;
 	byId("dialog-close").onclick = () => byId("dialog").close();
 	byId("dialog").onclose = () => {
-		const again = opener?.isConnected ? opener : document.querySelector(`[data-order="${opener?.dataset.order}"]`);
-		again?.focus();
-		// What opened it may be gone, as after a deletion.
-		if (document.activeElement === document.body) byId("main").focus();
+		// What opened it may be drawn again by now, as another action in its place, or gone.
+		const again = opener.isConnected ? opener : (document.querySelector(`[data-order="${opener.dataset.order}"]`) ?? actions()[place]);
+		(again?.offsetParent ? again : byId("main")).focus();
 	};
 }
+
+const actions = () => [...document.querySelectorAll("main [data-order]")];
 
 function show(title, ...children) {
 	byId("dialog-title").textContent = title;
 	byId("dialog-body").replaceChildren(...children);
 	if (!byId("dialog").open) {
 		opener = document.activeElement;
+		place = actions().indexOf(opener);
 		byId("dialog").showModal();
 	}
 }
@@ -59,14 +74,15 @@ export function openOrder(command, player, me, given, done) {
 		const wrong = el("p", { role: "alert" });
 		const go = el("button", { className: `primary ${DANGEROUS.includes(command) ? "danger" : ""}`, type: "button" }, say("doIt"));
 		go.onclick = async () => {
-			go.disabled = true;
+			// Disabled it would lose the focus.
+			if (go.ariaDisabled) return;
+			go.ariaDisabled = "true";
 			try {
 				tell(await ask("order", order));
 				done();
 			} catch (error) {
 				wrong.textContent = error.message || say("noAnswer");
-				go.disabled = false;
-				go.focus();
+				go.ariaDisabled = null;
 			}
 		};
 		const back = el("button", { className: "second", type: "button", onclick: begin }, say("back"));
