@@ -143,7 +143,7 @@ class EmbeddedPostgres:
         draft = Path(tempfile.mkdtemp(prefix=f"{NAME}.new-", dir=self._parent))
         if self._account is not None:
             os.chown(draft, self._account.uid, self._account.gid)
-        command = [program, "-D", draft, *CLUSTER_OPTIONS]
+        command: list[str | Path] = [program, "-D", draft, *CLUSTER_OPTIONS]
         self._log_start = fresh_log(self._log)
         making = Child(launch(command, self._log, account=self._account, folders=[draft]))
         try:

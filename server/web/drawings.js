@@ -7,8 +7,8 @@ const WOBBLE = `<filter id="wobble" x="-2%" y="-2%" width="104%" height="104%"><
 	yChannelSelector="G"/></filter>`;
 /**
  * What wobbles is drawn once, as part of its scene, only where the browser finds few empty places between its pieces: else
- * it is a layer of its own, and the noise is made anew for every frame in which anything moves. Hence a ground as large as
- * the scene, which shows nothing.
+ * it is a layer of its own, and the noise is made again for every frame in which anything moves. So it has a ground as
+ * large as the scene, which shows nothing.
  */
 const WOBBLES = '<g filter="url(#wobble)"><path d="M0 0h640v300H0z" fill="none" stroke="none"/>';
 
