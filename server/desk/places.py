@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -29,12 +29,10 @@ class Places:
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
         """Take a place until the block ends; raises BusyError after ten seconds without one."""
-        try:
-            async with asyncio.timeout(WAIT_S):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise BusyError from error
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    await held.enter_async_context(self._free)
+            except TimeoutError as error:
+                raise BusyError from error
             yield
-        finally:
-            self._free.release()
