@@ -99,7 +99,8 @@ def message_of(words: list[bytes] | None, newest: int, catalogue: Catalogue) -> 
         case NewlyAchieved():
             push = results.achievement_push(publication.version, publication.newly, catalogue).decode()
             *_, data = push.partition('"data":')
-            return Message("achievement", data.removesuffix("}"), max(newest, publication.version))
+            # The change that reached it has the same version, and comes after it.
+            return Message("achievement", data.removesuffix("}"), newest)
         case None if words is not None:
             return None  # of a newer release
         case None | Reloaded():

@@ -139,6 +139,48 @@ async def test_a_letter_is_answered_by_keyboard_alone(served: Served) -> None:
         assert [text for text in desk.complaints if "401" not in text] == []  # the wrong token
 
 
+async def test_the_keyboard_keeps_its_place(served: Served) -> None:
+    """A dialog keeps the focus; it goes back to where it was, or to what is in that place by then."""
+    server, url = served
+    async with AsyncExitStack() as stack:
+        tokens = await asyncio.to_thread(register, server)
+        player = await joined(stack, server, tokens["access_token"])
+        await player.ask("upgrade_buy", id=1)
+        desk = await stack.enter_async_context(visitor(url, **WIDE))
+        page = await desk.open()
+        await come_in(page)
+        await page.goto(f"{url}/#player/{user_of(tokens)}")
+        await page.get_by_label("Follow live").focus()
+        await page.keyboard.press("Space")
+        await expect(page.locator(".heard")).to_contain_text("session")
+        await player.ask("cook")
+        await expect(page.locator(".heard")).to_contain_text("achievement")
+        await expect(page.locator(".heard")).to_contain_text('cook{"dishes":1,')
+        for order, then in (("Suspend", "End the suspension"), ("End the suspension", "Suspend")):
+            await page.get_by_role("button", name=order, exact=True).focus()
+            await page.keyboard.press("Enter")
+            reason = page.locator("#dialog [name=reason]")
+            await expect(reason).to_be_visible()
+            await page.get_by_role("button", name="Show what changes").focus()
+            await page.keyboard.press("Tab")
+            await expect(page.locator("#dialog-close")).to_be_focused()
+            await page.keyboard.press("Shift+Tab")
+            await expect(page.get_by_role("button", name="Show what changes")).to_be_focused()
+            await reason.focus()
+            await page.keyboard.type(f"letter 4, {order}")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#dialog-title")).to_be_focused()
+            await page.get_by_role("button", name="Do it").focus()
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#dialog-title")).to_contain_text("Done, number")
+            await expect(
+                page.get_by_role("button", name=then, include_hidden=True, exact=True)
+            ).to_be_attached()
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("button", name=then, exact=True)).to_be_focused()
+        assert desk.complaints == []
+
+
 async def test_the_desk_comes_back_with_its_worker(served: Served) -> None:
     """The worker that serves it is killed: another takes its place, with the desk, and says what is wrong."""
     server, url = served
