@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from persistence.durable.sessions import load_rows
+from persistence.errors import LiveUnavailable
 from persistence.live.lanes import Lanes
+from persistence.writeback.marks import EVERY_BUCKET, read_due
 from runtime.settings import StartupError
 from server.desk.figures import Figures
 from server.desk.following import Following
 from server.desk.guard import Guard
 from server.desk.operations import Operations
+from server.desk.points import Backlog
 from server.desk.routes import CHANGES, desk_routes
 from server.desk.servers import Servers
 from server.desk.sessions import operator_loader, operator_sessions
@@ -31,6 +34,7 @@ from server.ports import bind_port
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from persistence.live.store import LiveStore
     from persistence.recovery.cold_load import Loader
     from runtime.settings import Settings
     from runtime.turns import Turns
@@ -107,7 +111,7 @@ def build_desk(
     loader = operator_loader(lanes, partial(load_rows, storage.pool), settings)
     sessions = operator_sessions(lanes, storage.catalogues, loader, settings)
     operations = Operations(storage.pool, storage.store, sessions, settings.public_url)
-    figures = Figures(render, readiness, Servers(settings.desk_servers))
+    figures = Figures(render, readiness, Servers(settings.desk_servers), partial(_backlog, storage.store))
     following = Following(partial(_hearing_lanes, settings, storage), lambda: storage.catalogues.current)
     guard = Guard(settings.desk_tokens, settings.desk_host, settings.desk_url)
     site = DeskSite(desk_routes(operations, figures, following, guard), read_files(_WEB), guard, CHANGES)
@@ -115,6 +119,15 @@ def build_desk(
     http_limits = HttpLimits(max_body_bytes=_MOST_BODY_BYTES)
     listener = Listener(site, NoWebSockets(), limits, http_limits, turns=turns)
     return Desk(listener, figures, following, loader)
+
+
+async def _backlog(store: LiveStore) -> Backlog:
+    """Count who waits to be saved, as a flusher does; a dozen or so commands."""
+    try:
+        due = await read_due(store, EVERY_BUCKET, 1)
+    except LiveUnavailable:
+        return Backlog()
+    return Backlog(due.dirty, due.oldest_age_ms / 1000)
 
 
 def _hearing_lanes(settings: Settings, storage: Storage) -> Lanes:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from server.desk.points import point_of, process_of, wanted, workers_of
+from server.desk.points import Backlog, backlog_in, point_of, process_of, wanted, workers_of
 from server.desk.servers import Answer, processes_of
-from server.desk.troubles import SERVER_AWAY, TROUBLES, troubles_of
+from server.desk.troubles import SERVER_AWAY, TROUBLES, backlog_trouble, troubles_of
 from server.observability.readings import Reading, all_together, change_between, samples_of
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Figures:
 
     `render` gives the text of /metrics for all workers of this server, `readiness` says in words how the
     parts of this process are, `servers` asks the listed servers, this one among them where it is listed.
+    `count` counts the sessions to be saved, where none of the servers does.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Figures:
         render: Callable[[], Awaitable[bytes]],
         readiness: Callable[[], Readiness],
         servers: Servers,
+        count: Callable[[], Awaitable[Backlog]],
         *,
         every_s: float = EVERY_S,
         clock: Callable[[], float] = time.monotonic,
@@ -61,6 +63,7 @@ class Figures:
         self._render = render
         self._readiness = readiness
         self._servers = servers
+        self._count = count
         self._every_s = every_s
         self._clock = clock
         self._points: deque[dict[str, Any]] = deque(maxlen=int(KEPT_S / every_s))
@@ -105,12 +108,16 @@ class Figures:
         changes = {
             key: change_between(self._last.get(key, reading), reading) for key, reading in readings.items()
         }
+        together = all_together(changes.values())
+        counted = backlog_in(together.after)
+        backlog = counted or await self._count()
         if self._last:
-            self._points.append(point_of(all_together(changes.values())))
+            self._points.append(point_of(together, backlog))
             await asyncio.sleep(0)
         self._last = readings
         self._processes = await self._processes_of(changes)
-        self._troubles = self._troubles_of(changes)
+        elsewhere = None if counted else backlog_trouble(backlog.age_s or 0.0)
+        self._troubles = self._troubles_of(changes, dict([elsewhere]) if elsewhere else {})
 
     def _distinct(self, text: bytes, answers: Sequence[Answer]) -> dict[str, Answer]:
         """Return the answers by server, this one first; one that has several addresses is there once."""
@@ -148,10 +155,16 @@ class Figures:
                 await asyncio.sleep(0)
         return processes
 
-    def _troubles_of(self, changes: Mapping[str, Change]) -> list[dict[str, Any]]:
-        """Name what is wrong, each once: with the servers where it is so, if there are several."""
+    def _troubles_of(
+        self, changes: Mapping[str, Change], elsewhere: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """Name what is wrong, each once: with the servers where it is so, if there are several.
+
+        `elsewhere`: what is wrong at no server.
+        """
         away = [seen.name for key, seen in sorted(self._seen.items()) if key not in changes]
         details: dict[str, list[str]] = {SERVER_AWAY: [", ".join(away)]} if away else {}
+        details |= {name: [detail] for name, detail in elsewhere.items()}
         servers: dict[str, list[str]] = {}
         for key, change in sorted(changes.items()):
             seen = self._seen[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.observability.metric_families import PREFIX, WORKER
 
@@ -58,11 +58,24 @@ def workers_of(reading: Reading) -> list[str]:
     return sorted(found, key=int)
 
 
-def point_of(change: Change) -> dict[str, Any]:
+class Backlog(NamedTuple):
+    """How many sessions wait to be saved, and how long the oldest has; None where nobody knows."""
+
+    sessions: float | None = None
+    age_s: float | None = None
+
+
+def backlog_in(reading: Reading) -> Backlog | None:
+    """Return the backlog of all flushers in a reading; None with FLUSHER=off, where they are elsewhere."""
+    if not any(reading.values(f"{PREFIX}dirty_sessions")):
+        return None
+    age_s = reading.most(f"{PREFIX}dirty_oldest_age_seconds")
+    return Backlog(reading.total(f"{PREFIX}dirty_sessions"), age_s)
+
+
+def point_of(change: Change, backlog: Backlog) -> dict[str, Any]:
     """Return one point of every curve, over all that was looked at; rates are those since the look before."""
     after = change.after
-    # Only who flushes knows the backlog: with FLUSHER=off that is another process.
-    flushes = any(after.values(f"{PREFIX}dirty_sessions"))
     return {
         "at": round(time.time(), 1),
         "users": after.total(f"{PREFIX}users"),
@@ -72,8 +85,8 @@ def point_of(change: Change) -> dict[str, Any]:
         "p50_ms": _ms(change.quantile(0.5, f"{PREFIX}request_duration_seconds")),
         "p99_ms": _ms(change.quantile(0.99, f"{PREFIX}request_duration_seconds")),
         "refusals": _refusals(change),
-        "backlog": after.total(f"{PREFIX}dirty_sessions") if flushes else None,
-        "backlog_age_s": after.most(f"{PREFIX}dirty_oldest_age_seconds") if flushes else None,
+        "backlog": backlog.sessions,
+        "backlog_age_s": backlog.age_s,
         "redis_up": min((value for _, value in after.values(f"{PREFIX}redis_up")), default=0),
         "redis_p99_ms": _ms(change.quantile(0.99, f"{PREFIX}redis_round_trip_seconds", role="game")),
         "postgresql_up": min((value for _, value in after.values(f"{PREFIX}postgresql_up")), default=0),

@@ -46,6 +46,11 @@ def troubles_of(change: Change, parts: Mapping[str, str]) -> Iterator[tuple[str,
     yield from _serving(change)
 
 
+def backlog_trouble(age_s: float) -> tuple[str, str] | None:
+    """Name a backlog whose oldest session waits for too long."""
+    return ("backlog_late", f"{age_s:.0f} s") if age_s > _LATE_S else None
+
+
 def _storage(change: Change, parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     after = change.after
     redis = parts.get("redis", _OK)
@@ -58,9 +63,8 @@ def _storage(change: Change, parts: Mapping[str, str]) -> Iterator[tuple[str, st
     if any(not up for _, up in after.values(f"{PREFIX}postgresql_up")):
         words = parts.get("postgresql", _OK)
         yield "postgresql_away", "" if words == _OK else words
-    late_s = after.most(f"{PREFIX}dirty_oldest_age_seconds")
-    if late_s > _LATE_S:
-        yield "backlog_late", f"{late_s:.0f} s"
+    if late := backlog_trouble(after.most(f"{PREFIX}dirty_oldest_age_seconds")):
+        yield late
     if after.most(f"{PREFIX}flush_failing"):
         yield "flush_failing", f"{after.most(f'{PREFIX}flush_failing'):.0f}"
     if change.growth(f"{PREFIX}flushed_sessions_total", result="set_aside"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.desk.figures import GONE_FOR_S, Figures
+from server.desk.points import Backlog
 from server.desk.servers import Answer, Servers
 from server.http.service_routes import Condition, Readiness
 
@@ -64,12 +65,18 @@ class Game:
             return b""
 
         self.now_s = 0.0
+        self.counted = Backlog()
         self.figures = Figures(
             render,
             lambda: Readiness(Condition.OK, {"redis": redis}),
             Servers(()),
+            self.count,
             clock=lambda: self.now_s,
         )
+
+    async def count(self) -> Backlog:
+        """Count the backlog where no server does."""
+        return self.counted
 
     def look(self, text: str, *answers: Answer) -> dict[str, Any]:
         """Look once, and return what the page gets."""
@@ -84,10 +91,17 @@ def test_the_backlog_is_that_of_the_flushers() -> None:
     assert (point["backlog"], point["backlog_age_s"]) == (7, 2.5)
 
 
-def test_without_a_flusher_here_the_backlog_is_unknown() -> None:
-    """With FLUSHER=off it is counted by another process: nothing is said, and not that nobody waits."""
-    [point] = shown(BEFORE, BEFORE)["points"]
+def test_without_a_flusher_here_the_desk_counts_the_backlog() -> None:
+    """With FLUSHER=off another process saves; where nobody can count, nothing is said."""
+    game = Game()
+    game.look(BEFORE)
+    [point] = game.look(BEFORE)["points"]
     assert (point["backlog"], point["backlog_age_s"]) == (None, None)
+    game.counted = Backlog(3, 31.0)
+    said = game.look(BEFORE)
+    assert (said["points"][-1]["backlog"], said["points"][-1]["backlog_age_s"]) == (3, 31.0)
+    assert said["troubles"] == [{"name": "backlog_late", "detail": "31 s"}]
+    assert game.look(BEFORE + BACKLOG)["points"][-1]["backlog"] == 7
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ function tile(points, title, value, keys, show, note = "") {
 	);
 }
 
-/** How old the backlog is, or where it is counted: only the process that flushes knows it. */
+/** How old the backlog is. */
 function backlogNote({ backlog_age_s }) {
-	return backlog_age_s === null ? say("flushedElsewhere") : say("oldest", span(backlog_age_s));
+	return backlog_age_s === null ? say("notKnownNow") : say("oldest", span(backlog_age_s));
 }
 
 function tiles(points) {

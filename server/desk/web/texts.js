@@ -34,7 +34,7 @@ const TEXTS = {
 	refusals: ["Refusals a second", "Отказов в секунду"],
 	backlog: ["Sessions to be saved", "Сессий ждут записи"],
 	oldest: ["the oldest for {0}", "старейшая {0}"],
-	flushedElsewhere: ["counted by the flusher of its own", "считает отдельный процесс записи"],
+	notKnownNow: ["not known while Redis is away", "неизвестно, пока Redis недоступен"],
 	redis: ["Redis, p99", "Redis, p99"],
 	postgresql: ["PostgreSQL, p99", "PostgreSQL, p99"],
 	away: ["away", "недоступен"],
