@@ -156,6 +156,8 @@ async def test_the_keyboard_keeps_its_place(served: Served) -> None:
         await player.ask("cook")
         await expect(page.locator(".heard")).to_contain_text("achievement")
         await expect(page.locator(".heard")).to_contain_text('cook{"dishes":1,')
+        await page.evaluate(AXE)
+        assert await found(page, "main") == []
         for order, then in (("Suspend", "End the suspension"), ("End the suspension", "Suspend")):
             await page.get_by_role("button", name=order, exact=True).focus()
             await page.keyboard.press("Enter")
