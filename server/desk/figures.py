@@ -77,8 +77,8 @@ class Figures:
         try:
             while True:
                 try:
-                    answers = await self._servers.ask()
-                    await self.take(await self._render(), answers)
+                    answers, text = await asyncio.gather(self._servers.ask(), self._render())
+                    await self.take(text, answers)
                 except Exception:  # noqa: BLE001 - figures must not end the server
                     _log.exception("desk_look_failed")
                 await asyncio.sleep(self._every_s)
@@ -113,6 +113,9 @@ class Figures:
         backlog = counted or await self._count()
         if self._last:
             self._points.append(point_of(together, backlog))
+            # Looks are further apart while a listed server lets them wait.
+            while next(iter(self._points))["at"] < time.time() - KEPT_S:
+                self._points.popleft()
             await asyncio.sleep(0)
         self._last = readings
         self._processes = await self._processes_of(changes)
