@@ -92,6 +92,7 @@ class Settings:
     flush_interval_ms: int = 1000
     session_ttl_s: int = 1200
     passive_interval_ms: int = 1000
+    copy_window_ms: int = 80
     offline_cap_s: int = 28_800
     click_rate: int = 50
     click_burst: int = 1000
@@ -177,6 +178,7 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         flush_interval_ms=read.whole("FLUSH_INTERVAL_MS", 1000, 10, 600_000),
         session_ttl_s=read.whole("SESSION_TTL_S", 1200, 1, 604_800),
         passive_interval_ms=read.whole("PASSIVE_INTERVAL_MS", 1000, 50, 60_000),
+        copy_window_ms=read.whole("COPY_WINDOW_MS", 80, 0, 1000),
         offline_cap_s=read.whole("OFFLINE_CAP_S", 28_800, 1, 31_536_000),
         click_rate=read.whole("CLICK_RATE", 50, 0, MOST),
         click_burst=read.whole("CLICK_BURST", 1000, 1, MOST),

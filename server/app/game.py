@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from server.observability.metrics import RequestMetrics
 from server.protocol.fields import MAX_COUNT
 from server.ws.dispatch import Dispatch
 from server.ws.gateway import Gateway
+from server.ws.gathering import Gathering
 from server.ws.handlers import Handlers
 from server.ws.hub import Hub
 from server.ws.limits import ConnectionLimits
@@ -59,6 +61,7 @@ async def build_game(
         storage.catalogues,
         settings.max_connections_per_user,
         settings.session_ttl_s,
+        Gathering(asyncio.get_running_loop(), settings.copy_window_ms / 1000),
     )
     stack.push_async_callback(hub.catching_up.stop)
     await storage.lanes.start(hub)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
-from server.transports import release, socket_of
-from server.ws.frames import PING, PONG_FINAL, TEXT_FINAL, frame_span, is_utf8, text_frame
+from server.transports import release
+from server.ws.frames import PING, PONG_FINAL, TEXT_FINAL, frame_span, is_utf8
 from server.ws.handshake import answer_upgrade
 from server.ws.library_protocol import LibraryProtocol
+from server.ws.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +35,6 @@ _RECEIVED = bytearray(64 * 1024)
 _JUDGED_IN_A_TURN = 8
 _CLOSING_BYTES_IN_A_TURN = 256
 
-# What the connection that is being read has to say: written at once when its bytes are used up.
-_OUTBOX: list[bytes] = []
-
 
 class Receiver(Protocol):
     """Takes what a connection receives."""
@@ -49,7 +46,7 @@ class Receiver(Protocol):
         """Learn that the connection is gone. Called exactly once; nothing is received after it."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Outgoing, asyncio.BufferedProtocol):
     """A WebSocket connection after its handshake, as the protocol of its asyncio transport.
 
     `state` is the receiver's own. The totals count complete messages and their payload bytes. `close_code`
@@ -59,31 +56,22 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_awaits_turn",
-        "_congested",
         "_controls",
         "_controls_tick",
-        "_direct_fd",
         "_judgeable",
         "_kept",
-        "_latest",
         "_library",
-        "_limits",
         "_next_ping_tick",
         "_paused",
-        "_reading",
         "_receiver",
         "_sweeper",
-        "_transport",
         "_turns",
         "binary",
         "bytes_in",
-        "bytes_out",
         "close_code",
-        "closing",
         "due_tick",
         "heard_tick",
         "messages_in",
-        "messages_out",
         "state",
     )
 
@@ -95,23 +83,19 @@ class Connection(asyncio.BufferedProtocol):
         sweeper: Sweeper,
         turns: Turns,
     ) -> None:
-        self._transport = transport
+        super().__init__(transport, limits)
         self._receiver = receiver
-        self._limits = limits
         self._sweeper = sweeper
         self._turns = turns
         self._library: LibraryProtocol | None = None
         self._kept: bytearray | None = None
-        self._latest: bytes | None = None
-        self._congested = self._paused = self._reading = self._awaits_turn = False
+        self._paused = self._awaits_turn = False
         self._judgeable = 0
         self._controls = self._controls_tick = 0
-        # The socket while nothing waits before it, so that a frame may be written straight to it; else -1.
-        self._direct_fd = -1
         self.state: object = None
-        self.binary = self.closing = False
+        self.binary = False
         self.close_code = 0
-        self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = 0
+        self.messages_in = self.bytes_in = 0
         self.due_tick = 0
         self.heard_tick = sweeper.tick
         # Uneven, so that players who reconnected together are not pinged together.
@@ -154,39 +138,6 @@ class Connection(asyncio.BufferedProtocol):
     def open(self) -> bool:
         """Whether messages can be sent and received."""
         return not self.closing
-
-    @property
-    def unsent_bytes(self) -> int:
-        """How much was said that the peer's side has not taken yet."""
-        return self._transport.get_write_buffer_size()
-
-    def send(self, payload: bytes, frame: bytes = b"") -> None:
-        """Send one text message, in its `frame` where that was made. Dropped when the connection is closing.
-
-        What the peer does not read is kept up to the limit; past it the connection is closed with 4000.
-        """
-        if self.closing:
-            return
-        self.messages_out += 1
-        self.bytes_out += len(payload)
-        frame = frame or text_frame(payload)
-        if self._direct_fd < 0:
-            self._send_by_transport(frame)
-            return
-        try:
-            written = os.write(self._direct_fd, frame)
-        except OSError:
-            # Full or lost: the transport finds that too, and does what is to be done.
-            written = 0
-        if written < len(frame):
-            self._send_by_transport(frame[written:])
-
-    def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
-        """Send a message as `send` does; a newer one may replace it as long as the peer is slow to read."""
-        if not self._congested:
-            self.send(payload, frame)
-        elif not self.closing:
-            self._latest = payload
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye with `code`; the socket is closed when the peer has answered, or at the time-out.
@@ -260,17 +211,6 @@ class Connection(asyncio.BufferedProtocol):
         self._receiver.connection_closed(self)
         release(self._transport)
 
-    def pause_writing(self) -> None:
-        """Note that the peer does not keep up."""
-        self._congested = True
-
-    def resume_writing(self) -> None:
-        """Send the newest message that was held back."""
-        self._congested = False
-        if self._latest is not None:
-            latest, self._latest = self._latest, None
-            self.send(latest)
-
     def swept(self) -> None:
         """Do the work that is due: cut off a close that takes too long or a silent peer, or send a ping."""
         sweeper, tick = self._sweeper, self._sweeper.tick
@@ -326,14 +266,12 @@ class Connection(asyncio.BufferedProtocol):
             kept, self._kept = self._kept, None
             kept += data[:stop]
             data, stop = kept, len(kept)
-        self._reading = True
-        self._direct_fd = -1
+        self._begin_reading()
         try:
             start = self._receive_frames(data, stop)
             self._flush()
         finally:
-            self._reading = False
-            _OUTBOX.clear()
+            self._end_reading()
         if start < stop:
             self._kept = data if start == 0 and data is not _RECEIVED else data[start:stop]
 
@@ -406,48 +344,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._controls > self._limits.max_controls_per_s * self._sweeper.tick_s:
             judge.fail(CloseCode.POLICY, "too many pings")
 
-    # Sending to a peer that does not keep up, and out of turn.
-
-    def _send_by_transport(self, frame: bytes) -> None:
-        """Send a frame behind what waits; once nothing does, the next may go straight to the socket."""
-        self._direct_fd = -1
-        if self._congested:
-            self._send_congested(frame)
-        elif self._reading:
-            _OUTBOX.append(frame)
-        else:
-            transport = self._transport
-            transport.write(frame)
-            if not transport.is_closing() and not transport.get_write_buffer_size():
-                self._direct_fd = socket_of(transport)
-
-    def _send_congested(self, frame: bytes) -> None:
-        """Queue a frame behind messages that were held back, which are older."""
-        if self._latest is not None:
-            latest, self._latest = self._latest, None
-            self.messages_out += 1
-            self.bytes_out += len(latest)
-            frame = text_frame(latest) + frame
-        self._write(frame)
-
-    def _write(self, data: bytes) -> None:
-        """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
-        self._direct_fd = -1
-        self._flush()
-        self._transport.write(data)
-        self._check_unsent()
-
-    def _flush(self) -> None:
-        """Write what this connection said while it was being read."""
-        if self._reading and _OUTBOX:
-            data = b"".join(_OUTBOX)
-            _OUTBOX.clear()
-            self._transport.write(data)
-
-    def _check_unsent(self) -> None:
-        if self._congested and self.unsent_bytes > self._limits.max_unsent_bytes:
-            self.close(CloseCode.SLOW_READER, "reads too slowly")
-
     # Closing.
 
     def _settle(self, judge: LibraryProtocol) -> None:
@@ -474,9 +370,8 @@ class Connection(asyncio.BufferedProtocol):
         if self.closing:
             return
         self.closing = True
-        self._direct_fd = -1
+        self._drop_unsent()
         self.close_code = self.close_code or CloseCode.ABNORMAL
-        self._latest = None
         self._sweeper.schedule(self, self._sweeper.ticks(self._limits.close_timeout_s))
         if self._paused:
             self._paused = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -30,16 +31,19 @@ class Player:
     money, dishes, xp and stars; computed ones reach until `sent_until_ms`. `write_ms` is when the income is
     written next; both are Redis' time. `reached`: how many achievements the session had got to when they were
     last looked for. `doubts` counts how often the connections may have missed a change. `branch`: the branch
-    of Redis' history that the connections' versions are of.
+    of Redis' history that the connections' versions are of. `copied_s`: when copies were sent last, by the
+    loop's clock; `gathers` while they are held, to be sent together.
     """
 
     __slots__ = (
         "active",
         "branch",
+        "copied_s",
         "course",
         "doubts",
         "earns",
         "exchanges",
+        "gathers",
         "reached",
         "ref",
         "sent",
@@ -61,6 +65,8 @@ class Player:
         self.reached = -1
         self.doubts = 0
         self.branch = ""
+        self.copied_s = -math.inf
+        self.gathers = False
 
     @property
     def joined(self) -> bool:

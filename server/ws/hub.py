@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from persistence.live.replies.play import Change
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Exchange
+    from server.ws.gathering import Gathering
 
 _log = structlog.get_logger(__name__)
 
@@ -47,11 +48,13 @@ class Hub:
         catalogues: Catalogues,
         max_connections_per_user: int,
         session_ttl_s: int,
+        gathering: Gathering,
     ) -> None:
         self._sessions = sessions
         self._catalogues = catalogues
         self._max_connections_per_user = max_connections_per_user
         self._session_ttl_s = session_ttl_s
+        self._gathering = gathering
         catalogues.watch(self.catalogue_changed)
         self.players: dict[UserId, Player] = {}
         self._by_channel: dict[bytes, Player] = {}
@@ -99,21 +102,28 @@ class Hub:
     # What changed goes to the player's other connections.
 
     def tell_others(self, sender: Exchange | None, player: Player, change: Change) -> None:
-        """Send a state change to each joined connection of a player but the sender's."""
+        """Send a state change to each joined connection of a player but the sender's.
+
+        Where one was sent just before, it goes a little later, together with those that follow.
+        """
         kind = KIND_OF_CHANGE[change.__class__]
         version = change.version
         if isinstance(change, Income):
             player.sent = change.amounts
         payload = frame = b""
+        waits = False
         for exchange in player.exchanges:
             if exchange is sender or not exchange.joined or exchange.version >= version:
                 continue
             if not payload:
                 payload = response(PUSH, kind, f"{{{results.written(change)}}}")
                 frame = text_frame(payload)
+                waits = kind != "passive" and self._gathering.waits(player)
             exchange.version = version
             self.copies += 1
-            if kind == "passive":
+            if waits:
+                exchange.connection.hold(payload, frame)
+            elif kind == "passive":
                 exchange.connection.send_latest(payload, frame)
             else:
                 exchange.connection.send(payload, frame)

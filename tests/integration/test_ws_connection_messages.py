@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from server.protocol.close_codes import CloseCode
-from server.ws.frames import is_utf8
+from server.ws.frames import is_utf8, text_frame
 from server.ws.limits import ConnectionLimits
 from tests.support.ws_peer import close_frame, connected, masked, more, raw_frame, text
 
@@ -177,6 +177,63 @@ async def test_what_is_said_while_reading_leaves_as_one_piece() -> None:
             b"".join(Frame(Opcode.TEXT, b"%d" % number).serialize(mask=False) for number in range(50))
             == piece
         )
+
+
+async def test_what_is_held_goes_in_front_of_whatever_follows() -> None:
+    """Held messages leave together, in front of an answer, a pong and a close."""
+    async with connected(on_message=echo) as peer:
+        connection = peer.connection
+
+        def hold(*payloads: bytes) -> None:
+            for payload in payloads:
+                connection.hold(payload, text_frame(payload))
+
+        connection.send(b"1")
+        hold(b"2", b"3")
+        connection.send(b"4")
+        hold(b"5")
+        connection.send_latest(b"6")
+        hold(b"7", b"8")
+        connection.send_held()
+        connection.send_held()
+        assert [b"%d" % number for number in range(1, 9)] == await peer.texts(8)
+        hold(b"9")
+        peer.write(raw_frame(0x89, b"p"), text(b"10"), text(b"11"))
+        frames = [await peer.frame() for _ in range(4)]
+        assert [bytes(frame.data) for frame in frames] == [b"9", b"p", b"10", b"11"]
+        hold(b"12")
+        connection.close(CloseCode.REVOKED)
+        hold(b"too late")
+        connection.send_held()
+        assert await peer.texts(1) == [b"12"]
+        assert await peer.close_code() == CloseCode.REVOKED
+        assert connection.messages_out == 12
+
+
+async def test_as_much_is_held_as_its_bound_says() -> None:
+    """Without a `send_held` the first 64 messages leave when the 64th comes."""
+    async with connected() as peer:
+        for number in range(70):
+            peer.connection.hold(b"%d" % number, text_frame(b"%d" % number))
+        assert [b"%d" % number for number in range(64)] == await peer.texts(64)
+        peer.connection.send(b"70")
+        assert [b"%d" % number for number in range(64, 71)] == await peer.texts(7)
+
+
+async def test_nothing_is_held_for_a_peer_that_does_not_keep_up() -> None:
+    """Its messages wait where they are counted, in order, and too many of them close it."""
+    limits = ConnectionLimits(high_water_bytes=4096, max_unsent_bytes=20_000)
+    async with connected(limits) as peer:
+        sent = 0
+        while peer.connection.open:
+            payload = b"%06d" % sent + b"x" * 500
+            peer.connection.hold(payload, text_frame(payload))
+            if sent % 7 == 0:
+                peer.connection.send_held()
+            sent += 1
+        received = await peer.texts(sent)
+        assert list(range(sent)) == [int(payload[:6]) for payload in received]
+        assert await peer.close_code() == CloseCode.SLOW_READER
 
 
 async def test_nothing_is_received_during_a_pause_and_nothing_is_lost_by_it() -> None:

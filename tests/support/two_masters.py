@@ -26,6 +26,7 @@ from runtime.turns import Turns
 from server.auth.tokens import AccessClaims
 from server.observability.metrics import RequestMetrics
 from server.ws.dispatch import Dispatch
+from server.ws.gathering import Gathering
 from server.ws.handlers import Handlers
 from server.ws.hub import Hub
 from server.ws.identity import Identity
@@ -166,7 +167,8 @@ class World:
             lanes, commands, cast("Catalogues", catalogues), cast("ColdStore", self.cold)
         )
         loop = asyncio.get_running_loop()
-        self.hub = Hub(self.sessions, cast("Catalogues", catalogues), 20, 60)
+        gathering = Gathering(asyncio.get_running_loop(), 0.0)
+        self.hub = Hub(self.sessions, cast("Catalogues", catalogues), 20, 60, gathering)
         handlers = Handlers(self.sessions, self.hub, cast("Catalogues", catalogues), cast("Community", None))
         identity = Identity(lambda _: AccessClaims(USER, "family", 2**40), self._is_revoked)
         self.dispatch = Dispatch(

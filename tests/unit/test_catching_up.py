@@ -14,6 +14,7 @@ from persistence.errors import NotSent
 from persistence.live.lane_contract import LaneDown
 from persistence.live.snapshots import Snapshot
 from server.ws.exchange import Exchange
+from server.ws.gathering import Gathering
 from server.ws.hub import Hub
 from tests.support.game_catalogue import CATALOGUE
 from tests.support.limits import LIMIT_S
@@ -58,7 +59,8 @@ class Redis:
         self.asked: list[Callable[[], None]] = []
         self.recovered: list[object] = []
         catalogues = SimpleNamespace(watch=lambda _: None, current=CATALOGUE)
-        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60)
+        gathering = Gathering(asyncio.get_running_loop(), 0.0)
+        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60, gathering)
 
     def ref(self, user_id: UserId) -> SimpleNamespace:
         """Address the player."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,6 +15,7 @@ from game.achievements import ACHIEVEMENTS, Counter
 from game.course import Course
 from game.session import Session, UserId
 from server.ws.exchange import Exchange
+from server.ws.gathering import Gathering
 from server.ws.hub import Hub
 from server.ws.ticker import WRITE_EVERY_S, Ticker
 from tests.support.game_catalogue import CATALOGUE, CHANGED, SANDWICH
@@ -95,7 +97,8 @@ class Process:
         self.pushes: list[dict[str, Any]] = []
         self.closing = False
         catalogues = SimpleNamespace(watch=lambda _: None, current=CATALOGUE)
-        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60)
+        gathering = Gathering(asyncio.get_running_loop(), 0.0)
+        self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60, gathering)
         self.ticker = Ticker(
             self.hub,
             cast("Sessions", self),

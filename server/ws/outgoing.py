@@ -1,0 +1,200 @@
+"""What one WebSocket connection sends: frames straight to its socket, or behind what waits before them.
+
+A slow peer's frames wait in its transport, up to a limit. Frames that may wait a little for each other are
+held and written as one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from server.protocol.close_codes import CloseCode
+from server.transports import socket_of
+from server.ws.frames import text_frame
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from server.ws.limits import ConnectionLimits
+
+_MOST_HELD = 64
+"""Messages that may wait for the next one: some 10 KB."""
+
+# What the connection that is being read has to say: written at once when its bytes are used up.
+_OUTBOX: list[bytes] = []
+
+
+class Outgoing:
+    """The sending half of a connection. `closing` is true once nothing more is to be sent."""
+
+    __slots__ = (
+        "_congested",
+        "_direct_fd",
+        "_held",
+        "_held_fd",
+        "_latest",
+        "_limits",
+        "_reading",
+        "_transport",
+        "bytes_out",
+        "closing",
+        "messages_out",
+    )
+
+    def __init__(self, transport: asyncio.Transport, limits: ConnectionLimits) -> None:
+        self._transport = transport
+        self._limits = limits
+        self._latest: bytes | None = None
+        self._congested = self._reading = False
+        # The socket while nothing waits before it, so that a frame may be written straight to it; else -1.
+        self._direct_fd = -1
+        # Frames that wait to be written as one, while the peer keeps up; every write goes behind them.
+        self._held: list[bytes] | None = None
+        self._held_fd = -1
+        self.closing = False
+        self.messages_out = self.bytes_out = 0
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was said that the peer's side has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def send(self, payload: bytes, frame: bytes = b"") -> None:
+        """Send one text message, in its `frame` where that was made. Dropped when the connection is closing.
+
+        What the peer does not read is kept up to the limit; past it the connection is closed with 4000.
+        """
+        if self.closing:
+            return
+        self.messages_out += 1
+        self.bytes_out += len(payload)
+        frame = frame or text_frame(payload)
+        if self._direct_fd < 0:
+            self._send_by_transport(frame)
+            return
+        try:
+            written = os.write(self._direct_fd, frame)
+        except OSError:
+            # Full or lost: the transport finds that too, and does what is to be done.
+            written = 0
+        if written < len(frame):
+            self._send_by_transport(frame[written:])
+
+    def hold(self, payload: bytes, frame: bytes) -> None:
+        """Send a message together with the next that is sent, or at `send_held`: in order, as one write."""
+        if self._congested or self._reading:
+            self.send(payload, frame)
+            return
+        if self.closing:
+            return
+        self.messages_out += 1
+        self.bytes_out += len(payload)
+        held = self._held
+        if held is None:
+            self._held = [frame]
+            self._held_fd = self._direct_fd
+            self._direct_fd = -1
+        else:
+            held.append(frame)
+            if len(held) >= _MOST_HELD:
+                self.send_held()
+
+    def send_held(self) -> None:
+        """Send what is held."""
+        if self._held is not None:
+            # Nothing was written since: what the transport held then, it may hold still, and no more.
+            self._direct_fd = self._held_fd
+            # They were counted when they came, and `send` counts one.
+            self.messages_out -= 1
+            self.send(b"", self._take_held())
+
+    def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
+        """Send a message as `send` does; a newer one may replace it as long as the peer is slow to read."""
+        if not self._congested:
+            self.send(payload, frame)
+        elif not self.closing:
+            self._latest = payload
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin to close; what was held leaves before that."""
+        raise NotImplementedError
+
+    # What the transport calls.
+
+    def pause_writing(self) -> None:
+        """Note that the peer does not keep up."""
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        """Send the newest message that was held back."""
+        self._congested = False
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self.send(latest)
+
+    # What the receiving half calls.
+
+    def _begin_reading(self) -> None:
+        """Collect what is said from now on, for one write."""
+        self._reading = True
+        self._direct_fd = -1
+
+    def _end_reading(self) -> None:
+        self._reading = False
+        _OUTBOX.clear()
+
+    def _drop_unsent(self) -> None:
+        """Forget what was held back: the connection is closing, or gone."""
+        self._direct_fd = -1
+        self._latest = self._held = None
+
+    # Sending to a peer that does not keep up, and out of turn.
+
+    def _send_by_transport(self, frame: bytes) -> None:
+        """Send a frame behind what waits; once nothing does, the next may go straight to the socket."""
+        self._direct_fd = -1
+        if self._held is not None:
+            frame = self._take_held() + frame
+        if self._congested:
+            self._send_congested(frame)
+        elif self._reading:
+            _OUTBOX.append(frame)
+        else:
+            transport = self._transport
+            transport.write(frame)
+            if not transport.is_closing() and not transport.get_write_buffer_size():
+                self._direct_fd = socket_of(transport)
+
+    def _send_congested(self, frame: bytes) -> None:
+        """Queue a frame behind messages that were held back, which are older."""
+        if self._latest is not None:
+            latest, self._latest = self._latest, None
+            self.messages_out += 1
+            self.bytes_out += len(latest)
+            frame = text_frame(latest) + frame
+        self._write(frame)
+
+    def _write(self, data: bytes) -> None:
+        """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
+        self._direct_fd = -1
+        self._flush()
+        self._transport.write(data)
+        self._check_unsent()
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held or (), None
+        return b"".join(held)
+
+    def _flush(self) -> None:
+        """Write what is held, then what this connection said while it was being read."""
+        if self._held is not None:
+            self._transport.write(self._take_held())
+        if self._reading and _OUTBOX:
+            data = b"".join(_OUTBOX)
+            _OUTBOX.clear()
+            self._transport.write(data)
+
+    def _check_unsent(self) -> None:
+        if self._congested and self.unsent_bytes > self._limits.max_unsent_bytes:
+            self.close(CloseCode.SLOW_READER, "reads too slowly")
