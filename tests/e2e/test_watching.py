@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+import redis
 
-from tests.support.game_server import GameServer, running_game
+from tests.support.game_server import POLL_S, GameServer, running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, Player, player
 from tests.support.seeding import Seeded, seeded_player
@@ -23,6 +26,7 @@ OVENS = "1:1,70:3"
 TRUCKS = "1:1,45:2,70:5"
 """Dishes that are cooked and sold without a click."""
 CAP_S = 2
+WATCHERS = 20
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,20 @@ def left(seeded: Seeded, valkey: ValkeyServer) -> None:
         time.sleep(0.01)
 
 
+def commands_of_clients(valkey: ValkeyServer) -> dict[str, int]:
+    """Return how many commands Redis counted so far of each connection to it."""
+    with redis.Redis.from_url(valkey.url) as client:
+        return {each["id"]: int(each["tot-cmds"]) for each in client.client_list()}
+
+
+async def pushes_sent(game: GameServer) -> int:
+    """Return how often a server sent a player what it computed."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"{game.url}/metrics", timeout=LIMIT_S)).text
+    (count,) = re.findall(r"^clickcook_ticks_paid_total(?:\{[^}]*\})? (\d+)", text, re.MULTILINE)
+    return int(count)
+
+
 async def pushes(watcher: Player, count: int) -> list[dict[str, Any]]:
     """Return the next `passive` pushes."""
     return [await watcher.push("passive") for _ in range(count)]
@@ -90,6 +108,36 @@ async def test_a_watcher_is_sent_each_second_and_redis_is_not_asked(
             dishes, accrued_at = seconds_of(anna, valkey)
             assert dishes - began[0] == 3 * (accrued_at - began[1]) // 1000
             assert dishes >= sent[-1]["dishes"]
+
+
+async def test_watchers_cost_redis_a_fraction_of_a_command_for_a_push(
+    settings: dict[str, str], valkey: ValkeyServer
+) -> None:
+    """Twenty watchers: Redis counts at most one command for four pushes, where it once had ten.
+
+    Counted, not timed: the server asks for the clock once for all of them, and for a sign of life, and pushes
+    as often as it asks. On a machine that stands still it does neither.
+    """
+    dsn = settings["DB_CONNECTION"]
+    seeded = [await seeded_player(dsn, bought=OVENS, cooked=10.0, achieved="1") for _ in range(WATCHERS)]
+    others = set(commands_of_clients(valkey))
+    calm_settings = {**settings, "OFFLINE_CAP_S": "28800", "FLUSHER": "off"}
+    async with contextlib.AsyncExitStack() as stack:
+        calm = stack.enter_context(running_game(calm_settings))
+        watchers = [await stack.enter_async_context(player(calm, one.token)) for one in seeded]
+        for watcher in watchers:
+            await watcher.ask("session")
+        for watcher in watchers:
+            await pushes(watcher, 2)
+        # Commands are counted within the time in which pushes are, so that a pause in between does no harm.
+        before, began = await pushes_sent(calm), commands_of_clients(valkey)
+        async with asyncio.timeout(LIMIT_S):
+            while await pushes_sent(calm) < before + 5 * WATCHERS:  # noqa: ASYNC110 - a metric has no event
+                await asyncio.sleep(POLL_S)
+        ended = commands_of_clients(valkey)
+        sent = await pushes_sent(calm) - before
+        commands = sum(ended[client] - began[client] for client in ended.keys() & began.keys() - others)
+    assert 0 < commands <= sent / 4
 
 
 @pytest.mark.parametrize("interval_ms", [100, 1000, 60_000])
