@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tabs", action="store_true", help="players with many connections, --rounds times")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
     parser.add_argument("--watching", action="store_true", help="players who send nothing, --rounds times")
-    parser.add_argument("--against", type=Path, help="other code, for --tabs and --watching in turns")
+    parser.add_argument("--against", type=Path, help="other code in turns: clicks, --tabs, --watching")
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
     parser.add_argument("--page", action="store_true", help="hold Cook in Chromium for --minutes")
@@ -88,7 +88,12 @@ def _options() -> argparse.Namespace:
 
 
 def _clicks(options: argparse.Namespace) -> None:
-    plan = Plan(connections=options.connections, rounds=options.rounds, with_single=options.single)
+    plan = Plan(
+        connections=options.connections,
+        rounds=options.rounds,
+        with_single=options.single,
+        against=options.against,
+    )
     if options.short:
         plan = replace(plan, rounds=3, seconds=0.7, half_seconds=0, with_naive=False)
     found = uvloop.run(measure(plan))

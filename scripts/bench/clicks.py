@@ -13,6 +13,7 @@ from scripts.bench.stage import cpu_s, prepared, stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
+    from pathlib import Path
 
     from scripts.bench.load import Burst
     from scripts.bench.stacks import Stack
@@ -24,6 +25,8 @@ SERVER: Final = "server"
 SERVER_TAGGED: Final = "server, client/seq"
 SINGLE: Final = "single calls"
 SINGLE_TAGGED: Final = "single calls, client/seq"
+BEFORE: Final = "before"
+BEFORE_TAGGED: Final = "before, client/seq"
 
 SHARES: Final = (0.5, 0.99, 0.999)
 _WARM_UP_S: Final = 0.5
@@ -31,7 +34,10 @@ _WARM_UP_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Turns of each stack: `rounds` of `seconds` at its peak, as many of `half_seconds` at half of it."""
+    """Turns of each stack: `rounds` of `seconds` at its peak, as many of `half_seconds` at half of it.
+
+    `against` is the folder of other code, which gets databases of its own.
+    """
 
     connections: int = 200
     rounds: int = 5
@@ -39,6 +45,7 @@ class Plan:
     half_seconds: float = 1.0
     with_naive: bool = True
     with_single: bool = False
+    against: Path | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +64,7 @@ class Contestant:
     name: str
     stack: Stack
     load: Load
+    redis_pid: int
     turns: list[Turn] = field(default_factory=list)
     halves: list[Turn] = field(default_factory=list)
 
@@ -102,12 +110,12 @@ async def measure(plan: Plan) -> dict[str, dict[str, float]]:
             await contestant.load.saturate(_WARM_UP_S)
         for _ in range(plan.rounds):
             for contestant in contestants:
-                turn = await _turn(built, contestant, contestant.load.saturate(plan.seconds))
+                turn = await _turn(contestant, contestant.load.saturate(plan.seconds))
                 contestant.turns.append(turn)
         for _ in range(plan.rounds if plan.half_seconds else 0):
             for contestant in contestants:
                 half = statistics.median(turn.burst.rate for turn in contestant.turns) / 2
-                turn = await _turn(built, contestant, contestant.load.pace(half, plan.half_seconds))
+                turn = await _turn(contestant, contestant.load.pace(half, plan.half_seconds))
                 contestant.halves.append(turn)
         found = {contestant.name: contestant.figures() for contestant in contestants}
         for contestant in contestants:
@@ -117,10 +125,10 @@ async def measure(plan: Plan) -> dict[str, dict[str, float]]:
     return found
 
 
-async def _turn(built: Stage, contestant: Contestant, stretch: Coroutine[Any, Any, Burst]) -> Turn:
-    server_s, redis_s = contestant.stack.cpu_s(), cpu_s(built.redis_pid)
+async def _turn(contestant: Contestant, stretch: Coroutine[Any, Any, Burst]) -> Turn:
+    server_s, redis_s = contestant.stack.cpu_s(), cpu_s(contestant.redis_pid)
     burst = await stretch
-    return Turn(burst, contestant.stack.cpu_s() - server_s, cpu_s(built.redis_pid) - redis_s)
+    return Turn(burst, contestant.stack.cpu_s() - server_s, cpu_s(contestant.redis_pid) - redis_s)
 
 
 async def _contestants(built: Stage, plan: Plan, stopping: contextlib.ExitStack) -> AsyncIterator[Contestant]:
@@ -129,23 +137,27 @@ async def _contestants(built: Stage, plan: Plan, stopping: contextlib.ExitStack)
     floor = stopping.enter_context(stacks.floor(built))
     load = Load()
     await load.connect(floor.url, built.tokens(await built.players(plan.connections)), echo=True)
-    yield Contestant(FLOOR, floor, load)
+    yield Contestant(FLOOR, floor, load, built.redis_pid)
     if plan.with_naive:
         naive = stopping.enter_context(stacks.naive(built))
         tokens = built.tokens(await built.players(plan.connections))
         await _bring_into_redis(server, tokens)
         load = Load()
         await load.connect(naive.url, tokens)
-        yield Contestant(NAIVE, naive, load)
-    rows = [(SERVER, server, False), (SERVER_TAGGED, server, True)]
+        yield Contestant(NAIVE, naive, load, built.redis_pid)
+    rows = [(SERVER, built, server, False), (SERVER_TAGGED, built, server, True)]
     if plan.with_single:
         single = stopping.enter_context(stacks.game(built, module="scripts.bench.single_calls"))
-        rows += [(SINGLE, single, False), (SINGLE_TAGGED, single, True)]
-    for name, stack, tagged in rows:
+        rows += [(SINGLE, built, single, False), (SINGLE_TAGGED, built, single, True)]
+    if plan.against:
+        other = stopping.enter_context(stage())
+        before = stopping.enter_context(stacks.game(other, {"PYTHONPATH": str(plan.against)}))
+        rows += [(BEFORE, other, before, False), (BEFORE_TAGGED, other, before, True)]
+    for name, at, stack, tagged in rows:
         load = Load()
-        tokens = built.tokens(await built.players(plan.connections))
+        tokens = at.tokens(await at.players(plan.connections))
         await load.connect(stack.url, tokens, tagged=tagged, join=True)
-        yield Contestant(name, stack, load)
+        yield Contestant(name, stack, load, at.redis_pid)
 
 
 async def _bring_into_redis(server: Stack, tokens: list[str]) -> None:

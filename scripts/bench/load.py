@@ -27,6 +27,7 @@ _JOIN_AGAIN_S: Final = 0.5
 _SCHEDULE_STEP_S: Final = 0.001
 _ANSWER: Final = b'{"message_type":"response","request_id":"%d","request_type":"%b"'
 _PUSH: Final = b'{"message_type":"response","request_id":""'
+_COPY: Final = _PUSH + b',"request_type":"cook"'
 
 
 class WrongAnswerError(RuntimeError):
@@ -43,7 +44,7 @@ class Peer(WSListener):
         self.token = token
         self.transport: WSTransport | None = None
         self.number = 0
-        self.pushes = 0
+        self.pushes = self.copies = self.clicks = 0
         self.busy = False
         self.closed = asyncio.Event()
         self.asked: asyncio.Future[bytes] | None = None
@@ -70,6 +71,7 @@ class Peer(WSListener):
         answer = frame.get_payload_as_bytes()
         if answer.startswith(_PUSH):
             self.pushes += 1
+            self.copies += answer.startswith(_COPY)
             return
         if self.asked is not None:
             self.asked.set_result(answer)
@@ -84,6 +86,7 @@ class Peer(WSListener):
         if self.transport is None:
             raise WrongAnswerError("a peer that never connected")
         self.number = number = self.number + 1
+        self.clicks += 1
         request = self.template % ((number, number) if self.tagged else number)
         self.expected = request if self.echo else _ANSWER % (number, b"cook")
         self.began_s = began_s

@@ -22,10 +22,13 @@ _RATE_HZ: Final = 500
 _ROWS: Final = 25
 
 _AREAS: Final = (
-    ("kernel: send, and asyncio's transport around it", r"SelectorSocketTransport\.write"),
+    (
+        "kernel: send, and asyncio's transport around it",
+        r"SelectorSocketTransport\.write|send \(.*ws/outgoing",
+    ),
     ("kernel: receive, and asyncio's transport around it", r"_read_ready"),
     ("event loop", r"asyncio/|selectors"),
-    ("WebSocket frames", r"ws/(connection|frames|judge)|websockets/"),
+    ("WebSocket frames", r"ws/(connection|outgoing|frames|library)|websockets/"),
     ("parsing and writing messages", r"server/protocol/"),
     ("dispatch, handlers, fan-out", r"server/ws/"),
     ("packing commands", r"live/session"),

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -19,7 +20,7 @@ import redis
 from game.session import UserId
 from persistence.durable.migrate import migrate
 from runtime.embedded import embedded_servers
-from runtime.settings import Settings
+from runtime.settings import Secret, Settings
 from server.auth.tokens import TokenSigner
 
 if TYPE_CHECKING:
@@ -107,6 +108,18 @@ def stage() -> Iterator[Stage]:
                 [key.reveal() for key in settings.refresh_token_secrets],
             )
             yield Stage(dataclasses.replace(settings, data_dir=folder), redis_pid, signer)
+
+
+async def with_database(built: Stage, name: str) -> Stage:
+    """Return the stage with a database of its own, empty: a release refuses one that a newer has migrated."""
+    connection = await asyncpg.connect(built.dsn)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    dsn = urlsplit(built.dsn)._replace(path=f"/{name}").geturl()
+    settings = dataclasses.replace(built.settings, db_connection=Secret(dsn))
+    return dataclasses.replace(built, settings=settings)
 
 
 async def prepared(built: Stage) -> None:

@@ -1,7 +1,7 @@
 """Players who only watch: many connected players with passive income, who send nothing.
 
-With `against` the code of another folder is measured in turns with this one: the same players, the same
-databases, another `python -m server`.
+With `against` the code of another folder is measured in turns with this one, each with a database of its own:
+a release refuses a database that a newer one has migrated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncpg
 
 from scripts.bench import stacks
 from scripts.bench.load import Load
-from scripts.bench.stage import cpu_s, prepared, stage
+from scripts.bench.stage import cpu_s, stage, with_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,13 +55,18 @@ async def watching(
     codes["now"] = {}
     found: list[tuple[str, dict[str, float]]] = []
     with stage() as built:
-        await prepared(built)
-        tokens = built.tokens(await built.players(players, _OWNED))
-        await _past_achievements(built)
+        stages = {code: await with_database(built, f"bench_{code}") for code in codes}
+        tokens: dict[str, list[str]] = {}
         for _ in range(rounds):
-            for name, settings in codes.items():
-                with stacks.game(built, {"LOG_LEVEL": "error", **settings}) as server:
-                    found.append((name, await _measured(built, server, tokens)))
+            for code, settings in codes.items():
+                own = stages[code]
+                with own.redis() as client:
+                    client.flushall()
+                with stacks.game(own, {"LOG_LEVEL": "error", **settings}) as server:
+                    if code not in tokens:
+                        tokens[code] = own.tokens(await own.players(players, _OWNED))
+                        await _past_achievements(own)
+                    found.append((code, await _measured(own, server, tokens[code])))
     return found
 
 
