@@ -109,17 +109,19 @@ class ClickGroups:
         """Pack the call of several players."""
         addresses, commands = self._addresses, self._commands
         epoch, plain = addresses.epoch, commands.plain_words
-        parts = [commands.clicks_prefix(kind, len(clicks))]
+        all_plain = not any(seq or count != 1 for _, count, _, seq, _ in clicks)
+        parts = [commands.clicks_prefix(kind, len(clicks), plain=all_plain)]
         arguments: list[bytes] = []
         for ref, count, client, seq, _ in clicks:
             # Again: a subscription may have begun or ended in this pass, and stands before this call.
             if ref.epoch != epoch:
                 addresses.pack(ref)
             parts.append(ref.keys)
-            arguments += (
-                ref.player,
-                plain if count == 1 and not seq else commands.click_words(count, client, seq),
-            )
+            arguments.append(ref.player)
+            if not all_plain:
+                arguments.append(
+                    plain if count == 1 and not seq else commands.click_words(count, client, seq)
+                )
         if self._shared_epoch != epoch:
             self._shared = commands.clicks_shared(*addresses.shared(lane))
             self._shared_epoch = epoch

@@ -42,6 +42,7 @@ less time than formatting it."""
 _SHARED_ARGS: Final = 5
 _CLICKS_SHARED_ARGS: Final = 5
 _CLICK_ARGS: Final = 6
+_PLAIN_CLICK_ARGS: Final = 3
 _REFRESH_ARGS: Final = 7
 
 
@@ -84,8 +85,8 @@ class SessionCommands:
         """One click without a tag, by kind."""
         self._one_click = bulk("1", *self._rate).decode()
         self.plain_words = bulk("1", "", "")
-        """What one player of several asks for with one click without a tag."""
-        self._clicks_prefixes: dict[tuple[str, int], bytes] = {}
+        """What one player of several asks for with one click without a tag, where others ask for more."""
+        self._clicks_prefixes: dict[tuple[str, int, bool], bytes] = {}
         self._cap_word = bulk(self._cap).decode()
         self.accrue = self._command("passive", self._cap)
         """Income up to now."""
@@ -103,15 +104,19 @@ class SessionCommands:
             return prefix, tail.encode()
         return self._command(kind, str(count), *self._rate, *_tag(client, seq), self._cap)
 
-    def clicks_prefix(self, kind: str, players: int) -> bytes:
-        """Pack the beginning of a call in which several players click: KEYS follow, two for each."""
+    def clicks_prefix(self, kind: str, players: int, *, plain: bool) -> bytes:
+        """Pack the beginning of a call in which several players click: KEYS follow, two for each.
+
+        `plain`: each of them clicks once without a tag, and asks for nothing by words.
+        """
         script = self._scripts[f"{kind}s"]
-        prefix = self._clicks_prefixes.get((kind, players))
+        prefix = self._clicks_prefixes.get((kind, players, plain))
         if prefix is None:
             keys = script.keys * players
-            words = 3 + keys + _CLICKS_SHARED_ARGS + _CLICK_ARGS * players
+            arguments = _PLAIN_CLICK_ARGS if plain else _CLICK_ARGS
+            words = 3 + keys + _CLICKS_SHARED_ARGS + arguments * players
             prefix = b"*%d\r\n%b" % (words, bulk("EVALSHA", script.sha, keys))
-            self._clicks_prefixes[kind, players] = prefix
+            self._clicks_prefixes[kind, players, plain] = prefix
         return prefix
 
     def clicks_shared(self, stamp: str, origin: bytes) -> bytes:

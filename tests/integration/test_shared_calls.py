@@ -67,10 +67,12 @@ def _player(wire: Wire) -> UserId:
 def _call(
     wire: Wire, script: Script, players: list[UserId], *, burst: int = 10, counts: Mapping[UserId, int] = {}
 ) -> list[Any]:
-    """Let players click in one call: one click each, or as many as `counts` says."""
+    """Let players click in one call: one click each, which is not said, or as many as `counts` says."""
     wire.ask("SET", CLOCK_KEY, NOW_US)
     keys = [key for user in players for key in (session_key(user), dirty_key(bucket_of(user)))]
-    words = [word for user in players for word in (user, channel(user), 0, counts.get(user, 1), "", "")]
+    words: list[Any] = []
+    for user in players:
+        words += [user, channel(user), 0, *([counts.get(user, 1), "", ""] if counts else [])]
     reply: list[Any] = wire.ask(
         "EVALSHA", script.sha, len(keys), *keys, STAMP, "me", "20000.0", burst, CAP_S, *words
     )

@@ -175,6 +175,22 @@ def test_a_shared_call_says_who_does_what(
     assert own[12:] == [b"3", b"user:{3}:3", b"0", b"3", b"tab", b"77"]
 
 
+def test_players_who_all_click_once_need_not_say_so(players: list[Player], line: Line) -> None:
+    """Count, client and seq are left out of a call in which each click is a single one without a tag."""
+    one, two, *_ = players
+    for tagged in (False, True):
+        one.click()
+        two.click(client="tab" if tagged else "", seq=int(tagged))
+        line.write()
+    (_, plain), (_, mixed) = (
+        (call, words) for ((_, call, _, *words), _) in (line.sent.pop(0), line.sent.pop(0))
+    )
+
+    assert plain[9:] == [b"1", b"user:{1}:1", b"0", b"2", b"user:{2}:2", b"0"]
+    assert mixed[9:15] == [b"1", b"user:{1}:1", b"0", b"1", b"", b""]
+    assert mixed[15:] == [b"2", b"user:{2}:2", b"0", b"1", b"tab", b"1"]
+
+
 def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Player], line: Line) -> None:
     """The call stands behind the end of the subscription, so it says that the process hears nothing."""
     one, two, *_ = players

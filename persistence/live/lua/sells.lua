@@ -11,7 +11,7 @@
 --          8 own (0 or 1: the caller's subscriptions to the channel)
 --          9 count (integer, at least 1)
 --          10 client (text; empty: none)
---          11 seq (integer; any text without a client); 6 to 11 for each player…
+--          11 seq (integer; any text without a client); 6 to 11 for each player, or 6 to 8 where all click once without a client…
 -- REPLY    ok, version, dishes, money, xp, applied
 --          duplicate, version, dishes, money, xp, applied (0)
 --          missing
