@@ -1,8 +1,8 @@
 """What a click costs: the server beside a bare echo and beside a plain stack, in turns on one machine.
 
     python -m scripts.bench [--short | --single]
-        [--profile | --idle | --sessions | --scale | --tabs | --tick | --watching | --away | --coming
-        | --page]
+        [--profile | --idle | --sessions | --scale | --tabs | --tick | --watching | --away | --calls
+        | --coming | --page]
 
 Valkey (append-only file, synced at each write) and PostgreSQL run from their wheels in a fresh folder. The
 measured process has core 0 to itself; Valkey, PostgreSQL and the load share core 1. 200 connections, a player
@@ -24,7 +24,20 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from scripts.bench import away, coming, idle, page, plots, profiling, report, scaling, tabs, ticks, watching
+from scripts.bench import (
+    away,
+    calls,
+    coming,
+    idle,
+    page,
+    plots,
+    profiling,
+    report,
+    scaling,
+    tabs,
+    ticks,
+    watching,
+)
 from scripts.bench.clicks import Plan, measure
 from scripts.bench.stage import LOAD_CORE, pin
 
@@ -49,6 +62,7 @@ def main() -> None:
             ("tick", _tick),
             ("watching", _watching),
             ("away", _away),
+            ("calls", _calls),
             ("coming", _coming),
             ("page", _page),
         )
@@ -73,8 +87,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tabs", action="store_true", help="players with many connections, --rounds times")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
     parser.add_argument("--watching", action="store_true", help="players who send nothing, --rounds times")
-    parser.add_argument("--against", type=Path, help="other code in turns: clicks, --tabs, --watching")
+    parser.add_argument(
+        "--against", type=Path, help="other code in turns: clicks, --calls, --tabs, --watching"
+    )
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
+    parser.add_argument("--calls", action="store_true", help="what a click costs Redis, alone and shared")
     parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
     parser.add_argument("--page", action="store_true", help="hold Cook in Chromium for --minutes")
     parser.add_argument("--minutes", type=int, default=5)
@@ -159,6 +176,12 @@ def _away(options: argparse.Namespace) -> None:
     found = away.away()
     print(report.rows([found]))
     _keep(options, "away", found)
+
+
+def _calls(options: argparse.Namespace) -> None:
+    found = calls.calls(options.against)
+    print(report.rows(found))
+    _keep(options, "calls", found)
 
 
 def _page(options: argparse.Namespace) -> None:
