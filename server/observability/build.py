@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import tomllib
 from functools import cache
@@ -29,7 +30,7 @@ def version() -> str:
         return "unknown"
 
 
-def add_build(families: MetricFamilies, process: str) -> None:
+async def add_build(families: MetricFamilies, process: str) -> None:
     """Add version, the id `process` and, where there is a /proc, CPU time, memory, open files and start."""
     families.gauges(
         "build_info",
@@ -38,7 +39,8 @@ def add_build(families: MetricFamilies, process: str) -> None:
         {(version(), platform.python_version()): 1},
     )
     families.gauges("process_info", "Always 1; a random id of this process.", ("process",), {(process,): 1})
-    for metric in ProcessCollector(registry=None).collect():
+    # It lists every open file, connections among them: not in the event loop.
+    for metric in await asyncio.to_thread(ProcessCollector(registry=None).collect):
         metric.samples = [
             sample._replace(labels={**sample.labels, WORKER: families.worker}) for sample in metric.samples
         ]

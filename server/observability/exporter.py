@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -75,10 +76,12 @@ class Exporter:
         families = MetricFamilies(str(self._worker))
         parts = self._parts
         add_traffic(families, parts, await count_crowd(parts.dispatch))
+        await asyncio.sleep(0)
         add_storage(families, parts, self._probes)
+        await asyncio.sleep(0)
         _add_condition(families, self._probes, parts.health)
-        add_build(families, self._process)
-        return _text(families.made)
+        await add_build(families, self._process)
+        return await text_in_passes(families.made)
 
 
 def _add_condition(families: MetricFamilies, probes: Probes, health: Health) -> None:
@@ -121,6 +124,15 @@ class _Once:
     def collect(self) -> Iterable[Metric]:
         """Give the families."""
         return self._families
+
+
+async def text_in_passes(families: list[Metric]) -> bytes:
+    """Write the text, one family in a pass of the event loop: clicks go in between."""
+    texts = []
+    for family in families:
+        texts.append(_text([family]))
+        await asyncio.sleep(0)
+    return b"".join(texts)
 
 
 def _text(families: list[Metric]) -> bytes:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from server.http.account_routes import account_routes
 from server.http.people_routes import Features, people_routes
 from server.observability.build import add_build
+from server.observability.exporter import text_in_passes
 from server.observability.exposition import merged
 from server.observability.folder import workers_folder
 from server.observability.metric_families import MetricFamilies
@@ -117,15 +118,35 @@ def test_texts_of_workers_become_one() -> None:
     assert merged([]) == b""
 
 
-def test_a_process_shows_its_build_and_itself() -> None:
+async def test_a_process_shows_its_build_and_itself() -> None:
     """There are the build's versions and the process' own memory."""
     families = MetricFamilies("0")
-    add_build(families, "f00d")
+    await add_build(families, "f00d")
     text = text_of(families).encode()
     found = {name: (labels, value) for name, labels, value in samples(text)}
 
     assert found["process_resident_memory_bytes"][1] > 1e6
     assert set(found["clickcook_build_info"][0]) == {"python", "version", "worker"}
+
+
+async def test_the_text_is_written_one_family_in_a_pass() -> None:
+    """What is ready to run meanwhile waits for one family, never for all; the text is the same."""
+    families = MetricFamilies("0")
+    for number in range(20):
+        families.gauge(f"gauge{number}", "A gauge.", number)
+    passes = 0
+
+    async def count_passes() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count_passes())
+    text = await text_in_passes(families.made)
+    counting.cancel()
+    assert passes >= len(families.made)
+    assert text.decode() == text_of(families)
 
 
 def test_only_abandoned_folders_are_removed() -> None:
