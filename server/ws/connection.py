@@ -11,6 +11,7 @@ import contextlib
 import random
 from typing import TYPE_CHECKING, Protocol
 
+from websockets.frames import Opcode
 from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _RECEIVED = bytearray(64 * 1024)
 
 _JUDGED_IN_A_TURN = 8
-_CLOSING_BYTES_IN_A_TURN = 256
+_PASSED_OVER_IN_A_TURN = 256
 
 
 class Receiver(Protocol):
@@ -278,15 +279,13 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
     def _receive_frames(self, data: bytearray, stop: int) -> int:
         """Take every whole frame until reading pauses or must wait for a turn; say where it stopped."""
         start = 0
-        max_bytes = self._limits.max_message_bytes
         while start < stop and not self._paused:
             if self.closing:
                 return self._receive_closing(data, start, stop)
             body, end = frame_span(data, start, stop)
             if not body:
                 break
-            # Too long, not masked or of no kind: the header is enough, what follows it will be discarded.
-            is_hopeless = end - body > max_bytes or data[start + 1] < 0x80 or data[start] & 7 > 2  # noqa: PLR2004
+            is_hopeless = self._is_hopeless(data, start, end - body)
             if end > stop and not is_hopeless:
                 break
             if data[start] == TEXT_FINAL and self._library is None and not is_hopeless:
@@ -305,17 +304,31 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         return start
 
     def _receive_closing(self, data: bytearray, start: int, stop: int) -> int:
-        """Look for the peer's close in a few bytes; say where to go on in the next turn."""
-        if self._library is None:
+        """Pass over frames until the peer's close, some in a turn; say where to go on."""
+        if self._library is None or self._library.ended:
             return stop
-        if self._judgeable:
-            self._judgeable = 0
-            end = min(stop, start + _CLOSING_BYTES_IN_A_TURN)
-            self._consult(data[start:end])
+        if not self._judgeable:
+            self._wait_for_turn()
+            return start
+        self._judgeable = 0
+        for _ in range(_PASSED_OVER_IN_A_TURN):
+            body, end = frame_span(data, start, stop)
+            if not body:
+                return start
+            is_hopeless = self._is_hopeless(data, start, end - body)
+            if end > stop and not is_hopeless:
+                return start
+            if is_hopeless or data[start] & 0x0F == Opcode.CLOSE:
+                self._consult(data[start : min(end, stop)])
+                return stop
             start = end
         if start < stop:
             self._wait_for_turn()
         return start
+
+    def _is_hopeless(self, data: bytearray, start: int, length: int) -> bool:
+        """Whether a frame is too long, not masked or of no kind: what follows its header is dropped."""
+        return length > self._limits.max_message_bytes or data[start + 1] < 0x80 or data[start] & 7 > 2  # noqa: PLR2004
 
     def _take(self, payload: bytes) -> None:
         self.messages_in += 1

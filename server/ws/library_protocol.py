@@ -29,10 +29,11 @@ class LibraryProtocol:
     """A connection after its handshake, from the first frame that is not plain until it is `idle` again.
 
     `messages` are the complete messages of the last `receive`, each with whether it is binary; `controls`
-    counts its pings and pongs. Pings are answered, also within a fragmented message.
+    counts its pings and pongs. Pings are answered, also within a fragmented message. `ended`: the end of the
+    stream was said; nothing that the peer sends matters any more.
     """
 
-    __slots__ = ("_fragments", "_limits", "_protocol", "binary", "controls", "messages")
+    __slots__ = ("_fragments", "_limits", "_protocol", "binary", "controls", "ended", "messages")
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
@@ -41,6 +42,7 @@ class LibraryProtocol:
         self._fragments: list[bytes] = []
         self.binary = False
         self.controls = 0
+        self.ended = False
         self.messages: list[tuple[bytes, bool]] = []
 
     @property
@@ -83,7 +85,9 @@ class LibraryProtocol:
 
     def output(self) -> list[bytes]:
         """Take the bytes to write; an empty piece stands for the end of the stream."""
-        return self._protocol.data_to_send()
+        pieces = self._protocol.data_to_send()
+        self.ended = self.ended or b"" in pieces
+        return pieces
 
     def _collect(self, frame: Frame) -> None:
         fragments = self._fragments

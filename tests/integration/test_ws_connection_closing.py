@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 
 from server.protocol.close_codes import CloseCode
 from server.ws.connection import Connection
+from server.ws.library_protocol import LibraryProtocol
 from server.ws.limits import ConnectionLimits
 from tests.support.limits import LIMIT_S
 from tests.support.ws_peer import close_frame, connected, masked, more, raw_frame, text
@@ -129,6 +130,28 @@ async def test_a_close_of_ours_waits_for_the_answer_and_hears_nothing_else() -> 
         assert await peer.ended() == b""
         assert peer.recorder.received == []
         assert peer.connection.close_code == CloseCode.REVOKED
+
+
+async def test_frames_behind_a_close_of_ours_are_passed_over_unjudged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library sees the peer's close alone: frames before it, whole or in pieces, only have headers."""
+    judged: list[bytes] = []
+    receive = LibraryProtocol.receive
+
+    def counted(self: LibraryProtocol, data: bytearray) -> None:
+        judged.append(bytes(data))
+        receive(self, data)
+
+    monkeypatch.setattr(LibraryProtocol, "receive", counted)
+    async with connected() as peer:
+        peer.connection.close(CloseCode.POLICY)
+        peer.write(text(b"") * 4_000 + raw_frame(0x89) * 2_000 + text(b"x" * 9_000), text(b"in two")[:7])
+        assert await peer.close_code() == CloseCode.POLICY
+        peer.write(text(b"in two")[7:], close_frame(4001), text(b"") * 2_000)
+        assert await peer.ended() == b""
+        assert judged == [close_frame(4001)]
+        assert peer.recorder.received == []
 
 
 @pytest.mark.parametrize("answer", [b"", raw_frame(0x81, b"nonsense", masked=False)])
