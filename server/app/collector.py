@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-THRESHOLDS: Final = (3_000, 1, 1)
-"""A look at the youngest generation comes after 3,000 new objects; every third one takes in the middle one,
-every seventh all that is not frozen: some 21,000 objects."""
+THRESHOLDS: Final = (1_000, 1, 1)
+"""A look at the youngest generation comes after 1,000 new objects; every third one takes in the middle one,
+every seventh all that is not frozen: some 7,000 objects."""
 _OLDEST: Final = 2
 _EVERYTHING_EVERY_S: Final = 86_400.0
 

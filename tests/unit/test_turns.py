@@ -19,8 +19,8 @@ async def passes(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_pass_takes_four_and_the_next_goes_on() -> None:
-    """In their order, none at once, and those that come meanwhile behind the others."""
+async def test_a_pass_takes_four_and_the_next_but_one_goes_on() -> None:
+    """In their order, none at once; the pass between belongs to what the turns began."""
     turns = Turns(asyncio.get_running_loop(), clock=lambda: 0.0)
     taken: list[int] = []
 
@@ -31,14 +31,14 @@ async def test_a_pass_takes_four_and_the_next_goes_on() -> None:
         turns.add(work(number))
     assert (taken, len(turns)) == ([], 10)
     counts = []
-    for _ in range(4):
+    for _ in range(7):
         await passes(1)
         counts.append(len(taken))
-    assert counts == [4, 8, 10, 10]
+    assert counts == [4, 4, 8, 8, 10, 10, 10]
     assert taken == list(range(10))
 
 
-async def test_no_turn_begins_when_the_pass_has_had_its_millisecond() -> None:
+async def test_no_turn_begins_when_the_pass_has_had_its_quarter_of_a_millisecond() -> None:
     """One that takes long is the last of its pass."""
     now_s = 0.0
     turns = Turns(asyncio.get_running_loop(), clock=lambda: now_s)
@@ -46,16 +46,16 @@ async def test_no_turn_begins_when_the_pass_has_had_its_millisecond() -> None:
 
     def slow() -> None:
         nonlocal now_s
-        now_s += 0.0006
+        now_s += 0.00015
         taken.append(now_s)
 
     for _ in range(5):
         turns.add(slow)
     counts = []
-    for _ in range(3):
+    for _ in range(5):
         await passes(1)
         counts.append(len(taken))
-    assert counts == [2, 4, 5]
+    assert counts == [2, 2, 4, 4, 5]
 
 
 async def test_a_fault_in_one_turn_takes_no_other_its_turn() -> None:
