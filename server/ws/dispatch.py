@@ -17,6 +17,7 @@ import structlog
 
 from persistence.errors import StorageUnavailable
 from persistence.live.retries import RETRY_FOR_S
+from runtime.log_limits import LogLimiter
 from server.auth.tokens import TokenInvalid
 from server.protocol import errors
 from server.protocol.close_codes import CloseCode
@@ -71,6 +72,7 @@ class Dispatch:
         self._turns = turns
         self._answering = Answering(metrics, turns, self._finish)
         self._unauthenticated: dict[Exchange, float] = {}
+        self._tokenless_lines = LogLimiter()
         self._numbers = 0
         self._draining = False
         self.exchanges: set[Exchange] = set()
@@ -102,16 +104,25 @@ class Dispatch:
         connection.state = None
         exchange.on_lost()
         self._metrics.count_close(connection.close_code)
+        self._log_close(connection, exchange)
+
+    def _log_close(self, connection: Connection, exchange: Exchange) -> None:
+        """Write a line for each connection of a player, and a few for the crowd of those without a token."""
+        now_s = self._loop.time()
+        left_out = self._tokenless_lines.left_out(now_s) if exchange.user_id is None else 0
+        if left_out is None:
+            return
         _log.info(
             "connection_closed",
             conn=exchange.number,
             user=exchange.user_id,
             code=connection.close_code,
-            seconds=round(self._loop.time() - exchange.opened_s, 1),
+            seconds=round(now_s - exchange.opened_s, 1),
             messages_in=connection.messages_in,
             messages_out=connection.messages_out,
             bytes_in=connection.bytes_in,
             bytes_out=connection.bytes_out,
+            **({"left_out": left_out} if left_out else {}),
         )
 
     async def watch_unauthenticated(self) -> None:

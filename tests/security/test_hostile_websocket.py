@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,6 +23,8 @@ MIB = 1024 * 1024
 LEAST_CLICKS_MEANWHILE = 3
 DEAF = 20
 DEAF_REQUESTS = 100
+CROWD = 100
+CROWD_AT_ONCE = 20
 KEPT_MIB = 30
 """Twenty times what a connection may leave unread, and what the answers under way take."""
 
@@ -90,6 +93,18 @@ def close_code_in(received: bytes) -> int:
             code = int.from_bytes(frames[start : start + 2], "big")
         frames = frames[start + length :]
     return code
+
+
+async def test_a_crowd_without_tokens_fills_no_log(game: GameServer) -> None:
+    """A hundred connections that come and go without a token write ten lines in ten seconds at most."""
+    before, began_s = game.log.count("connection_closed"), time.monotonic()
+    with quiet_log(game, lines=CROWD):
+        for _ in range(CROWD // CROWD_AT_ONCE):
+            visit = HANDSHAKE + raw_frame(0x88, b"\x03\xe8")
+            await asyncio.gather(*(everything_after(game, visit) for _ in range(CROWD_AT_ONCE)))
+    # Ten seconds of the server's may begin at any moment of ours.
+    windows = (time.monotonic() - began_s) // 10 + 2
+    assert game.log.count("connection_closed") - before <= 10 * windows
 
 
 async def test_who_asks_and_never_reads_costs_a_bounded_amount(game: GameServer) -> None:
