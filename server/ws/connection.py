@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # One buffer for all connections: a transport fills it and hands it over in the same breath.
 _RECEIVED = bytearray(64 * 1024)
 
+# Two hundred connections that send all they can at one moment must not fill a pass.
+_TAKEN_AT_ONCE = 4
+_TAKEN_IN_A_TURN = 16
 _JUDGED_IN_A_TURN = 8
 _PASSED_OVER_IN_A_TURN = 256
 
@@ -249,7 +252,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def _wait_for_turn(self) -> None:
-        """Read on in a turn: what the library judges costs twenty times what a plain frame does."""
+        """Read on in a turn: what comes in a crowd, or is judged by the library at a multiple of the cost."""
         if not self._awaits_turn:
             self._awaits_turn = True
             self._transport.pause_reading()
@@ -279,6 +282,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
     def _receive_frames(self, data: bytearray, stop: int) -> int:
         """Take every whole frame until reading pauses or must wait for a turn; say where it stopped."""
         start = 0
+        takeable = _TAKEN_IN_A_TURN if self._judgeable else _TAKEN_AT_ONCE
         while start < stop and not self._paused:
             if self.closing:
                 return self._receive_closing(data, start, stop)
@@ -289,8 +293,12 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
             if end > stop and not is_hopeless:
                 break
             if data[start] == TEXT_FINAL and self._library is None and not is_hopeless:
+                if not takeable:
+                    self._wait_for_turn()
+                    break
                 payload = apply_mask(data[body:end], data[body - 4 : body])
                 if is_utf8(payload):
+                    takeable -= 1
                     start = end
                     self._take(payload)
                     continue

@@ -19,6 +19,7 @@ EMPTY: Final = more(b"")
 FRAGMENTS_A_MESSAGE: Final = 64
 MESSAGES: Final = 50
 JUDGED_IN_A_TURN: Final = 8
+TAKEN_IN_A_TURN: Final = 16
 
 
 async def passes_of(peer: Peer, wanted: int) -> Counter[int]:
@@ -43,6 +44,16 @@ async def test_fragments_are_judged_a_few_in_each_pass(fragments: int) -> None:
         found = await passes_of(peer, MESSAGES)
         assert max(found.values()) <= max(1, JUDGED_IN_A_TURN // fragments)
         assert peer.connection.open
+
+
+async def test_messages_that_come_in_a_crowd_are_taken_a_few_in_each_pass() -> None:
+    """A burst of plain messages is taken whole and in order, sixteen in a pass."""
+    async with connected() as peer:
+        sent = [b"%d" % number for number in range(2_000)]
+        peer.write(*map(text, sent))
+        found = await passes_of(peer, len(sent))
+        assert max(found.values()) <= TAKEN_IN_A_TURN
+        assert peer.recorder.received == sent
 
 
 async def test_frames_behind_a_close_are_looked_through_a_few_in_each_pass() -> None:
