@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+# One buffer for all connections. It bounds what one peer can put into memory before anything of it is judged.
+_RECEIVED: Final = bytearray(32 * 1024)
+
 _NO_BODY_STATUSES: Final = (204, 304)
 _MAX_DISCARDED_BYTES: Final = 1024 * 1024
 
@@ -91,7 +94,7 @@ class Owner(Protocol):
         """Take note that the connection is gone. Not called after an upgrade."""
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(asyncio.BufferedProtocol):
     """The protocol of an accepted socket until it is closed or upgraded."""
 
     def __init__(self, site: Site, owner: Owner, limits: HttpLimits, turns: Turns) -> None:
@@ -154,15 +157,19 @@ class HttpConnection(asyncio.Protocol):
             self._transport = None
         self._owner.http_closed(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the transport's signature
+        """Say where what arrives is to be put."""
+        return _RECEIVED
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read on."""
         if self._lingering:
-            self._discard(len(data))
+            self._discard(nbytes)
             return
         if not self._begun and self._task is None:
             self._begun = True
             self._start_timer(self._limits.request_s)
-        self._reader.receive(data)
+        self._reader.receive(_RECEIVED[:nbytes])
         self._wait_for_turn()
 
     def eof_received(self) -> bool:
@@ -328,7 +335,7 @@ class HttpConnection(asyncio.Protocol):
             headers.append(("Connection", "close"))
         head = h11.Response(
             status_code=response.status,
-            reason=_reason(response.status),
+            reason=HTTPStatus(response.status).phrase.encode(),
             headers=[(n.encode(), v.encode("latin-1")) for n, v in headers],
         )
         has_body = method != "HEAD" and response.status not in _NO_BODY_STATUSES and response.body
@@ -390,8 +397,3 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(malformed(408, "request took too long"))
         else:
             self._close()
-
-
-def _reason(status: int) -> bytes:
-    """Return the words that go with a status, as browsers' tools show them."""
-    return HTTPStatus(status).phrase.encode()

@@ -53,7 +53,7 @@ class RequestReader:
         """Whether bytes arrived behind the request that was read."""
         return bool(self._raw)
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | bytearray) -> None:
         """Keep what arrived."""
         self._raw += data
 

@@ -321,7 +321,7 @@ async def test_shared_port() -> None:
 
 async def test_dribblers_do_not_hold_others_up() -> None:
     """A hundred half-sent requests are cut off in time while others are served at once."""
-    limits = HttpLimits(request_s=5, linger_s=0.1)
+    limits = HttpLimits(request_s=5, idle_s=1, linger_s=0.1)
     async with listening(http_limits=limits) as (listener, _), client(listener) as http:
         dribblers = []
         for _number in range(100):

@@ -32,6 +32,20 @@ async def test_pipelining() -> None:
         ]
 
 
+async def test_a_peer_that_pipelines_has_little_in_memory() -> None:
+    """While a request is answered, 32 KiB of what came behind it are read at most, and none is lost."""
+    pipelined = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with connected() as peer:
+        peer.writer.write(b"GET /held HTTP/1.1\r\nHost: h\r\n\r\n" + pipelined * 1_500)
+        async with asyncio.timeout(LIMIT_S):
+            await peer.site.begun.wait()
+        assert len(peer.connection._reader._raw) <= 32 * 1024
+        peer.site.hold.set()
+        for _ in range(1_501):
+            await peer.answer()
+        assert len(peer.site.seen) == 1_501
+
+
 async def test_byte_by_byte() -> None:
     """A request that arrives in single bytes is one request, chunked bodies included."""
     async with connected() as peer:
