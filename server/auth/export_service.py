@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE: Final = 4
 """In a process: each reads six tables, and clicks come first."""
+MOST_WAITING: Final = 32
+"""And those being made. Of one player one: nobody keeps the others out by asking again and again."""
 _RETRY_AFTER_S: Final = 5
 
 ReadPlayer = Callable[["UserId"], Awaitable[dict[str, Any] | None]]
@@ -25,18 +28,20 @@ class ExportService:
     def __init__(self, accounts: AccountService, read: ReadPlayer) -> None:
         self._accounts = accounts
         self._read = read
-        self._running = 0
+        self._asking: set[UserId] = set()
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def export(self, access_token: str) -> tuple[UserId, dict[str, Any]]:
         """Return whose token it is, and all that is kept of that player; raises TokenInvalid or Busy."""
         claims = await self._accounts.authenticate(access_token)
-        if self._running >= MOST_AT_ONCE:
+        if claims.user_id in self._asking or len(self._asking) >= MOST_WAITING:
             raise Busy(_RETRY_AFTER_S)
-        self._running += 1
+        self._asking.add(claims.user_id)
         try:
-            kept = await self._read(claims.user_id)
+            async with self._places:
+                kept = await self._read(claims.user_id)
         finally:
-            self._running -= 1
+            self._asking.remove(claims.user_id)
         if kept is None:
             raise TokenInvalid
         return claims.user_id, kept

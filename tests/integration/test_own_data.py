@@ -20,7 +20,7 @@ from persistence.live.hashes import fields_of
 from persistence.live.record import PACKED_RATES, RECORD, Rates
 from persistence.writeback.batch import Saver
 from server.auth.errors import Busy
-from server.auth.export_service import MOST_AT_ONCE, ExportService
+from server.auth.export_service import MOST_AT_ONCE, MOST_WAITING, ExportService
 from server.auth.tidying import tidy_once
 from server.auth.tokens import REFRESH_TTL_S, AccessClaims
 from tests.integration.test_guests import user_of
@@ -371,25 +371,30 @@ async def test_a_session_that_cannot_be_read_is_shown_as_it_is(world: World, own
         assert "WRONGTYPE" in (await export(world, traces.tokens))["live"]["unreadable"]
 
 
-async def test_only_a_few_exports_are_made_at_once() -> None:
-    """The next one is refused, and the place is free again afterwards, whatever became of it."""
+async def test_exports_wait_for_each_other_and_a_player_asks_for_one_at_a_time() -> None:
+    """Four are made at once, others wait, a player's second is refused; places are free again afterwards."""
     going_on = asyncio.Event()
+    begun: list[UserId] = []
 
-    async def read(_user_id: UserId) -> dict[str, Any]:
+    async def read(user_id: UserId) -> dict[str, Any]:
+        begun.append(user_id)
         await going_on.wait()
         raise StorageUnavailable("away")
 
     class Anybody:
-        async def authenticate(self, _token: str) -> AccessClaims:
-            return AccessClaims(UserId(1), "family", 0)
+        async def authenticate(self, token: str) -> AccessClaims:
+            return AccessClaims(UserId(int(token)), "family", 0)
 
     exports = ExportService(cast("AccountService", Anybody()), read)
-    making = [asyncio.create_task(exports.export("")) for _ in range(MOST_AT_ONCE)]
+    making = [asyncio.create_task(exports.export(f"{number}")) for number in range(MOST_WAITING)]
     await asyncio.sleep(0)
-    with pytest.raises(Busy):
-        await exports.export("")
+    assert begun == [*range(MOST_AT_ONCE)]
+    for refused in ("0", f"{MOST_WAITING}"):
+        with pytest.raises(Busy):
+            await exports.export(refused)
     going_on.set()
     for made in await asyncio.gather(*making, return_exceptions=True):
         assert isinstance(made, StorageUnavailable)
+    assert begun == [*range(MOST_WAITING)]
     with pytest.raises(StorageUnavailable):
-        await exports.export("")
+        await exports.export("0")
