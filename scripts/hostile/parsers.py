@@ -14,9 +14,10 @@ from server.auth.acceptable import is_acceptable_email, normal_form
 from server.auth.errors import NotAcceptable
 from server.auth.throttle import address_group
 from server.auth.tokens import TokenInvalid, TokenSigner
+from server.http.account_routes import bearer_token
 from server.http.addresses import client_address
 from server.http.cors import Origins
-from server.http.error_answers import BodyRefused, NotEnoughData
+from server.http.error_answers import BearerRefused, BodyRefused, NotEnoughData
 from server.http.forms import read_fields
 from server.http.heads import asks_for_websocket, handshake_of, path_of, refuse_handshake, refuse_head
 from server.http.messages import HttpRequest, HttpResponse
@@ -37,6 +38,7 @@ _MESSAGE_BYTES: Final = 10_000
 _TURN_FRAMES: Final = 8
 _MAX_PATH: Final = 512
 _REFUSED: Final = (
+    BearerRefused,
     BodyRefused,
     NotAcceptable,
     NotEnoughData,
@@ -203,6 +205,11 @@ PARSERS: Final[dict[str, Parser]] = {
             b"W1tbW1tb.e30.AAAA",
         ),
         (b".", b"W1tb", b"eyJ", b"MTEx", b"A", b"_-"),
+    ),
+    "bearer": Parser(
+        lambda data: bearer_token(HttpRequest("GET", "/", (("authorization", data.decode("latin-1")),))),
+        (b"Bearer a.b.c", b"bearer  a"),
+        (b" ", b"bearer ", b",", b"\xa0", b"a"),
     ),
     "path": Parser(
         lambda data: file_for({}, path_of(data.decode("latin-1"))[:_MAX_PATH]),
