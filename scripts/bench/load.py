@@ -165,6 +165,8 @@ class Load:
 
     peers: list[Peer] = field(default_factory=list)
     latencies: array[float] = field(default_factory=lambda: array("d"))
+    late_s: array[float] = field(default_factory=lambda: array("d"))
+    """How much later than due each request of `pace` was sent: it is in the latencies, and no server's."""
     failure: str = ""
     _closed_loop: bool = False
     _in_flight: int = 0
@@ -243,6 +245,7 @@ class Load:
                 peer = peers[sent % len(peers)]
                 due_s = began_s + sent / rate
                 sent += 1
+                self.late_s.append(time.perf_counter() - due_s)
                 if peer.busy:
                     peer.waiting.append(due_s)
                 else:
@@ -255,6 +258,7 @@ class Load:
 
     def _begin(self) -> tuple[float, float]:
         self.latencies = array("d")
+        self.late_s = array("d")
         self._in_flight = 0
         self._idle.clear()
         return time.perf_counter(), time.process_time()

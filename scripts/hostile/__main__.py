@@ -4,7 +4,8 @@ Fifty players click six times a second each, evenly; in every other round fifty 
 connections, as fast as they can, with all that `pieces.py` knows, from one address under the limits that the
 server has by default. The server has one core to itself, the databases and all clients share the other; the
 attackers' process has the lowest priority. Prints the p99 of the players' clicks in quiet and in attacked
-rounds, the median of the rounds' ratios, and where the time went. Ends with code 1 where a click was lost.
+rounds, the median of the rounds' ratios, and where the time went, also how much of it is the rig's own. Ends
+with code 1 where a click was lost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import statistics
 import sys
@@ -50,12 +52,15 @@ _MOST: Final = 2.0
 class Round:
     """One stretch of clicks, what the server did meanwhile, and how long it waited for a core.
 
-    `passes_s` is the CPU of each pass of its event loop, the longest last.
+    `passes_s` is the CPU of each pass of its event loop, the longest last. `late_ms` is the p99 of how late
+    the players' process sent its clicks, `beside_waited_ms_per_s` how long it and Redis waited for theirs.
     """
 
     burst: Burst
     server_share: float
     waited_ms_per_s: float
+    late_ms: float
+    beside_waited_ms_per_s: float
     passes_s: list[float]
 
     def p(self, share: float) -> float:
@@ -99,6 +104,13 @@ class Found:
                 f"{name:9}{clicks:7} {p50:9.2f} {p99:7.2f} {most:7.2f} {pass_p99:22.2f} {pass_most:7.2f}"
                 f" {busy:13.0%} {waited:8.0f} ms/s"
             )
+        for name, rounds in (("quiet", self.quiet), ("attacked", self.attacked)):
+            late_ms = statistics.median(one.late_ms for one in rounds)
+            waited = statistics.median(one.beside_waited_ms_per_s for one in rounds)
+            lines.append(
+                f"{name}: clicks were sent {late_ms:.2f} ms late (p99), which is in the times above; "
+                f"the players' process and Redis waited {waited:.0f} ms/s for their core"
+            )
         ratios = self.ratios()
         lines.append(
             f"p99, attacked by quiet: {statistics.median(ratios):.2f} (median of {len(ratios)} rounds; "
@@ -130,10 +142,10 @@ async def measure(rounds: int, seconds: float) -> Found:
             for _ in range(rounds):
                 attackers.halt()
                 await _until_idle(server)
-                found.quiet.append(await _round(server, load, seconds, passes))
+                found.quiet.append(await _round(built, server, load, seconds, passes))
                 attackers.go_on()
                 await asyncio.sleep(_SETTLE_S)
-                found.attacked.append(await _round(server, load, seconds, passes))
+                found.attacked.append(await _round(built, server, load, seconds, passes))
         except WrongAnswerError as error:
             found.failure = str(error)
         finally:
@@ -153,14 +165,24 @@ async def _until_idle(server: Stack) -> None:
     raise WrongAnswerError("the server is busy long after the attackers were halted")
 
 
-async def _round(server: Stack, load: Load, seconds: float, passes: Path) -> Round:
+async def _round(built: Stage, server: Stack, load: Load, seconds: float, passes: Path) -> Round:
     await asyncio.to_thread(_passes, server, passes)
+    beside = (os.getpid(), built.redis_pid)
     before_s, waited_s = server.cpu_s(), _waited_s(server.process.pid)
+    beside_s = sum(map(_waited_s, beside))
     burst = await load.pace(RATE, seconds)
     used_s = server.cpu_s() - before_s
     waited_s = _waited_s(server.process.pid) - waited_s
-    share, waited_ms_per_s = used_s / burst.seconds, waited_s / burst.seconds * 1000
-    return Round(burst, share, waited_ms_per_s, await asyncio.to_thread(_passes, server, passes))
+    beside_s = sum(map(_waited_s, beside)) - beside_s
+    late_s = sorted(load.late_s)
+    return Round(
+        burst,
+        used_s / burst.seconds,
+        waited_s / burst.seconds * 1000,
+        late_s[int(0.99 * len(late_s))] * 1000,
+        beside_s / burst.seconds * 1000,
+        await asyncio.to_thread(_passes, server, passes),
+    )
 
 
 def _passes(server: Stack, passes: Path) -> list[float]:
