@@ -41,19 +41,30 @@ _RETRIES_OF_A_RACE: Final = 3
 _NAMES: Final = ", ".join(COLUMNS)
 _VALUES: Final = [name for name in COLUMNS if name != "user_id"]
 _INCOMING: Final = "CREATE TEMP TABLE incoming (LIKE sessions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-# Rows are taken in the order of their ids, so that two writers cannot lock each other out. The join keeps the
-# sessions of deleted accounts out.
-_UPSERT: Final = f"""
+# What has a row already. An upsert of it costs PostgreSQL 2 µs of 10 more: it looks for the account, and
+# makes a row to insert before it finds the one that is there.
+_UPDATE: Final = f"""
+UPDATE sessions AS saved
+SET {", ".join(f"{name} = incoming.{name}" for name in _VALUES)}, updated_at = now()
+FROM incoming
+WHERE saved.user_id = incoming.user_id AND saved.version < incoming.version
+"""  # noqa: S608 - made of constants
+# What has no row yet, or one that another writer made since the update. The join keeps the sessions of
+# deleted accounts out.
+_INSERT: Final = f"""
 INSERT INTO sessions AS saved ({_NAMES}, updated_at)
 SELECT {", ".join("incoming." + name for name in COLUMNS)}, now()
 FROM incoming JOIN accounts ON accounts.id = incoming.user_id
+WHERE NOT EXISTS (
+    SELECT FROM sessions
+    WHERE sessions.user_id = incoming.user_id AND sessions.version >= incoming.version
+)
 ORDER BY incoming.user_id
 ON CONFLICT (user_id) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in (*_VALUES, "updated_at"))}
 WHERE saved.version < excluded.version
-RETURNING saved.user_id
 """  # noqa: S608 - made of constants
-# A statement of its own: it sees what the upsert ran into, which the upsert's own snapshot may not.
+# A statement of its own: it sees what those before ran into, which their own snapshots may not.
 _WHY_NOT: Final = """
 SELECT accounts.id, sessions.version
 FROM accounts LEFT JOIN sessions ON sessions.user_id = accounts.id
@@ -151,22 +162,29 @@ class SessionWriter:
             return
 
     async def _write_together(self, rows: Sequence[Row], result: WriteResult) -> None:
+        # Rows are locked in the order of their ids, so that two writers do not lock each other out.
+        ordered = sorted(rows)
+        found: dict[UserId, int | None] | None = None
         async with asyncio.timeout(self._write_timeout_s):
             connection = await self._connected()
             await connection.execute("BEGIN")
             try:
                 await connection.copy_to_table(
-                    "incoming", source=_chunks(rows), columns=COLUMNS, format="binary"
+                    "incoming", source=_chunks(ordered), columns=COLUMNS, format="binary"
                 )
-                written = {UserId(record["user_id"]) for record in await connection.fetch(_UPSERT)}
-                refused = [row for row in rows if row.user_id not in written]
-                found = await self._saved_versions(connection, refused) if refused else {}
+                written = _count(await connection.execute(_UPDATE))
+                if written < len(rows):
+                    written += _count(await connection.execute(_INSERT))
+                if written < len(rows):
+                    found = await self._saved_versions(connection, rows)
                 await connection.execute("COMMIT")
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
                 await connection.execute("ROLLBACK")
                 raise
-        result.saved.update(written)
-        for row in refused:
+        if found is None:
+            result.saved.update(row.user_id for row in rows)
+            return
+        for row in rows:
             if row.user_id not in found:
                 result.gone.add(row.user_id)
                 continue
@@ -188,6 +206,11 @@ class SessionWriter:
             )
             await self._connection.execute(_INCOMING)
         return self._connection
+
+
+def _count(status: str) -> int:
+    """Read how many rows a statement wrote from what PostgreSQL says of it: `UPDATE 3`, `INSERT 0 3`."""
+    return int(status.rpartition(" ")[2])
 
 
 async def _chunks(rows: Sequence[Row]) -> AsyncIterator[bytes]:

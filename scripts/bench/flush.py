@@ -1,7 +1,7 @@
 """Measure write-behind on servers of its own: `python -m scripts.bench.flush`, under a minute.
 
 Redis to PostgreSQL as `scripts.flush` does it and row by row, PostgreSQL to Redis as `scripts.restore` does
-it. The floors are the same rows by COPY and upsert alone, and the same sessions by HSET alone, made before
+it. The floors are the same rows by COPY and update alone, and the same sessions by HSET alone, made before
 the clock starts. Valkey syncs its append-only file at each write and PostgreSQL at each commit, as embedded.
 CPU is that of each program, for a session.
 """
@@ -133,7 +133,7 @@ async def put(store: LiveStore, count: int, version: int) -> None:
 
 
 async def copied(dsn: str, rows: Sequence[Row]) -> float:
-    """Write rows by COPY and upsert alone, a batch after the other; returns sessions a second."""
+    """Write rows by COPY and update alone, a batch after the other; returns sessions a second."""
     writer = SessionWriter(dsn)
     began_s = time.perf_counter()
     for at in range(0, len(rows), ROWS_A_BATCH):
@@ -225,7 +225,7 @@ async def measure(settings: Settings, count: int) -> dict[str, Cost]:
             await note("flush, row by row", store, row_by_row(store, dsn, few), few)
             await note("flush, known rows", store, flushed(store, dsn))
             rows = [row_of_session(player(number, 3000)) for number in range(1, count + 1)]
-            await note("floor: COPY, upsert", store, copied(dsn, rows))
+            await note("floor: COPY, update", store, copied(dsn, rows))
         async with open_store(redis_url, "bench", scripts, connections=RESTORE_CONNECTIONS) as store:
             await note("restore, all older", store, restored(store, pool))
             await note("restore, all there", store, restored(store, pool))

@@ -66,6 +66,26 @@ async def test_a_deleted_accounts_session_is_not_written_again(world: SavingWorl
     assert await count_sessions(world.pool) == 1
 
 
+async def test_rows_of_every_kind_go_in_one_write(world: SavingWorld) -> None:
+    """Known ones, a new one, one that is as new, one that is newer and one of no account: each as itself."""
+    known, new, same, newer, deleted = await world.accounts(5)
+    writer = world.writer()
+    versions = {known: 1, same: 2, newer: 3, deleted: 1}
+    await writer.write([row_of_session(player(user, version)) for user, version in versions.items()])
+    await world.delete_account(deleted)
+    result = await writer.write(
+        [row_of_session(player(user, 2)) for user in (newer, deleted, same, new, known)]
+    )
+    assert ({known, new, same}, {newer: 3}, {deleted}, {}) == (
+        result.saved,
+        result.ahead,
+        result.gone,
+        result.bad,
+    )
+    saved = await world.pool.fetch("SELECT user_id, version FROM sessions")
+    assert {known: 2, new: 2, same: 2, newer: 3} == {row["user_id"]: row["version"] for row in saved}
+
+
 @pytest.mark.parametrize("others", [0, 1])
 async def test_an_account_deleted_during_the_write_is_gone_too(world: SavingWorld, others: int) -> None:
     """The write waits for the deletion that came first, and does not bring the session back."""
@@ -96,8 +116,9 @@ async def test_one_bad_row_does_not_stop_the_rest(world: SavingWorld, money: flo
 
 
 async def test_two_writers_of_the_same_sessions_do_not_block_each_other(world: SavingWorld) -> None:
-    """Whatever the order of their rows, both end, and the newest version stays."""
+    """Whatever the order of their rows, known or new, both end, and the newest version stays."""
     users = await world.accounts(200)
+    await world.writer().write([row_of_session(player(user, version=1)) for user in users[::2]])
     one = [row_of_session(player(user, version=2000)) for user in users]
     two = [row_of_session(player(user, version=2001)) for user in reversed(users)]
     results = await asyncio.gather(world.writer().write(one), world.writer().write(two))
