@@ -42,15 +42,16 @@ async def test_an_emptied_redis_is_filled_again(world: SavingWorld) -> None:
 
 async def test_it_goes_over_older_sessions_and_never_over_newer_ones(world: SavingWorld) -> None:
     """Each session ends at the newer of its two versions; doing it again changes nothing."""
-    older, same, newer = await world.accounts(3)
-    await world.writer().write([row_of_session(player(user, 1000)) for user in (older, same, newer)])
+    older, same, newer, missing = await world.accounts(4)
+    await world.writer().write([row_of_session(player(user, 1000)) for user in (older, same, newer, missing)])
     await world.put([player(older, 999), player(same, 1000, money=1), player(newer, 1001)])
-    for loaded, kept in ((1, 2), (0, 3)):
+    for loaded, kept in ((2, 2), (0, 4)):
         restored = await restore(world.store, world.pool, TTL_S)
         assert (loaded, kept) == (restored.loaded, restored.kept)
         assert player(older, 1000) == await world.live(older)
         assert player(same, 1000, money=1) == await world.live(same)
         assert player(newer, 1001) == await world.live(newer)
+        assert player(missing, 1000) == await world.live(missing)
     assert {same, newer} == set(await world.marks())
 
 

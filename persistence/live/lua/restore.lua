@@ -10,12 +10,13 @@
 --          exists (as new or newer)
 --          behind (an older session, or a floor without one: nothing was done)
 -- EFFECTS  session with EXPIRE; replies a word for each session
--- COST     a session: EXISTS, HSET of some 5 fields, EXPIRE
+-- COST     EXISTS for all; a session: EXISTS unless all are missing, HSET of some 5 fields, EXPIRE
 
 local ttl_s = ARGV[1]
+local all_missing = redis.call('EXISTS', unpack(KEYS)) == 0
 
 local function restore(session, first, last)
-  if redis.call('EXISTS', session) == 0 then
+  if all_missing or redis.call('EXISTS', session) == 0 then
     redis.call('HSET', session, unpack(ARGV, first, last))
     redis.call('EXPIRE', session, ttl_s)
     return { 'loaded' }
