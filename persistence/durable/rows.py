@@ -15,6 +15,7 @@ import orjson
 from game.session import Session, UserId
 from persistence.live.hashes import (
     CLIENT_PREFIX,
+    PACKED_WINDOW,
     MalformedSessionError,
     fields_of,
     joined_texts,
@@ -23,7 +24,6 @@ from persistence.live.hashes import (
     parse_bought,
     parse_offline,
     parse_window,
-    text_of_window,
     texts_of,
     window_of_text,
 )
@@ -40,7 +40,7 @@ from persistence.live.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import asyncpg
 
@@ -62,6 +62,7 @@ COPY_TAIL: Final = b"\xff\xff"
 _LENGTH: Final = struct.Struct(">i")
 _BIGINT: Final = struct.Struct(">iq")
 _NULL: Final = _LENGTH.pack(-1)
+_NAMED_FIELDS: Final = frozenset({b"now", b"life", b"rates", b"texts", b"offline"})
 _numbers_of_row: Final = row_packer(len(COLUMNS))
 _saved_now: Final = saved_packer(Now)
 _saved_life: Final = saved_packer(Life)
@@ -89,7 +90,7 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
         raise MalformedSessionError(user_id, missing_field(error)) from error
     except (struct.error, ValueError, OverflowError) as error:
         raise MalformedSessionError(user_id, f"it cannot be read: {error}") from error
-    names = [name for name in fields if name.startswith(CLIENT_PREFIX)]
+    names = [name for name in fields if name not in _NAMED_FIELDS and name.startswith(CLIENT_PREFIX)]
     line = b"".join(
         (
             numbers,
@@ -98,7 +99,7 @@ def row_of_hash(user_id: UserId, fields: Mapping[bytes, bytes]) -> Row:
             _LENGTH.pack(len(achieved)),
             achieved,
             _text(fields.get(b"offline")),
-            _text(_clients_column(user_id, {name: fields[name] for name in names}) if names else None),
+            _text(_clients_column(user_id, names, fields) if names else None),
             _derived(fields),
         )
     )
@@ -126,15 +127,19 @@ def _text(value: bytes | None) -> bytes:
     return _NULL if value is None else _LENGTH.pack(len(value)) + value
 
 
-def _clients_column(user_id: UserId, clients: Mapping[bytes, bytes]) -> bytes:
+def _clients_column(user_id: UserId, names: Iterable[bytes], fields: Mapping[bytes, bytes]) -> bytes:
+    """Write the windows of clients as JSON: in pieces, which takes half the time of a dict of texts."""
     try:
-        return orjson.dumps(
-            {name[len(CLIENT_PREFIX) :].decode(): text_of_window(value) for name, value in clients.items()}
-        )
+        windows = [
+            b'%b:"%d:%d:%d:%d"'
+            % (orjson.dumps(name[len(CLIENT_PREFIX) :].decode()), *PACKED_WINDOW.unpack(fields[name]))
+            for name in names
+        ]
     except UnicodeDecodeError as error:
         raise MalformedSessionError(user_id, "the name of a client is not UTF-8") from error
-    except ValueError as error:
-        raise MalformedSessionError(user_id, str(error)) from error
+    except (struct.error, ValueError, OverflowError) as error:
+        raise MalformedSessionError(user_id, f"a client's window: {error}") from error
+    return b"{%b}" % b",".join(windows)
 
 
 def row_of_session(session: Session) -> Row:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEXTS: Final = ("bought", "achieved", "email")
-_WINDOW: Final = struct.Struct("<4d")
+PACKED_WINDOW: Final = struct.Struct("<4d")
 CLIENT_PREFIX: Final = b"c:"
 _LOW_BITS: Final = 32
 _LEAST_MS: Final = 10**11
@@ -206,7 +206,7 @@ def offline_text(offline: Offline) -> str:
 def packed_window(window: ClientWindow) -> bytes:
     """Write a window as the hash holds it."""
     low = window.applied & ((1 << _LOW_BITS) - 1)
-    return _WINDOW.pack(window.highest, window.applied >> _LOW_BITS, low, window.used_version)
+    return PACKED_WINDOW.pack(window.highest, window.applied >> _LOW_BITS, low, window.used_version)
 
 
 def unpacked_window(packed: bytes) -> ClientWindow:
@@ -217,15 +217,16 @@ def unpacked_window(packed: bytes) -> ClientWindow:
 def text_of_window(packed: bytes) -> str:
     """Write a window of the hash as PostgreSQL keeps it; raises ValueError."""
     try:
-        return "%d:%d:%d:%d" % _WINDOW.unpack(packed)  # noqa: UP031 - cuts the doubles to whole numbers
+        return "%d:%d:%d:%d" % PACKED_WINDOW.unpack(packed)  # noqa: UP031 - cuts the doubles to whole numbers
     except (struct.error, OverflowError) as error:
         raise ValueError(f"a client's window: {error}") from error
 
 
 def window_of_text(text: str) -> bytes:
     """Write a window of PostgreSQL as the hash holds it; raises ValueError."""
-    highest, high, low, used_version = map(int, text.split(":"))
-    return _WINDOW.pack(highest, high, low, used_version)
+    highest, high, low, used_version = text.split(":")
+    # Read as the doubles that they become: half the time of whole numbers.
+    return PACKED_WINDOW.pack(float(highest), float(high), float(low), float(used_version))
 
 
 def parse_window(text: str) -> ClientWindow:
