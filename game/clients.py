@@ -17,6 +17,8 @@ WINDOW: Final = 64
 """Numbers remembered for a client: its highest and those below."""
 CLIENTS: Final = 32
 """Clients remembered for a player."""
+MAX_NAME: Final = 64
+"""Characters of a client's name, at most. The game's own windows have longer names."""
 FORGOTTEN_AFTER_MS: Final = 604_800_000
 """A client unused for a week counts as unknown."""
 
@@ -57,12 +59,13 @@ def place(session: Session, client: str, seq: int, version: int) -> ClientWindow
 def remember(session: Session, client: str, window: ClientWindow) -> None:
     """Store a client's window; a new one takes the place of the longest unused.
 
-    All that were unused for a week go then.
+    All that were unused for a week go then. The game's own windows take nobody's place, and nobody theirs.
     """
-    if client not in session.clients:
-        by_age = sorted(session.clients, key=lambda name: (session.clients[name].used_version, name.encode()))
-        for name in by_age:
+    if client not in session.clients and len(client) <= MAX_NAME:
+        known = (name for name in session.clients if len(name) <= MAX_NAME)
+        by_age = sorted(known, key=lambda name: (session.clients[name].used_version, name.encode()))
+        for forgotten, name in enumerate(by_age):
             unused_ms = window.used_version - session.clients[name].used_version
-            if unused_ms >= FORGOTTEN_AFTER_MS or len(session.clients) >= CLIENTS:
+            if unused_ms >= FORGOTTEN_AFTER_MS or len(by_age) - forgotten >= CLIENTS:
                 del session.clients[name]
     session.clients[client] = window

@@ -66,6 +66,13 @@ class NoDishes(Refusal):
     text = "not enough dishes"
 
 
+class NoGoldenGuest(Refusal):
+    """Serving a golden guest who has not come yet, or has left."""
+
+    code = "no_golden_guest"
+    text = "this golden guest is not here"
+
+
 class UpgradeNotFound(Refusal):
     """No such upgrade, or a dish that is owned already."""
 

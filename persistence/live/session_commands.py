@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from game.adjusting import OPERATORS
 from game.catalogue import UpgradeType
+from game.golden import GUESTS
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.courses import COURSE_FIELDS
 from persistence.live.keys import bucket_of
@@ -160,6 +161,10 @@ class SessionCommands:
     def session(self, client: str) -> Command:
         """Pack the request for the whole session, and for the highest seq of a client (empty: of none)."""
         return self._command("session", self._cap, client)
+
+    def golden_guest(self, serve: int) -> Command:
+        """Pack the question for the next golden guest, with one to `serve` first (0: nobody)."""
+        return self._command("golden_guest", self._cap, GUESTS, str(serve))
 
     def adjust(self, change: Adjustment, number: int, catalogue: Catalogue) -> Command:
         """Pack an operator's change of this number under a catalogue."""

@@ -86,6 +86,10 @@ class Sessions:
         """Show the whole session, and the highest seq of a client (empty: of none)."""
         self._send(ref, self._commands.session(client), on_reply)
 
+    def golden_guest(self, ref: SessionRef, serve: int, on_reply: OnReply) -> None:
+        """Say which golden guest waits or comes next, with one to `serve` first (0: nobody)."""
+        self._send(ref, self._commands.golden_guest(serve), on_reply)
+
     def achieve(self, ref: SessionRef, on_reply: OnReply) -> None:
         """Record the achievements that were reached."""
         self._send(ref, self._commands.achieve, on_reply)

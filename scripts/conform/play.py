@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 
 _DEAR: Final = 1_000
 _BY_RANK: Final = 2
-_READS: Final = ("session", "upgrade_list", "level_check", "passive", "achievements", "leaderboard")
+_READS: Final = (
+    "session",
+    "upgrade_list",
+    "level_check",
+    "passive",
+    "achievements",
+    "leaderboard",
+    "golden_guest",
+)
 
 
 async def _game(world: World) -> None:
@@ -148,6 +156,7 @@ async def _rules(world: World) -> None:
         on_sale = opened["session"]["upgrades"]["available"]
         await player.refused("no_dish", "cook")
         await player.refused("no_dishes", "sell")
+        await player.refused("no_golden_guest", "golden_guest", serve=1)
         await player.refused("upgrade_not_found", "upgrade_buy", id=2**31)
         await player.refused("not_enough_prestige", "session_reset")
         locked = next(one for one in on_sale if one["access_level"] >= _BY_RANK)

@@ -102,6 +102,8 @@ NAMED: Final[dict[str, Schema]] = {
         }
     ),
     "Statistics": shape(dict.fromkeys(("clicks", "cooked", "earned", "purchases", "resets"), AMOUNT)),
+    "GoldenGuest": shape({"id": WHOLE, "comes_in_ms": WHOLE, "leaves_in_ms": WHOLE})
+    | {"description": "Who waits or comes next and was not served. Here while `comes_in_ms` is 0."},
     "Entry": shape({"place": _PLACE, "name": TEXT, "value": AMOUNT}),
     "OwnEntry": shape({"place": {"anyOf": [_PLACE, {"type": "null"}]}, "name": _OR_NULL, "value": AMOUNT}),
 }
@@ -162,6 +164,19 @@ RESPONSES: Final[dict[str, Schema]] = {
             "prestige_accumulated": AMOUNT,
             "version": VERSION,
         }
+    ),
+    "golden_guest": shape(
+        {
+            "money": AMOUNT,
+            "dishes": AMOUNT,
+            "level_rank": RANK,
+            "level_xp": AMOUNT,
+            "prestige_accumulated": AMOUNT,
+            "version": VERSION,
+            "gain": AMOUNT,
+            "guest": named("GoldenGuest"),
+        },
+        {"duplicate": {"const": True, "description": "This guest was served before; nothing changed."}},
     ),
     "leaderboard": shape(
         {

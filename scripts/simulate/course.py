@@ -55,6 +55,14 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """What a golden guest brought at a moment, in seconds of all of the player's income."""
+
+    at_s: int
+    worth_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """How things stood at a moment.
 
@@ -80,6 +88,7 @@ class Course:
     samples: list[Sample] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     nights: list[Night] = field(default_factory=list)
+    guests: list[Guest] = field(default_factory=list)
 
     def longest_wait_s(self, until_s: int) -> int:
         """Return the longest time without a purchase from the start to `until_s`."""

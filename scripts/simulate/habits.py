@@ -50,13 +50,15 @@ class Habit:
     """A way to play. Without `visits` the player never leaves.
 
     `advised`: buys what the page says, at the pace that the page sees, not at the player's own.
-    `xp_worth`: as XP_WORTH; with 0 nothing is bought for its xp.
+    `xp_worth`: as XP_WORTH; with 0 nothing is bought for its xp. `attentive`: serves each golden guest that
+    comes while the player is there.
     """
 
     name: str
     clicks_per_s: float
     advised: bool = False
     xp_worth: float = XP_WORTH
+    attentive: bool = False
     visits: tuple[Visit, ...] = ()
 
     def next_visit_s(self, now_s: int) -> int:
@@ -84,6 +86,7 @@ HABITS: Final = {
             ),
         ),
         Habit("advised", 5, advised=True),
+        Habit("attentive", 5, attentive=True),
         Habit("thrifty", 5, xp_worth=0.0),
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from game.catalogue import BoostType
@@ -20,17 +20,22 @@ TOO_SHORT_TO_FEEL_S: Final = 30
 """After the first reset, a rank that took less counts as that long: 1 second after 3 is no slow-down."""
 LONGEST_FIRST_RUN_S: Final = 6 * HOUR_S
 LONGEST_LAZY_RUN_S: Final = 5 * DAY_S
-AT_FIVE: Final = frozenset({"steady", "advised"})
+AT_FIVE: Final = frozenset({"steady", "advised", "attentive"})
 LAZY: Final = frozenset({"lazy"})
 EVERYBODY: Final = frozenset(HABITS) - {"thrifty"}
 """All who follow the advice."""
 NEVER_AWAY: Final = EVERYBODY - LAZY
 
 
-def first_run(catalogue: Catalogue, name: str, seed: int = 1) -> Course:
-    """Play as one of the players until the first reset, and on until the player stands there again."""
+def first_run(catalogue: Catalogue, name: str, seed: int = 1, *, attentive: bool = False) -> Course:
+    """Play as one of the players until the first reset, and on until the player stands there again.
+
+    `attentive`: the player serves golden guests, also where it is not the player's habit.
+    """
     longest_s = LONGEST_LAZY_RUN_S if name in LAZY else LONGEST_FIRST_RUN_S
-    return simulate(catalogue, longest_s, habit=HABITS[name], seed=seed, until=_every_minute(_is_back))
+    habit = HABITS[name]
+    habit = replace(habit, attentive=attentive or habit.attentive)
+    return simulate(catalogue, longest_s, habit=habit, seed=seed, until=_every_minute(_is_back))
 
 
 def _is_back(course: Course) -> bool:
@@ -176,6 +181,12 @@ PROMISES: Final = (
         EVERYBODY,
         _number,
         at_most=0.5,
+    ),
+    Promise(
+        "no golden guest brings more than a minute of play",
+        lambda course: max((guest.worth_s for guest in course.guests), default=0.0),
+        frozenset({"attentive"}),
+        at_most=MINUTE_S,
     ),
 )
 """In the order of the rules."""

@@ -11,13 +11,13 @@ import math
 import random
 from typing import TYPE_CHECKING, Final
 
-from game import rules
+from game import golden, rules
 from game.accrual import after, amounts_of, flow_of
 from game.outcomes import Risen
 from game.rates import prestige_factor
 from game.session import Session, UserId
 from scripts.simulate.advice import advise, best_of, cooks_among, flow, offers
-from scripts.simulate.course import Course, Look, Night, Purchase, RankUp, Sample
+from scripts.simulate.course import Course, Guest, Look, Night, Purchase, RankUp, Sample
 from scripts.simulate.habits import HABITS, HOUR_S, Habit, ShownPace
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class _Player:
         self._pace = ShownPace()
         self._rank_began_s = 0
         self._slept_s = 0
+        self._guest_s = 0
         self._wish: Offer | None = None
         self._income = 0.0
         self._look_round()
@@ -89,6 +90,8 @@ class _Player:
             self._click(seconds)
         self.now_s += seconds
         rules.passive(self.live, self._now_us, OFFLINE_CAP_S)
+        if self._habit.attentive and self.now_s >= self._guest_s:
+            self._serve()
         while len(self.course.samples) * SAMPLE_S <= self.now_s:
             self._sample()
         if self.now_s - self._slept_s >= NIGHT_EVERY_S:
@@ -129,6 +132,15 @@ class _Player:
             rules.cook(self.live, cooks, self._now_us)
         if cooks < clicks and session.dishes > 0:
             rules.sell(self.live, clicks - cooks, self._now_us)
+
+    def _serve(self) -> None:
+        """Serve the golden guest where one is here, and note when the next one comes."""
+        met = golden.golden_guest(self.live, self._now_us, OFFLINE_CAP_S)
+        if met.id and not met.comes_in_ms and self.live.rates.cook_gain > 0:
+            met = golden.golden_guest(self.live, self._now_us, OFFLINE_CAP_S, met.id)
+            worth_s = met.gain / self._income if self._income > 0 else 0.0
+            self.course.guests.append(Guest(self.now_s, worth_s))
+        self._guest_s = self.now_s + math.ceil(met.comes_in_ms / 1000)
 
     def _buy(self, wish: Offer) -> None:
         rules.upgrade_buy(self.live, wish.upgrade.id, self._now_us, OFFLINE_CAP_S)

@@ -9,6 +9,7 @@ from game.errors import (
     NameTaken,
     NoDish,
     NoDishes,
+    NoGoldenGuest,
     NotEnoughMoney,
     NotEnoughPrestige,
     RateLimited,
@@ -102,6 +103,7 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
     UpgradeLocked,
     NotEnoughMoney,
     NotEnoughPrestige,
+    NoGoldenGuest,
     NameInvalid,
     NameTaken,
     RateLimited,
@@ -112,6 +114,7 @@ REFUSALS: Final[tuple[type[Refusal], ...]] = (
 _PLAIN: Final[Mapping[bytes, Callable[[], Refusal]]] = {
     Status.NO_DISH: NoDish,
     Status.NO_DISHES: NoDishes,
+    Status.NO_GOLDEN_GUEST: NoGoldenGuest,
     Status.UPGRADE_NOT_FOUND: UpgradeNotFound,
     Status.NOT_ENOUGH_PRESTIGE: NotEnoughPrestige,
 }

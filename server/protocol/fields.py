@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from game.clients import MAX_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Check = Callable[[Any], bool]
 
 MAX_REQUEST_ID_CHARS: Final = 128
-MAX_CLIENT_CHARS: Final = 64
+MAX_CLIENT_CHARS: Final = MAX_NAME
 MAX_SEQ: Final = 2**53 - 1
 MAX_COUNT: Final = 1000
 MAX_NAME_CHARS: Final = 64
@@ -108,6 +110,9 @@ CLIENT: Final = Text(
 SEQ: Final = WholeNumber("seq", "seq", (1, MAX_SEQ))
 UPGRADE_ID: Final = WholeNumber("id", "subject", required=True)
 LEADERBOARD_ORDER: Final = Choice("by", "subject", ("money", "stars"), "money")
+GUEST: Final = WholeNumber(
+    "serve", "subject", (1, MAX_SEQ), description="The id of the golden guest to serve: one who is here."
+)
 DISPLAY_NAME: Final = Text("name", "subject", MAX_NAME_CHARS, required=True)
 
 
@@ -161,12 +166,13 @@ def request_shapes(max_count: int = MAX_COUNT) -> Mapping[str, RequestShape]:
         "achievements": RequestShape(),
         "leaderboard": RequestShape(LEADERBOARD_ORDER),
         "name_set": RequestShape(DISPLAY_NAME),
+        "golden_guest": RequestShape(GUEST),
     }
 
 
 REQUEST_SHAPES: Final = request_shapes()
 REQUEST_TYPES: Final = frozenset(REQUEST_SHAPES)
-ADDED: Final = frozenset({"achievements", "leaderboard", "name_set"})
+ADDED: Final = frozenset({"achievements", "leaderboard", "name_set", "golden_guest"})
 """Requests that the original system did not have."""
 STATE_CHANGING: Final = frozenset(name for name, shape in REQUEST_SHAPES.items() if shape.tagged)
 """Requests that may carry `client` and `seq`, so that one sent twice is applied once."""

@@ -17,6 +17,7 @@ from persistence.live.replies.play import (
     Accrued,
     Bought,
     Cooked,
+    GoldenGuest,
     Income,
     RankRaised,
     Reset,
@@ -125,7 +126,14 @@ def _session_reset(reset: Reset) -> str:
     )
 
 
-def _passive(income: Income | Accrued) -> str:
+def _golden_guest(reply: GoldenGuest) -> str:
+    return (
+        f'{_passive(reply)},"gain":{number(reply.gain)},"guest":{{"id":{reply.id},'
+        f'"comes_in_ms":{reply.comes_in_ms},"leaves_in_ms":{reply.leaves_in_ms}}}'
+    )
+
+
+def _passive(income: Income | Accrued | GoldenGuest) -> str:
     return (
         f'"money":{number(income.money)},"dishes":{number(income.dishes)},'
         f'"level_rank":{number(income.rank)},"level_xp":{shifted(income.xp, 100)},'
@@ -163,6 +171,7 @@ _WRITERS: Final[Mapping[type[Change], Callable[[Any], str]]] = {
     Reset: _session_reset,
     Income: _passive,
     Accrued: _passive,
+    GoldenGuest: _golden_guest,
 }
 
 

@@ -12,6 +12,7 @@ from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import (
     PLAY_SHAPES,
     Accrued,
+    GoldenGuest,
     Missing,
     RankUnchanged,
     SessionShown,
@@ -81,6 +82,7 @@ class Handlers:
             "achievements": self._read,
             "leaderboard": self._leaderboard,
             "name_set": self._name_set,
+            "golden_guest": self._golden_guest,
         }
         for request_type in ADDED:
             self._table[request_type] = partial(_knowing_more, self._table[request_type])
@@ -138,6 +140,10 @@ class Handlers:
 
     def _accrue(self, responder: Responder, _request: Request) -> None:
         self._sessions.accrue(*self._target(responder))
+
+    def _golden_guest(self, responder: Responder, request: Request) -> None:
+        ref, on_reply = self._target(responder)
+        self._sessions.golden_guest(ref, cast("int", request.subject or 0), on_reply)
 
     def _session(self, responder: Responder, request: Request) -> None:
         ref, on_reply = self._target(responder)
@@ -237,7 +243,7 @@ class Handlers:
             return
         change = cast("Change", reply)
         exchange.version = change.version
-        if isinstance(change, Accrued):
+        if isinstance(change, Accrued | GoldenGuest):
             if change.changed:
                 self._hub.tell_others(exchange, player, change.income)
         elif len(player.exchanges) > 1 or exchange.connection.closing:

@@ -60,6 +60,8 @@ BAD_DATA: list[tuple[str, dict[str, Any], str]] = [
     ("upgrade_buy", {"id": 2**70}, "id"),
     ("leaderboard", {"by": "email"}, "by"),
     ("name_set", {}, "name"),
+    ("golden_guest", {"serve": 0}, "serve"),
+    ("golden_guest", {"serve": "1"}, "serve"),
 ]
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from game.achievements import ACHIEVEMENTS, packed_achievements
+from game.golden import EVERY_MS, GUESTS, STAYS_MS, comes_ms
 from game.limit import UNLIMITED, Limit
 from game.rules import Tag
 from game.session import ClientWindow, Offline, Session, UserId
@@ -215,6 +216,18 @@ def _group(twins: Twins, _details: _Details) -> None:
     twins.grouped = not twins.grouped
 
 
+def _golden_guest(twins: Twins, details: _Details) -> None:
+    """Ask for a golden guest, or wait for one and serve it, or try to: too early, too late, again."""
+    here = twins.now_us // 1000 // EVERY_MS
+    known = twins.live.session.clients.get(GUESTS)
+    served = known.highest if known else here
+    number = here + details.pick((0, 1, 1, 1, 1, -1, -64, 64))
+    when_ms = comes_ms(USER, number) + details.pick((0, 1, 30_000, 30_000, STAYS_MS - 1, STAYS_MS, -1))
+    if 0 <= when_ms - twins.now_us // 1000 < 2 * EVERY_MS:
+        twins.wait(when_ms * 1000 - twins.now_us)
+    twins.golden_guest(details.pick((number, number, number, served, 0)), details.pick(CAPS_S))
+
+
 def _windfall(twins: Twins, details: _Details) -> None:
     twins.grant(details.pick(("money", "dishes", "xp", "accumulated", "stars")), details.pick(AMOUNTS))
 
@@ -238,6 +251,7 @@ STEPS_BY_KIND: Final[dict[str, Callable[[Twins, _Details], None]]] = {
     "passive": lambda t, d: t.passive(d.pick(CAPS_S)),
     "session": lambda t, d: t.session(d.pick(CAPS_S), d.pick(("", *CLIENTS))),
     "achieve": lambda t, d: t.achieve(ACHIEVEMENTS, packed_achievements(ACHIEVEMENTS), d.pick(CAPS_S)),
+    "golden_guest": _golden_guest,
     "refresh": _refresh,
     "forget_stamp": lambda t, _: t.forget_stamp(),
     "stale": lambda t, d: t.stale(d.pick(("cook", "sell")), 1, "0", 1, "", "", 10),
@@ -253,6 +267,7 @@ KINDS: Final = (
     *("upgrade_buy",) * 7,
     *("watch",) * 10,
     *("level_up", "session_reset", "passive", "session", "windfall") * 2,
+    *("golden_guest",) * 3,
     *("save", "own", "grouped", "achieve", "refresh", "forget_stamp", "stale", "passive", "session"),
 )
 

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
-VARYING: Final = frozenset({"version", "saved_version", "user_id", "place", "value"})
+VARYING: Final = frozenset({"version", "saved_version", "user_id", "place", "value", "guest"})
 """What differs from one play to the next: only its kind is compared."""
 
 

@@ -47,8 +47,8 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
         case outcomes.Reset(version, money, dishes, rank, xp, stars, boost, accumulated, duplicate, _):
             amounts = map(on_wire, (money, dishes, rank, xp, stars, boost, accumulated))
             return [_status(duplicate), version, *amounts]
-        case outcomes.Paid(version, money, dishes, rank, xp, accumulated, changed):
-            return [b"ok", version, *map(on_wire, (money, dishes, rank, xp, accumulated)), int(changed)]
+        case outcomes.Paid() | outcomes.GoldenGuest():
+            return _income(outcome)
         case outcomes.Shown(version, last_seq, offline, paid, passive):
             amounts = map(
                 on_wire, (state.money, state.dishes, state.rank, state.xp, state.stars, state.boost)
@@ -70,6 +70,15 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
         case outcomes.Achieved(version, newly):
             return [b"ok", version, ",".join(map(str, newly)).encode()]
     raise AssertionError(outcome)
+
+
+def _income(outcome: outcomes.Paid | outcomes.GoldenGuest) -> list[Any]:
+    amounts = outcome.money, outcome.dishes, outcome.rank, outcome.xp, outcome.accumulated
+    reply = [outcome.version, *map(on_wire, amounts), int(outcome.changed)]
+    if isinstance(outcome, outcomes.Paid):
+        return [b"ok", *reply]
+    times = outcome.id, outcome.comes_in_ms, outcome.leaves_in_ms
+    return [_status(outcome.duplicate), *reply, on_wire(outcome.gain), *times]
 
 
 def _shown(offline: Offline | None) -> tuple[float, ...]:
@@ -105,6 +114,7 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("reloaded", version)
         case (
             outcomes.Paid(changed=True)
+            | outcomes.GoldenGuest(changed=True)
             | outcomes.Shown(paid=True)
             | outcomes.Unrisen(paid=True)
             | outcomes.Refreshed(pays=True)
@@ -137,6 +147,12 @@ def refused(refusal: errors.Refusal) -> list[Any]:
             return [b"not_enough_money", on_wire(have), on_wire(need)]
         case errors.RateLimited(retry_after_ms=retry_after_ms):
             return [b"rate_limited", retry_after_ms]
-        case errors.NoDish() | errors.NoDishes() | errors.UpgradeNotFound() | errors.NotEnoughPrestige():
+        case (
+            errors.NoDish()
+            | errors.NoDishes()
+            | errors.UpgradeNotFound()
+            | errors.NotEnoughPrestige()
+            | errors.NoGoldenGuest()
+        ):
             return [refusal.code.encode()]
     raise AssertionError(refusal)

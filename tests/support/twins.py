@@ -10,7 +10,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from game import adjusting, errors, rates, replacing, rules
+from game import adjusting, errors, golden, rates, replacing, rules
 from game.accrual import CAP_S
 from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
@@ -226,6 +226,14 @@ class Twins:
     def session(self, cap_s: int, client: str = "") -> None:
         """Show by both."""
         self._both("session", (cap_s, client), lambda: rules.session(self.live, self.now_us, cap_s, client))
+
+    def golden_guest(self, serve: int, cap_s: int = CAP_S) -> None:
+        """Ask for the next golden guest by both, and serve one first where `serve` is not 0."""
+        self._both(
+            "golden_guest",
+            (cap_s, golden.GUESTS, serve),
+            lambda: golden.golden_guest(self.live, self.now_us, cap_s, serve),
+        )
 
     def achieve(self, achievements: tuple[Achievement, ...], packed: str, cap_s: int = CAP_S) -> None:
         """Look for achievements by both."""

@@ -74,6 +74,15 @@ def test_another_hand_meets_the_same_promises(catalogue: Catalogue, name: str, s
     assert broken == []
 
 
+@pytest.mark.parametrize("name", ["calm", "eager", "lazy"])
+def test_golden_guests_break_no_promise(catalogue: Catalogue, name: str) -> None:
+    """Each player may serve every guest who comes, and all that is promised without guests still holds."""
+    course = first_run(catalogue, name, attentive=True)
+    assert course.guests
+    assert all(guest.worth_s > 10 for guest in course.guests)
+    assert [one.text for one in PROMISES if name in one.players and not one.kept(course)] == []
+
+
 def test_the_page_says_what_the_players_measured(courses: dict[str, Course]) -> None:
     """The table of docs/balance.md is that of these courses; another course would show."""
     page = PAGE.read_text(encoding="utf-8")

@@ -123,6 +123,11 @@ DATA: list[tuple[str, dict[str, object]]] = [
     ("name_set", {"name": "a" * fields.MAX_NAME_CHARS}),
     ("name_set", {"name": "a" * (fields.MAX_NAME_CHARS + 1)}),
     ("name_set", {}),
+    ("golden_guest", {}),
+    ("golden_guest", {"serve": 1}),
+    ("golden_guest", {"serve": 0}),
+    ("golden_guest", {"serve": 1.5}),
+    ("golden_guest", {"serve": fields.MAX_SEQ + 1}),
     ("passive", {"count": "ignored"}),
 ]
 

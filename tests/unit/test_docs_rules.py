@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import pytest
 
-from game import rules
+from game import golden, rules
 from game.catalogue import Boost, BoostType, Names, Upgrade, UpgradeId, UpgradeType
 from game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of
 from game.rules import LiveSession
@@ -53,6 +53,10 @@ def test_a_documented_rule_is_what_the_model_does(block: Block) -> None:
             rules.passive(player, 1000 * NOW_MS, OFFLINE_CAP_S)
         case "session_reset":
             rules.session_reset(player, 1000 * NOW_MS, OFFLINE_CAP_S)
+        case "golden_guest":
+            number = NOW_MS // golden.EVERY_MS
+            player.session.accrued_at_ms = at_ms = golden.comes_ms(player.session.user_id, number)
+            golden.golden_guest(player, 1000 * at_ms, OFFLINE_CAP_S, number)
         case other:
             pytest.fail(f"no such request: {other}")
     after = cast("dict[str, float]", example["after"])
@@ -78,6 +82,6 @@ def test_a_documented_price_is_what_the_model_computes(block: Block) -> None:
 
 
 def test_every_rule_has_an_example() -> None:
-    """Cooking, selling, prestige, passive income and prices are each shown."""
+    """Cooking, selling, prestige, passive income, golden guests and prices are each shown."""
     shown = {str(block.frame.get("request", block.mark)) for block in BLOCKS}
-    assert {"cook", "sell", "session_reset", "passive", "price"} == shown
+    assert {"cook", "sell", "session_reset", "passive", "golden_guest", "price"} == shown

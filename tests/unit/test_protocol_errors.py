@@ -27,6 +27,7 @@ REFUSALS: Final = {
         {},
     ),
     "not_enough_prestige": (refusals.NotEnoughPrestige(), "not enough prestige points", {}),
+    "no_golden_guest": (refusals.NoGoldenGuest(), "this golden guest is not here", {}),
     "name_invalid": (
         refusals.NameInvalid(),
         "a name has 3 to 24 printable characters, no @ and no double spaces",

@@ -228,6 +228,8 @@ export class Client {
 	achievements(): Answer<"achievements">;
 	leaderboard(by?: "money" | "stars"): Answer<"leaderboard">;
 	nameSet(name: string): Answer<"name_set">;
+	/** Who waits or comes next; `serve`: the id of the guest who is here, to be served first, once. */
+	goldenGuest(serve?: number): Answer<"golden_guest">;
 	request<Type extends keyof Requests>(type: Type, data?: Requests[Type]["data"]): Answer<Type>;
 
 	/** Whether a request of this type waits for its answer. */

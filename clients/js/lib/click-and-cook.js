@@ -9,7 +9,7 @@ const GOING_AWAY = 1001;
 
 const REQUESTS = [
 	...["session", "cook count", "sell count", "upgrade_buy id count", "upgrade_list", "level_check", "level_up"],
-	...["session_reset", "passive", "achievements", "leaderboard by", "name_set name"],
+	...["session_reset", "passive", "achievements", "leaderboard by", "name_set name", "golden_guest serve"],
 ];
 
 export const connect = (url, options) => new Client(url, options);
@@ -865,6 +865,7 @@ const CHANGES = {
 	passive({ money, dishes, level_rank: rank, level_xp: xp, prestige_accumulated: accumulated }) {
 		return { money, dishes, rank, xp, accumulated };
 	},
+	golden_guest: (data) => CHANGES.passive(data),
 };
 
 export const halfUp = (x) => Math.floor(x + 0.5);

@@ -77,6 +77,12 @@ export interface Statistics {
 	resets: number;
 }
 
+export interface GoldenGuest {
+	id: number;
+	comes_in_ms: number;
+	leaves_in_ms: number;
+}
+
 export interface Entry {
 	place: number;
 	name: string;
@@ -106,6 +112,22 @@ export interface CookResult {
 	xp: number;
 	applied: number;
 	version: number;
+	duplicate?: true;
+}
+
+export interface GoldenGuestRequest {
+	serve?: number;
+}
+
+export interface GoldenGuestResult {
+	money: number;
+	dishes: number;
+	level_rank: number;
+	level_xp: number;
+	prestige_accumulated: number;
+	version: number;
+	gain: number;
+	guest: GoldenGuest;
 	duplicate?: true;
 }
 
@@ -226,6 +248,7 @@ export interface AchievementPush {
 export interface Requests {
 	achievements: { data: AchievementsRequest; result: AchievementsResult };
 	cook: { data: CookRequest; result: CookResult };
+	golden_guest: { data: GoldenGuestRequest; result: GoldenGuestResult };
 	leaderboard: { data: LeaderboardRequest; result: LeaderboardResult };
 	level_check: { data: LevelCheckRequest; result: LevelCheckResult };
 	level_up: { data: LevelUpRequest; result: LevelUpResult };
@@ -263,6 +286,7 @@ export type Code =
 	| "upgrade_locked"
 	| "not_enough_money"
 	| "not_enough_prestige"
+	| "no_golden_guest"
 	| "name_invalid"
 	| "name_taken"
 	| "rate_limited"

@@ -16,7 +16,7 @@ const GOING_AWAY = 1001;
 /** The request types, and what their arguments are called: `upgradeBuy(id, count)` sends an `upgrade_buy`. */
 const REQUESTS = [
 	...["session", "cook count", "sell count", "upgrade_buy id count", "upgrade_list", "level_check", "level_up"],
-	...["session_reset", "passive", "achievements", "leaderboard by", "name_set name"],
+	...["session_reset", "passive", "achievements", "leaderboard by", "name_set name", "golden_guest serve"],
 ];
 
 export const connect = (url, options) => new Client(url, options);

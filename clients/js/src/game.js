@@ -38,6 +38,7 @@ const CHANGES = {
 	passive({ money, dishes, level_rank: rank, level_xp: xp, prestige_accumulated: accumulated }) {
 		return { money, dishes, rank, xp, accumulated };
 	},
+	golden_guest: (data) => CHANGES.passive(data),
 };
 
 export const halfUp = (x) => Math.floor(x + 0.5);

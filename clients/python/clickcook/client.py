@@ -19,6 +19,7 @@ from .results import (
     Achievement,
     Bought,
     Cooked,
+    GoldenGuestMet,
     Income,
     Leaderboard,
     Level,
@@ -28,6 +29,7 @@ from .results import (
     UpgradeList,
     WasReset,
     read,
+    read_golden_guest,
     read_leaderboard,
     read_reset,
     read_session,
@@ -258,6 +260,11 @@ class Client:
     async def name_set(self, name: str) -> str:
         """Take a name for the leaderboard; return it as the server wrote it down."""
         return str((await self.request("name_set", name=name))["name"])
+
+    async def golden_guest(self, serve: int | None = None) -> GoldenGuestMet:
+        """Ask who waits or comes next; first `serve` the guest of this id, once, who is here."""
+        serving = {} if serve is None else {"serve": serve}
+        return read_golden_guest(await self.request("golden_guest", **serving))
 
     async def request(self, request_type: str, **data: Any) -> dict[str, Any]:
         """Send any request and return the `data` of its answer. Raises what the methods raise."""

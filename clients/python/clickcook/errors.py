@@ -111,6 +111,12 @@ class NoDishes(Refused):
     CODE = "no_dishes"
 
 
+class NoGoldenGuest(Refused):
+    """The golden guest has not come yet, or has left."""
+
+    CODE = "no_golden_guest"
+
+
 class UpgradeNotFound(Refused):
     """There is no such upgrade, or it is a dish that is already owned."""
 

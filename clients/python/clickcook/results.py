@@ -113,6 +113,26 @@ class Income:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenGuest:
+    """Who waits or comes next and was not served; `comes_in_ms` is 0 while the guest is here."""
+
+    id: int
+    comes_in_ms: int
+    leaves_in_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenGuestMet:
+    """What a golden guest who was served has paid, and who comes next. `duplicate`: it had paid before."""
+
+    gain: float
+    guest: GoldenGuest
+    money: float
+    version: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Offline:
     """What was earned while no connection of the player was joined; net changes."""
 
@@ -194,6 +214,11 @@ def read_session(data: Mapping[str, Any]) -> SessionInfo:
     """Read the answer of `session`."""
     offline = read(Offline, data["offline"]) if "offline" in data else None
     return read(SessionInfo, {**data, "user_id": data["session"]["user_id"], "offline": offline})
+
+
+def read_golden_guest(data: Mapping[str, Any]) -> GoldenGuestMet:
+    """Read the answer of `golden_guest`."""
+    return read(GoldenGuestMet, {**data, "guest": read(GoldenGuest, data["guest"])})
 
 
 def read_leaderboard(data: Mapping[str, Any]) -> Leaderboard:

@@ -226,5 +226,6 @@ _CHANGES: Final[dict[str, Callable[[Game, Mapping[str, Any]], dict[str, Any]]]] 
     "level_up": _rise,
     "session_reset": _reset,
     "passive": _income,
+    "golden_guest": _income,
 }
 """What each kind of message changes, amounts aside. A new rank's need is unknown until it is sent."""

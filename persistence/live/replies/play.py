@@ -136,6 +136,34 @@ class Accrued(NamedTuple):
         )
 
 
+class GoldenGuest(NamedTuple):
+    """`golden_guest` served a guest for a `gain`, or was only asked, or is a duplicate (`gain` is 0 then).
+
+    `changed`: 1 when an amount changed. `id` is who waits or comes next: in `comes_in_ms`, 0 where the guest
+    is here.
+    """
+
+    status: bytes
+    version: int
+    money: Amount
+    dishes: Amount
+    rank: Amount
+    xp: Amount
+    accumulated: Amount
+    changed: int
+    gain: Amount
+    id: int
+    comes_in_ms: int
+    leaves_in_ms: int
+
+    @property
+    def income(self) -> Income:
+        """What the player's other connections are sent when an amount changed."""
+        return Income(
+            self.status, self.version, self.money, self.dishes, self.rank, self.xp, self.accumulated
+        )
+
+
 class SessionShown(NamedTuple):
     """`session` read the whole session, with income paid first.
 
@@ -283,7 +311,7 @@ class NotEnoughMoney(NamedTuple):
     need: Amount
 
 
-Change: TypeAlias = Cooked | Sold | Bought | RankRaised | Reset | Income | Accrued
+Change: TypeAlias = Cooked | Sold | Bought | RankRaised | Reset | Income | Accrued | GoldenGuest
 """A change of state that is sent to the player's other connections."""
 
 NotExecuted: TypeAlias = Missing | Stale
@@ -300,6 +328,7 @@ PlayReply: TypeAlias = (
     | RankUnchanged
     | Reset
     | Accrued
+    | GoldenGuest
     | SessionShown
     | Achieved
     | Adjusted
@@ -364,6 +393,13 @@ PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
         **_MISSING_OR_STALE,
     },
     "passive": {Status.OK: Accrued, **_MISSING_OR_STALE},
+    "golden_guest": {
+        Status.OK: GoldenGuest,
+        Status.DUPLICATE: GoldenGuest,
+        Status.NO_GOLDEN_GUEST: Refused,
+        Status.NO_DISH: Refused,
+        **_MISSING_OR_STALE,
+    },
     "session": {Status.OK: SessionShown, **_MISSING_OR_STALE},
     "achieve": {Status.OK: Achieved, **_MISSING_OR_STALE},
     "adjust": {

@@ -13,6 +13,7 @@ from persistence.live.replies.play import (
     Bought,
     Change,
     Cooked,
+    GoldenGuest,
     Income,
     RankRaised,
     Reset,
@@ -72,6 +73,7 @@ KIND_OF_CHANGE: Final[Mapping[type[Change], str]] = {
     Reset: "session_reset",
     Income: "passive",
     Accrued: "passive",
+    GoldenGuest: "passive",
 }
 """The `request_type` of the message that tells a player's other connections of a change."""
 

@@ -29,6 +29,7 @@ class Status(bytes, Enum):
     UPGRADE_LOCKED = b"upgrade_locked"
     NOT_ENOUGH_MONEY = b"not_enough_money"
     NOT_ENOUGH_PRESTIGE = b"not_enough_prestige"
+    NO_GOLDEN_GUEST = b"no_golden_guest"
     OUT_OF_RANGE = b"out_of_range"
     # What became of a session, a mark or an attempt.
     LOADED = b"loaded"

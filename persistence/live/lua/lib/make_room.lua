@@ -12,12 +12,13 @@ local function older(a, b)
 end
 
 -- Room for a client that the session does not know yet: forgets clients unused for a week, then the ones used longest ago, until
--- one more fits.
+-- one more fits. The game's own windows stay.
 local function make_room(key, version)
+  --@include is_own
   local known = {}
   local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 2) == 'c:' then
+    if string.sub(fields[i], 1, 2) == 'c:' and not is_own(fields[i]) then
       local used = struct.unpack('<d', fields[i + 1], 25)
       -- An older release wrote whole seconds.
       known[#known + 1] = { field = fields[i], used = used < 1e11 and used * 1000 or used }
