@@ -8,6 +8,7 @@ import { Dialogs } from "./dialogs.js";
 import { announce, byId, closeDialog, refuse, setUpDialog, toast, write } from "./dom.js";
 import { loadDrawings } from "./drawings.js";
 import { Entrance } from "./entrance.js";
+import { Golden } from "./golden.js";
 import { sound } from "./hearing.js";
 import { Hold } from "./hold.js";
 import { Keeping } from "./keeping.js";
@@ -34,6 +35,7 @@ const played = new Played();
 const dialogs = new Dialogs({ game: view, ask, account: () => accountDialog.open(), playedS: () => played.seconds });
 const nameForm = (done) => dialogs.nameForm(done);
 const accountDialog = new AccountDialog(account, { game: view, nameForm, leave: logOut, gone: () => leave("deleted") });
+const golden = new Golden({ ask, cheer: (button, gain) => kitchen.cheer(button, gain) });
 const keeping = new Keeping(() => accountDialog.claim());
 const hands = { cook: new Hold(byId("cook"), work("cook")), sell: new Hold(byId("sell"), work("sell")) };
 
@@ -188,7 +190,7 @@ async function levelUp() {
 async function ask(type, data) {
 	try {
 		const answer = { data: await client.request(type, data) };
-		if (type === "level_up" || type === "session_reset") changed();
+		if (type === "level_up" || type === "session_reset" || data?.serve) changed();
 		return answer;
 	} catch ({ code = "waiting", message }) {
 		return { code, message };
@@ -205,6 +207,7 @@ function heard({ kind, type, data, reason }) {
 	if (kind === "push" && type === "passive" && before) {
 		kitchen.glide({ money: data.money - before.money, dishes: data.dishes - before.dishes });
 	}
+	if (kind === "joined") golden.forget();
 	if (kind === "joined" && data.offline) dialogs.away(data.offline);
 	if (data?.saved_version) saving.told(data.saved_version);
 	if (kind === "changed") askNeed();
@@ -229,6 +232,7 @@ function everySecond() {
 	const isJoined = client.status.name === "joined";
 	if (isJoined && saving.asks(Date.now())) checkLevel();
 	if (isJoined && !document.hidden) played.tick(account.userId);
+	if (isJoined) golden.tick(client.state);
 	if (client.state) showTitle();
 	showLink();
 	// The advice changes while the hands rest.

@@ -6,11 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import redis
+from playwright.async_api import expect
 
+from tests.support.browser import LAPTOP, until_amount, visitor
 from tests.support.game_server import POLL_S, running_game
 from tests.support.golden_guests import let_one_come
+from tests.support.late_game import bring_to
 from tests.support.limits import LIMIT_S
-from tests.support.players import EXTERNAL, Player, player
+from tests.support.players import EXTERNAL, PASSWORD, Player, player
 
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer
@@ -77,6 +80,35 @@ async def test_a_served_guest_is_remembered_over_a_loss(
         again = await anna.ask("golden_guest", serve=number)
         assert (again["duplicate"], again["gain"], again["money"]) == (True, 0, GAIN)
         assert again["version"] > served["version"]
+
+
+async def test_the_page_shows_a_guest_who_is_served_by_a_key(
+    game: GameServer, module_databases: dict[str, str]
+) -> None:
+    """A button stands in the scene, after the first rank; a key serves, one notice says what it brought.
+
+    Then the button goes, and the focus stays on the page.
+    """
+    with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as live:
+        async with visitor(game.url, **LAPTOP, color_scheme="dark") as anna:
+            await anna.keep_notices()
+            page = await anna.open()
+            await page.click("[data-mode=register]")
+            await page.fill("[name=email]", "golden@example.com")
+            await page.fill("[name=password]", PASSWORD)
+            await let_one_come(module_databases["DB_CONNECTION"])
+            await page.keyboard.press("Enter")
+            await bring_to(page, live, rank=1, bought="1:1")
+            await expect(page.locator("#visit[role=status] #golden")).to_have_text("Serve the golden guest")
+            await page.click("#golden", trial=True)  # the filter of a dark scene must not paint over it
+            await page.focus("#golden")
+            await page.keyboard.press("Enter")
+            await until_amount(page, "money", GAIN)
+            paid = page.locator(".toast", has_text="The golden guest paid 40")
+            await expect(paid).to_have_count(1)
+            await expect(page.locator("#golden")).to_be_hidden()
+            await expect(page.locator("#kitchen")).to_be_focused()
+            assert anna.complaints == []
 
 
 async def _saved(each: Player, version: int) -> None:

@@ -32,6 +32,13 @@ VIEWS: Final = (
 """Windows, each in one look; the languages take turns."""
 DIALOGS: Final = ("stars", "medals", "board", "account", "sums")
 
+GUEST_STAYS: Final = """{
+    const guest = golden.cloneNode(true);
+    guest.hidden = false;
+    golden.replaceWith(guest);
+}"""
+"""Put a golden guest into the scene whom the page does not see off."""
+
 
 @pytest.fixture(scope="module")
 def live(module_databases: dict[str, str]) -> Iterator[redis.Redis]:
@@ -61,6 +68,7 @@ async def test_nothing_keeps_anybody_out(game: GameServer, live: redis.Redis) ->
         far = {"rank": 42, "money": 10**18, "dishes": 10**7, "xp": 10**9}
         await bring_to(page, live, bought="1:1,2:1,64:9,68:2,45:3", stars=25_000, accumulated=17_300, **far)
         await page.evaluate(AXE)
+        await page.evaluate(GUEST_STAYS)
         for width, height, look in VIEWS:
             await page.set_viewport_size({"width": width, "height": height})
             await page.emulate_media(**LOOKS[look])
