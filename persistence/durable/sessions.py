@@ -38,6 +38,11 @@ _log = structlog.get_logger(__name__)
 
 WRITE_TIMEOUT_S: Final = 10.0
 _RETRIES_OF_A_RACE: Final = 3
+_RACES_AND_BAD_ROWS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DeadlockDetectedError,
+)
 _NAMES: Final = ", ".join(COLUMNS)
 _VALUES: Final = [name for name in COLUMNS if name != "user_id"]
 _INCOMING: Final = "CREATE TEMP TABLE incoming (LIKE sessions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
@@ -152,6 +157,8 @@ class SessionWriter:
                 await self._write_together(rows, result)
             except asyncpg.ForeignKeyViolationError:
                 continue  # an account was deleted between the join and the insert; the next join knows
+            except asyncpg.DeadlockDetectedError:
+                continue  # PostgreSQL chose this writer of two, and the other one goes on
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
                 if len(rows) == 1:
                     result.bad.update((row.user_id, one_line(error)) for row in rows)
@@ -162,7 +169,7 @@ class SessionWriter:
             return
 
     async def _write_together(self, rows: Sequence[Row], result: WriteResult) -> None:
-        # Rows are locked in the order of their ids, so that two writers do not lock each other out.
+        # Most plans lock rows in the order in which they come: two writers seldom lock each other out.
         ordered = sorted(rows)
         found: dict[UserId, int | None] | None = None
         async with asyncio.timeout(self._write_timeout_s):
@@ -178,7 +185,7 @@ class SessionWriter:
                 if written < len(rows):
                     found = await self._saved_versions(connection, rows)
                 await connection.execute("COMMIT")
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            except _RACES_AND_BAD_ROWS:
                 await connection.execute("ROLLBACK")
                 raise
         if found is None:

@@ -126,6 +126,25 @@ async def test_two_writers_of_the_same_sessions_do_not_block_each_other(world: S
     assert all(row["version"] == 2001 for row in await world.pool.fetch("SELECT version FROM sessions"))
 
 
+async def test_a_writer_that_is_locked_out_by_another_writes_again(world: SavingWorld) -> None:
+    """Each of two holds a row that the other waits for: PostgreSQL ends the writer's try, not the write."""
+    first, last = await world.accounts(2)
+    writer = world.writer()
+    await writer.write([row_of_session(player(user, 1)) for user in (first, last)])
+    # The only plan that is left locks the rows one after the other.
+    for setting in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
+        await (await writer._connected()).execute(f"SET {setting} = off")
+    async with world.pool.acquire() as other, other.transaction():
+        await other.execute("SET LOCAL deadlock_timeout = '1h'")  # the writer is the one that finds it
+        await other.execute("SELECT FROM sessions WHERE user_id = $1 FOR UPDATE", last)
+        writing = asyncio.create_task(
+            writer.write([row_of_session(player(user, 2)) for user in (first, last)])
+        )
+        await until(lambda: world.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        await other.execute("SELECT FROM sessions WHERE user_id = $1 FOR UPDATE", first)
+    assert {first, last} == (await writing).saved
+
+
 async def test_a_write_that_takes_too_long_is_given_up(world: SavingWorld) -> None:
     """It may have happened; the next write goes over a new connection."""
     [user] = await world.accounts(1)
