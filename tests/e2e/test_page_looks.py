@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = ONE_BROWSER
 
+LARGE_TEXT_PX: Final = 24
+WORDS: Final = "'#till b, #till small, #hands b, #hands small, #place-name, .item h3, .item button'"
+CUT: Final = "(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)"
 SIZES: Final = ((320, 640), (390, 844), (820, 1180), (844, 390), (1280, 800), (1366, 768), (1920, 1080))
 WIDE: Final = SIZES[4:]
 """All of the kitchen is in the window: only the shelf scrolls."""
@@ -130,6 +133,20 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
                 if (width, height) in WIDE:
                     assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight"), seen
                 await keep_screenshot(page, f"late-{seen}")
+        # A player whose browser writes larger by default: here by half.
+        browser = await anna.context.new_cdp_session(page)
+        await browser.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_TEXT_PX}})
+        await page.wait_for_function(
+            f"() => getComputedStyle(document.body).fontSize === '{LARGE_TEXT_PX}px'"
+        )
+        for width, height in SIZES:
+            await page.set_viewport_size({"width": width, "height": height})
+            seen = f"large-{width}x{height}"
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen
+            assert (
+                await page.evaluate(f"[...document.querySelectorAll({WORDS})].filter({CUT}).length") == 0
+            ), seen
+            await keep_screenshot(page, seen)
         assert anna.complaints == []
 
 

@@ -1,0 +1,67 @@
+"""What Lighthouse says of the page, where its program is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.browser import chromium
+from tests.support.limits import LIMIT_S
+
+if TYPE_CHECKING:
+    from tests.support.game_server import GameServer
+
+LIGHTHOUSE: Final = shutil.which("lighthouse") or ""
+# It brings 200 packages of npm, which this project does not pin: so it is looked for and not installed.
+needs_lighthouse = pytest.mark.skipif(
+    not LIGHTHOUSE, reason="lighthouse is not in PATH: npm install --global lighthouse@12.8.2"
+)
+CATEGORIES: Final = ("accessibility", "best-practices", "seo")
+CHROMIUM: Final = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
+TRIES: Final = 3
+"""A browser that a busy machine starts too slowly has no report; one that has is the answer."""
+
+
+def report(url: str, *options: str) -> dict[str, Any]:
+    """Run Lighthouse on a page and return its report."""
+    command = (LIGHTHOUSE, url, "--quiet", "--output=json", "--throttling-method=provided", *options)
+    categories = f"--only-categories={','.join(CATEGORIES)}"
+    told: dict[str, Any] = {}
+    for _try in range(TRIES):
+        done = subprocess.run(
+            [*command, categories, f"--chrome-flags={CHROMIUM}"],
+            env=os.environ | {"CHROME_PATH": chromium()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=4 * LIMIT_S,
+            check=False,
+        )
+        told = json.loads(done.stdout) if done.stdout.startswith("{") else {"runtimeError": done.stderr}
+        if "runtimeError" not in told:
+            return told
+    pytest.fail(f"Lighthouse has no report: {told['runtimeError']}")
+
+
+@needs_lighthouse
+@pytest.mark.parametrize("form", ["mobile", "desktop"])
+def test_lighthouse_gives_100(game: GameServer, form: str) -> None:
+    """For accessibility, best practices and search engines, on a phone and on a desktop.
+
+    Its fourth number, performance, follows the load of the machine: what drives it is held by tests of its
+    own, of what the first picture waits for and of what moves after it.
+    """
+    preset = ("--preset=desktop",) if form == "desktop" else ()
+    told = report(game.url, *preset)
+    failed = {
+        name: audit["title"]
+        for name, audit in told["audits"].items()
+        if audit["scoreDisplayMode"] == "binary" and audit["score"] != 1
+    }
+    scores = {name: told["categories"][name]["score"] for name in CATEGORIES}
+    assert scores == dict.fromkeys(CATEGORIES, 1), failed
