@@ -1,4 +1,4 @@
-"""The page while Cook is held down: the main thread's share of time and the heap, minute by minute.
+"""The page while Cook is held down: the main thread's share of time, the heap and the frames, by minute.
 
 A player with everything unlocked, in headless Chromium. The browser shares a core with the databases, the
 server has the other one. The page itself cooks ten times a second for as long as the button is down.
@@ -18,7 +18,7 @@ import asyncpg
 from playwright.async_api import ViewportSize, async_playwright
 
 from game.catalogue import UpgradeType
-from scripts.bench import stacks
+from scripts.bench import frames, stacks
 from scripts.bench.stage import prepared, stage
 from seeds.files import read_catalogue
 
@@ -37,6 +37,8 @@ _WINDOW: Final = ViewportSize(width=1366, height=768)
 _TIMES_BOUGHT: Final = 7
 """Of each upgrade that is no dish."""
 _MINUTE_S: Final = 60
+_FRAMES_S: Final = 5
+"""So long its frames are watched after each minute: that takes time of the page, too."""
 _TOASTS_GONE_MS: Final = 60_000
 _COUNT_LONG_TASKS: Final = """
 globalThis.longTasks = 0;
@@ -70,7 +72,8 @@ async def holding(minutes: int) -> list[dict[str, float]]:
     `busy`, `script` and `layout` are shares of the main thread: CPU of the thread by the time that passed.
     A busy machine clicks less often; `ms_per_click`, all CPU of the thread by the clicks, shows that.
     `heap_kb`, `nodes` and `listeners` are those at the minute's end, after a collection of garbage; the first
-    row holds those before it is held. `long_tasks` took the main thread for 50 ms or longer.
+    row holds those before it is held. `long_tasks` took the main thread for 50 ms or longer. The figures of
+    frames are those of `frames.watched`, seen after each minute; the first row's with idle hands.
     """
     with stage() as built:
         await prepared(built)
@@ -133,13 +136,14 @@ async def _held(page: Page, minutes: int) -> list[dict[str, float]]:
     await devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
     await page.hover("#cook")
     before = await _read(page, devtools, clicks)
-    rows = [_row(0, before, before)]
+    rows = [_row(0, before, before) | await frames.watched(page, _FRAMES_S)]
     await page.mouse.down()
+    before = await _read(page, devtools, clicks)
     for minute in range(1, minutes + 1):
         await asyncio.sleep(_MINUTE_S)
         after = await _read(page, devtools, clicks)
-        rows.append(_row(minute, before, after))
-        before = after
+        rows.append(_row(minute, before, after) | await frames.watched(page, _FRAMES_S))
+        before = await _read(page, devtools, clicks)
     await page.mouse.up()
     return rows
 

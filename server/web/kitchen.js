@@ -54,10 +54,10 @@ export class Kitchen {
 		const cooks = button.id === "cook";
 		if (cooks) byId("cat-cook").animate({ translate: ["0 0", "0 -7px", "0 0"] }, 180);
 		else this.#guests.serve();
-		const box = button.getBoundingClientRect();
 		const floater = el("b", { className: "floater" }, icon(cooks ? "dish" : "coin"), `+${amount(gain)}`);
-		floater.style.left = `${(x ?? box.x + box.width / 2) + Math.random() * 120 - 60}px`;
-		floater.style.top = `${(y ?? box.y + 20) - 30}px`;
+		const [left, top] = x === undefined ? middleOf(button) : [x, y];
+		floater.style.left = `${left + Math.random() * 120 - 60}px`;
+		floater.style.top = `${top - 30}px`;
 		document.body.append(floater);
 		floater.animate({ translate: ["0 0", "0 -80px"], opacity: [1, 1, 0] }, 800).onfinish = () => floater.remove();
 	}
@@ -107,6 +107,12 @@ export class Kitchen {
 		if (this.#place >= 0 && place > this.#place) toast(say("newPlace", say(`place${place}`)), "star");
 		this.#place = place;
 	}
+}
+
+/** A place on a button in the window. To ask for it lays the page out at once: not where a pointer has one. */
+function middleOf(button) {
+	const { x, y, width } = button.getBoundingClientRect();
+	return [x + width / 2, y + 20];
 }
 
 /** The old place goes by, the next one comes after it, and the cook walks there. */
