@@ -109,8 +109,11 @@ def _own_tabs_left_out() -> None:
 
 
 def _doubt_by_version() -> None:
-    """Leave out of a snapshot connections that have its version already by a click of the own."""
-    tell = catching_up.CatchingUp._tell  # noqa: SLF001 - a break is made inside
+    """Leave out of a snapshot, which is read a moment later, connections that have its version already.
+
+    Read at once it would lie in front of every click, and leave nobody out by its version.
+    """
+    tell, ask = catching_up.CatchingUp._tell, catching_up.CatchingUp._ask  # noqa: SLF001
 
     def by_version(self: catching_up.CatchingUp, player: Any, snapshot: Any, doubt: int) -> None:
         for exchange in player.exchanges:
@@ -118,7 +121,11 @@ def _doubt_by_version() -> None:
                 exchange.doubt = 0
         tell(self, player, snapshot, doubt)
 
+    def later(self: catching_up.CatchingUp, player: Any) -> None:
+        asyncio.get_running_loop().call_later(0.3, ask, self, player)
+
     _put(catching_up.CatchingUp, "_tell", by_version)
+    _put(catching_up.CatchingUp, "_ask", later)
 
 
 def _log_out_not_heard() -> None:

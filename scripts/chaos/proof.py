@@ -73,9 +73,9 @@ PROOFS: Final[dict[str, Proof]] = {
     "own tabs left out": _proof(
         "told",
         world="two behind one address",
-        faults=tuple((Kind.REPLICA_STOPPED, "", 3.0) for _ in range(2)),
+        faults=tuple((Kind.REPLICA_STOPPED, "", 3.0) for _ in range(3)),
     ),
-    "doubt by version": _proof("told", faults=(*_CUT, *_CUT)),
+    "doubt by version": _proof("told", faults=_CUT),
     "log out not heard": _proof("revoked", plays_s=25.0),
     "subscription believed": _proof("told", "revoked"),
     "client forgotten": _proof("linearizable", "remembered"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,12 +14,14 @@ from scripts.clicker.totals import Totals
 from scripts.clicker.watch import Watch
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
-from tests.support.players import EXTERNAL, PASSWORD
+from tests.support.players import EXTERNAL, PASSWORD, Player, joined, register
 from tests.support.servers import ValkeyServer, fresh_folder, running_valkey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+TABS, CLICKS = 30, 20
 OPTIONS = Options(retry_first_ms=20, retry_most_ms=200, renew_again_ms=50)
 
 
@@ -38,16 +42,21 @@ async def saved(client: Client, version: int) -> None:
 
 
 async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str, str]) -> None:
-    """At maxmemory clicks are `unavailable`; with room again all that were sent count, each once."""
+    """At maxmemory clicks are `unavailable`; with room again all that were sent count, each once.
+
+    Refusals that come by the hundred are a few lines without a trace, not one each.
+    """
     with running_valkey() as valkey:
         # Nothing is saved meanwhile: the script of the first change after a save has written (PERSIST) before
         # it needs memory, and Redis lets a script go on that has written.
         settings = {**EXTERNAL, **module_databases, "FLUSH_INTERVAL_MS": "600000"}
+        settings |= {"MAX_CONNECTIONS_PER_USER": "0"}
         with running_game({**settings, "REDIS_CONNECTION": valkey.url}) as server:
             client, totals = client_of(server, "full@example.com")
-            async with client:
+            async with client, AsyncExitStack() as stack:
                 await client.request("session")
                 await client.request("upgrade_buy", id=1)
+                crowd = await crowded(stack, server)
                 valkey.ask("CONFIG", "SET", "maxmemory", 1)
                 waiting = [await client.send("cook", count=2) for _ in range(8)]
                 async with asyncio.timeout(LIMIT_S):
@@ -59,12 +68,31 @@ async def test_a_full_redis_refuses_and_loses_nothing(module_databases: dict[str
                 ).json()
                 assert readiness["status"] == "degraded"
                 assert readiness["redis"].startswith("full")
+                await refused_by_the_hundred(server, crowd)
                 valkey.ask("CONFIG", "SET", "maxmemory", 0)
                 async with asyncio.timeout(LIMIT_S):
                     answers = await asyncio.gather(*waiting)
                 assert [answer.code for answer in answers] == [""] * 8
                 assert (await client.request("session"))["session"]["dishes"] == 16
                 assert totals.closes.total() == 0
+
+
+async def crowded(stack: AsyncExitStack, server: GameServer) -> list[Player]:
+    """Connect many tabs of a player who may cook."""
+    token = register(server)["access_token"]
+    tabs = [await joined(stack, server, token) for _ in range(TABS)]
+    await tabs[0].ask("upgrade_buy", id=1)
+    return tabs
+
+
+async def refused_by_the_hundred(server: GameServer, crowd: Sequence[Player]) -> None:
+    """Have many clicks refused, and read the log: ten lines in ten seconds, and how many were left out."""
+    requests = [(tab, await tab.send("cook")) for tab in crowd for _ in range(CLICKS)]
+    answers = [await tab.answer(request) for tab, request in requests]
+    assert {answer["data"]["code"] for answer in answers} == {"unavailable"}
+    lines = [json.loads(line) for line in server.log.splitlines() if '"request_not_served"' in line]
+    assert 0 < len(lines) < len(answers) / 5
+    assert not [line for line in lines if "exception" in line]
 
 
 async def test_a_redis_that_lost_its_last_second_goes_on_from_the_newer_of_both(

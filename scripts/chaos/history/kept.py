@@ -140,8 +140,8 @@ def _is_calm(timeline: Timeline, asked_s: float, answered_s: float, within_s: fl
 def costly(timeline: Timeline, patience: float) -> Iterator[str]:
     """Say which graceful fault refused a request or held one up for long.
 
-    Left out are those with another fault near, and those on a machine that was too busy just before to answer
-    in time.
+    Left out are those with another fault near, and what a machine that was too busy just before cannot do
+    better: waits where it took as long, refusals where it took longer than the servers' shortest limit.
     """
     faults = timeline.faults.faults
     for fault in faults:
@@ -150,14 +150,13 @@ def costly(timeline: Timeline, patience: float) -> Iterator[str]:
         if not fault.is_graceful or len(near) > 1:
             continue
         before = _waits(timeline, begin_s - SERVED_WITHIN_S, begin_s - GRACEFUL_WITHIN_S)
-        if any(waited_s > GRACEFUL_WITHIN_S for _, _, _, waited_s in before):
-            continue
+        before_s = max((waited_s for _, _, _, waited_s in before), default=0.0)
         lags = timeline.faults.lags
         lagged_s = sum(lag.by_s for lag in lags if begin_s < lag.at_s < end_s + patience)
         for line, attempt, answer, waited_s in _waits(timeline, begin_s, fault.ended_s):
-            if answer.data.get("code") == "unavailable":
+            if answer.data.get("code") == "unavailable" and before_s <= SLOW_S:
                 yield f"{fault.kind}: {line.opened.tab}'s {attempt.sent.request_type} refused"
-            elif waited_s - lagged_s > patience * GRACEFUL_WITHIN_S:
+            elif before_s <= GRACEFUL_WITHIN_S and waited_s - lagged_s > patience * GRACEFUL_WITHIN_S:
                 yield f"{fault.kind}: {line.opened.tab} waited {waited_s:.1f} s"
 
 
