@@ -56,13 +56,18 @@ def place(session: Session, client: str, seq: int, version: int) -> ClientWindow
     return ClientWindow(known.highest, known.applied | 1 << back, version)
 
 
+def is_players(name: str) -> bool:
+    """Tell a player's client from a window of the game's own."""
+    return len(name) <= MAX_NAME
+
+
 def remember(session: Session, client: str, window: ClientWindow) -> None:
     """Store a client's window; a new one takes the place of the longest unused.
 
     All that were unused for a week go then. The game's own windows take nobody's place, and nobody theirs.
     """
-    if client not in session.clients and len(client) <= MAX_NAME:
-        known = (name for name in session.clients if len(name) <= MAX_NAME)
+    if client not in session.clients and is_players(client):
+        known = filter(is_players, session.clients)
         by_age = sorted(known, key=lambda name: (session.clients[name].used_version, name.encode()))
         for forgotten, name in enumerate(by_age):
             unused_ms = window.used_version - session.clients[name].used_version

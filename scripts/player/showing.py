@@ -6,6 +6,7 @@ import time
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from game.clients import is_players
 from persistence.durable.operator_log import Outcome
 from server.desk.amounts import shown, title
 from server.desk.showing import differences_of, last_used, owned, session_rows
@@ -56,7 +57,8 @@ def session_lines(kept: Mapping[str, Any], catalogue: Catalogue) -> Iterator[str
         unsaved = f"all but changes since {_ago(since_ms)}" if since_ms else "all"
         written = f"; last saved {_ago(1000 * saved['updated_at'].timestamp())}" if saved is not None else ""
         yield f"saved        {unsaved}{written}"
-        for client, window in live["clients"].items():
+        for client in filter(is_players, live["clients"]):
+            window = live["clients"][client]
             yield f"client       {client}: requests up to {window['highest']} (last 64: {window['applied']})"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 
+from game.clients import is_players
 from persistence.errors import StorageUnavailable
 from persistence.outages import line_of
 from server.desk.amounts import shown, title
@@ -271,7 +272,9 @@ async def _shown(operations: Operations, found: Found) -> dict[str, Any]:
         "unreadable": live.get("unreadable") or saved.get("unreadable"),
         "saved_at": saved.get("updated_at"),
         "unsaved_since": live.get("unsaved_since"),
-        "clients": {name: window["highest"] for name, window in live.get("clients", {}).items()},
+        "clients": {
+            name: window["highest"] for name, window in live.get("clients", {}).items() if is_players(name)
+        },
         "log_ins": [
             {
                 "id": family["id"],

@@ -17,6 +17,7 @@ import jwt
 import orjson
 import pytest
 
+from game.adjusting import OPERATORS
 from game.replacing import NUMBERS, Progress
 from game.session import UserId
 from persistence.durable.current_catalogue import open_catalogues
@@ -149,6 +150,8 @@ async def test_commands_show_change_and_take_back(game: GameServer) -> None:
         assert shown["level"]["xp"] == 5
         kept = orjson.loads(await command(game.settings, user_id, "show", "--json"))
         assert (kept["live"]["xp"], kept["server_processes"], kept["account"]["user_id"]) == (500, 1, user_id)
+        assert OPERATORS in kept["live"]["clients"]
+        assert OPERATORS not in await command(game.settings, user_id, "show")
         said = await command(game.settings, kept["account"]["email"].upper(), "log")
         assert [line.split("  ")[2:4] for line in said.splitlines()] == [
             ["boris", f"done, takes back {given['number']}"],
