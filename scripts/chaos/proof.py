@@ -119,7 +119,9 @@ async def prove(name: str, folder: Path, patience: float = 1) -> Outcome:
     plan = proof.plan(())
     ends_s = max((fault.at_s + fault.for_s for fault in plan), default=0.0)
     duration_s = max(proof.plays_s, ends_s + 1)
-    script = Script(duration_s, proof.plan, users=4, seed=1, patience=patience, kinds=proof.kinds)
+    script = Script(
+        duration_s, proof.plan, users=4, seed=1, patience=patience, kinds=proof.kinds, by_library=0
+    )
     flusher = {"BROKEN_PROGRAM": FLUSHER}
     cast = Cast(SERVERS, MODULE, MODULE, {"BROKEN": name, **proof.settings}, flusher)
     return await run(proof.world, folder, script, lambda _: None, cast)

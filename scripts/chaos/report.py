@@ -42,6 +42,7 @@ def table(outcomes: Sequence[Outcome], seed: int) -> str:
         facts.update(counts(outcome.history))
     waits = sorted(wait_s for outcome in outcomes for wait_s in waits_s(outcome.history))
     replayed = [each for outcome in outcomes for each in outcome.judgement.replayed.values()]
+    library = [outcome.by_library for outcome in outcomes]
     rows = {
         "worlds": ", ".join(f"{one.world} ({one.played_s:.0f} s)" for one in outcomes),
         **{name: f"{count:,}" for name, count in facts.items()},
@@ -54,6 +55,13 @@ def table(outcomes: Sequence[Outcome], seed: int) -> str:
         "changes lost with an old master, where two served without WAIT": sum(
             each.given_up for each in replayed
         ),
+        "by the library: requests, lost, doubled, unsent": ", ".join(
+            f"{sum(counted):,}"
+            for counted in zip(
+                *((one.answered, one.lost, one.doubled, one.unsent) for one in library), strict=True
+            )
+        ),
+        "by the library: lost where Redis may lose them": sum(one.given_up for one in library),
         "**violations**": f"**{sum(len(outcome.wrong) for outcome in outcomes)}**",
     }
     return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])

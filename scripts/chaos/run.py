@@ -22,8 +22,10 @@ from scripts.chaos.history.log_ins import log_in
 from scripts.chaos.history.player import KINDS, Player, Stage, first_session
 from scripts.chaos.history.recorder import Recorder
 from scripts.chaos.history.samples import AWAY, watch_health, watch_logs, watch_saved
+from scripts.chaos.library_players import LibraryPlayers
 from scripts.chaos.plan import GRACEFUL, stepped_s
 from scripts.chaos.world import SESSION_TTL_S, World, running_world
+from scripts.soak.players import Tally
 from seeds.files import read_catalogue
 
 if TYPE_CHECKING:
@@ -47,18 +49,25 @@ _ENROLLED_WITHIN_S: Final = 60.0
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run in a world showed. `unexpected` says in words what no judge is asked about."""
+    """What a run in a world showed. `unexpected` says in words what no judge is asked about.
+
+    `by_library` is what the players saw who play by the client library.
+    """
 
     world: str
     history: History
     judgement: Judgement = field(default_factory=Judgement)
     played_s: float = 0.0
     unexpected: list[str] = field(default_factory=list)
+    by_library: Tally = field(default_factory=Tally)
 
     @property
     def wrong(self) -> list[str]:
         """What did not hold, in words."""
-        return [f"{self.world}: {line}" for line in (*self.unexpected, *self.judgement.lines)]
+        return [
+            f"{self.world}: {line}"
+            for line in (*self.unexpected, *self.by_library.faults, *self.judgement.lines)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class Script:
     seed: int = 0
     patience: float = 1
     kinds: Sequence[str] = KINDS
+    by_library: int = 2
+    """How many more play by the client library."""
 
 
 async def run(
@@ -86,8 +97,11 @@ async def run(
     async with running_world(world_name, folder, script.seed, cast) as world:
         stage = Stage(world.urls, catalogue, recorder, script.seed, SESSION_TTL_S + 1.0)
         players = await _enroll(stage, world.dsn, script.kinds, script.users)
+        library = LibraryPlayers(world, script.by_library, script.seed, script.patience)
+        outcome.by_library = library.tally
+        more_users = await library.enroll()
         if isinstance(world.redis, Cluster):
-            world.redis.users = [player.start.user_id for player in players]
+            world.redis.users = [*(player.start.user_id for player in players), *more_users]
         users = {player.name: player.start.user_id for player in players}
         logs = {name: program.log for name, program in world.programs.items()}
         async with asyncio.TaskGroup() as watching:
@@ -97,7 +111,9 @@ async def run(
                 watching.create_task(watch_health(recorder, world.ports)),
                 watching.create_task(watch_logs(recorder, logs)),
             ]
+            playing = watching.create_task(library.play(stage.hold))
             await _play(world, stage, players, script, outcome=outcome, say=say)
+            await playing
             for watch in watches:
                 watch.cancel()
         for program in world.programs.values():

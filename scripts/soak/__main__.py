@@ -130,7 +130,8 @@ async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random
     tabs: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as group:
         for number in range(options.players):
-            player = Player(number, stage, result.tally, fork(), patience=options.patience)
+            name, urls = f"player{number}", [stage.url]
+            player = Player(name, urls, result.tally, fork(), patience=options.patience)
             group.create_task(player.play(over))
             if number % TAB_EVERY == 0:
                 second = SecondTab(player, stage, result.tally, fork())

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from clients.python.clickcook import (
     Account,
+    ClickCookError,
     Connect,
     End,
     Heard,
@@ -28,9 +29,11 @@ from clients.python.clickcook import (
     Unreachable,
     connect,
 )
+from scripts.soak.ledger import Ledger
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
     from clients.python.clickcook import Client, Event, Kept
     from scripts.soak.stage import Stage
@@ -41,7 +44,7 @@ MOST_UNANSWERED: Final = 32
 """Half of what the server remembers of a client."""
 
 _ANSWER_WITHIN_S: Final = 15.0
-_LAST_WORDS_WITHIN_S: Final = 60.0
+LAST_WORDS_WITHIN_S: Final = 60.0
 _MEAN_STAY_S: Final = 20.0
 _MEAN_CLICK_S: Final = 0.4
 _LAST_CLICKS: Final = 5
@@ -60,6 +63,12 @@ class Tally:
     copies: int = 0
     connections: int = 0
     refreshes: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unsent: int = 0
+    given_up: int = 0
+    """Answered clicks that are gone where Redis may lose them."""
+
     refused: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     """What must never be: a change lost or counted twice, a version that goes backwards, an odd answer."""
@@ -68,27 +77,45 @@ class Tally:
 class Player:
     """One account, played by one client after another, each of which goes on with what the last one left.
 
-    It never sells what it does not own, so each click is applied, and what it must own is known.
+    It never sells what it does not own, so each click is applied, and what it must own is known. Each client
+    goes to any of the servers. `may_lose`: Redis may lose what it answered, so clicks may be refused.
     """
 
     def __init__(
-        self, number: int, stage: Stage, tally: Tally, chance: random.Random, *, patience: float = 1
+        self,
+        name: str,
+        urls: Sequence[str],
+        tally: Tally,
+        chance: random.Random,
+        *,
+        patience: float = 1,
+        stay_s: float = _MEAN_STAY_S,
+        may_lose: bool = False,
     ) -> None:
         self.store = MemoryStore()
         self._options = Options(answer_timeout_ms=1000 * patience * _ANSWER_WITHIN_S)
-        self._last_words_within_s = patience * _LAST_WORDS_WITHIN_S
-        self._name = f"player{number}"
-        self._url = stage.url
+        self._last_words_within_s = patience * LAST_WORDS_WITHIN_S
+        self._name = name
+        self._urls = urls
         self._tally = tally
         self._chance = chance
+        self._stay_s = stay_s
+        self._may_lose = may_lose
         self._kept: Kept | None = None
-        self._applied: Counter[str] = Counter()
+        self._ledger = Ledger()
         self._sells_unanswered = 0
+        self._unsent = 0
         self._version = 0
 
     async def play(self, over: asyncio.Event) -> None:
         """Play until it is over, settle what is unanswered, and compare with what the server has."""
-        await self._register()
+        try:
+            await self._play(over)
+        finally:
+            self._tally.unsent += self._unsent
+
+    async def _play(self, over: asyncio.Event) -> None:
+        await self.register()
         while not over.is_set():
             async with self._client() as client:
                 await self._click_until(client, over)
@@ -98,14 +125,16 @@ class Player:
             try:
                 async with asyncio.timeout(self._last_words_within_s):
                     await client.drained()
-                    await client.session()
-            except TimeoutError:
-                self._fault(f"could not settle {client.unanswered} requests")
+                    await self._own_sandwich(client)
+                    await self._cook_once(client)
+            except (TimeoutError, ClickCookError) as error:
+                self._fault(f"could not settle {client.unanswered} requests: {error!r}")
             else:
                 self._compare(client)
 
-    async def _register(self) -> None:
-        account = Account(self._url, self.store)
+    async def register(self) -> None:
+        """Open the account, once."""
+        account = Account(self._urls[0], self.store)
         while self.store.load() is None:
             try:
                 await account.register(f"{self._name}@example.com", PASSWORD)
@@ -113,18 +142,17 @@ class Player:
                 await asyncio.sleep(max(_PAUSE_S, busy.retry_after_s))
 
     def _client(self) -> Client:
-        client = connect(self._url, store=self.store, kept=self._kept, options=self._options)
+        url = self._chance.choice(self._urls)
+        client = connect(url, store=self.store, kept=self._kept, options=self._options)
         client.subscribe(self._hear)
         return client
 
     async def _click_until(self, client: Client, over: asyncio.Event) -> None:
         """Click for a while, or until all is over, and end in the middle of a burst."""
         async with asyncio.timeout(self._last_words_within_s):
-            await client.session()
-            if client.state is not None and SANDWICH not in client.state.owned:
-                await client.upgrade_buy(SANDWICH)
+            await self._own_sandwich(client)
         loop = asyncio.get_running_loop()
-        end_s = loop.time() + self._chance.expovariate(1 / _MEAN_STAY_S)
+        end_s = loop.time() + self._chance.expovariate(1 / self._stay_s)
         while loop.time() < end_s and not over.is_set():
             await self._click(client)
             await asyncio.sleep(self._chance.expovariate(1 / _MEAN_CLICK_S))
@@ -137,7 +165,19 @@ class Player:
         # The state of the answers: what is unanswered may be applied in another order.
         may_sell = client.state.dishes > self._sells_unanswered and self._chance.random() < 0.5  # noqa: PLR2004 - a coin
         self._sells_unanswered += may_sell
-        await client.send("sell" if may_sell else "cook")
+        kind = "sell" if may_sell else "cook"
+        await client.send(kind)
+        self._ledger.sent[kind] += 1
+
+    async def _own_sandwich(self, client: Client) -> None:
+        await client.session()
+        if client.state is not None and SANDWICH not in client.state.owned:
+            await client.upgrade_buy(SANDWICH)
+
+    async def _cook_once(self, client: Client) -> None:
+        """Show that play goes on."""
+        self._ledger.sent["cook"] += 1
+        await client.cook()
 
     async def _leave(self, client: Client) -> None:
         if self._chance.random() < 0.5:  # noqa: PLR2004 - half of them leave like a lost network
@@ -157,16 +197,19 @@ class Player:
             case Heard():
                 self._see(event.message)
             case Settle(request_type="cook" | "sell" as kind, data=data):
-                self._applied[kind] += 1
+                self._ledger.applied[kind] += 1
                 self._sells_unanswered -= kind == "sell"
                 tally.answered += 1
                 tally.duplicates += data.get("duplicate", False)
-            case Refuse():
-                self._fault(f"was answered {event.code}: {event.data.get('message')}")
+            case Refuse(request_type=kind):
+                self._sells_unanswered -= kind == "sell"
+                self._deny(f"was answered {event.code}: {event.data.get('message')}")
             case Lost():
-                self._fault(f"was answered {event.count} requests that are not known any more")
-            case End() if event.reason != "stopped":
-                self._fault(f"could not play on: {event.reason}")
+                self._deny(f"was answered {event.count} requests that are not known any more")
+            case End():
+                self._unsent = len(event.unsent)
+                if event.reason != "stopped":
+                    self._fault(f"could not play on: {event.reason}")
 
     def _see(self, message: dict[str, Any]) -> None:
         data = message["data"]
@@ -178,10 +221,25 @@ class Player:
         self._version = version
 
     def _compare(self, client: Client) -> None:
-        cooked, sold = self._applied["cook"], self._applied["sell"]
-        state = client.state
-        if state is None or (state.dishes, state.money) != (cooked - sold, sold):
-            self._fault(f"has {state} after {cooked} cooks and {sold} sells")
+        state, tally, applied = client.state, self._tally, self._ledger.applied
+        if state is None:
+            self._fault("has no state")
+            return
+        found = self._ledger.against(state.dishes, state.money, may_lose=self._may_lose)
+        tally.doubled += found.doubled
+        if self._may_lose:
+            tally.given_up += found.lost
+        else:
+            tally.lost += found.lost
+        if found.doubled or (found.lost and not self._may_lose):
+            clicks = f"{applied['cook']} cooks and {applied['sell']} sells"
+            has = f"{state.dishes} dishes and {state.money} money after {clicks}"
+            self._fault(f"lost {found.lost} and doubled {found.doubled}: it has {has}")
+
+    def _deny(self, what: str) -> None:
+        """Call it a fault where Redis may not lose what it answered."""
+        if not self._may_lose:
+            self._fault(what)
 
     def _fault(self, what: str) -> None:
         self._tally.faults.append(f"{self._name} {what}")

@@ -8,7 +8,7 @@ stays in Redis.
 
 Their tabs do not stand on `clients/python`: a right client never leaves a gap in its numbers, never sends one
 number on two tabs, never shuffles them, and hides from its owner what the judges want to see: each frame of
-each connection. The library under faults is tested by `tests/e2e/test_python_client.py` and `scripts/soak`.
+each connection. Those of `scripts.chaos.library_players` play by the library under the same faults.
 """
 
 from __future__ import annotations
