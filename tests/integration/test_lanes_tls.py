@@ -125,7 +125,7 @@ def running_sentinel(folder: Path, master_port: int) -> Iterator[int]:
 def wait_for(is_so: Callable[[], bool]) -> None:
     """Wait until something is so."""
     end_s = time.monotonic() + LIMIT_S
-    while not is_so():
+    while not is_so():  # noqa: ASYNC110 - nothing announces it
         assert time.monotonic() < end_s, "it never came to that"
         time.sleep(servers.POLL_S)
 
@@ -165,12 +165,20 @@ async def lanes_to(url: str) -> AsyncIterator[tuple[Lanes, Ear]]:
     finally:
         await lanes.stop()
         # Over TLS a socket is closed some passes of the loop after its transport, which must not end before.
-        ports = {int(port) for port in re.findall(r":(\d+)", url)}
+        ports = {int(port) for port in re.findall(r":(\d+)", url)} if url.startswith("rediss") else set()
         async with asyncio.timeout(LIMIT_S):
-            while any(
-                end.raddr and end.raddr.port in ports for end in psutil.Process().net_connections("tcp")
-            ):
-                await asyncio.sleep(servers.POLL_S)
+            await until(lambda: not connected_to(ports))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait, and let the loop go on, until something is so."""
+    while not is_so():  # noqa: ASYNC110 - nothing announces it
+        await asyncio.sleep(servers.POLL_S)
+
+
+def connected_to(ports: set[int]) -> bool:
+    """Say whether this process has a connection to one of the ports."""
+    return any(end.raddr and end.raddr.port in ports for end in psutil.Process().net_connections("tcp"))
 
 
 async def test_one_redis_over_tls_with_user_and_password(tls_redis: str, certificate: Certificate) -> None:
