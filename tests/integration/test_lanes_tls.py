@@ -125,7 +125,7 @@ def running_sentinel(folder: Path, master_port: int) -> Iterator[int]:
 def wait_for(is_so: Callable[[], bool]) -> None:
     """Wait until something is so."""
     end_s = time.monotonic() + LIMIT_S
-    while not is_so():  # noqa: ASYNC110 - nothing announces it
+    while not is_so():
         assert time.monotonic() < end_s, "it never came to that"
         time.sleep(servers.POLL_S)
 
