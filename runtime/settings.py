@@ -102,6 +102,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "console"
     drain_s: int = 10
+    drain_notice_s: int = 0
     max_connections_per_user: int = 20
     max_connections_per_ip: int = 200
     max_connections: int = 20_000
@@ -188,6 +189,7 @@ def read_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
         log_level=read.one_of("LOG_LEVEL", ("info", "debug", "warning", "error")),
         log_format=read.one_of("LOG_FORMAT", ("console", "json")),
         drain_s=read.whole("DRAIN_S", 10, 1, 600),
+        drain_notice_s=read.whole("DRAIN_NOTICE_S", 0, 0, 600),
         max_connections_per_user=read.whole("MAX_CONNECTIONS_PER_USER", 20, 0, MOST),
         max_connections_per_ip=read.whole("MAX_CONNECTIONS_PER_IP", 200, 0, MOST),
         max_connections=read.whole("MAX_CONNECTIONS", 20_000, 0, MOST),

@@ -187,7 +187,8 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(self._supervisor.settings.drain_s + KILL_MARGIN_S):
+            settings = self._supervisor.settings
+            async with asyncio.timeout(settings.drain_notice_s + settings.drain_s + KILL_MARGIN_S):
                 await process.wait()
         except TimeoutError:
             _log.warning("worker_killed", index=self.index, drain_s=self._supervisor.settings.drain_s)

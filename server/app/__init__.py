@@ -46,8 +46,9 @@ async def serve(
 
     Returns False where the stop came before players could connect: it ends the start at once. Without a bound
     `port` it binds its own, shared with other processes where settings say so. `ready` is called once when
-    players can connect. Raises StartupError where a database cannot be used or the port is taken. Where a
-    background task dies, the process drains and its error is raised.
+    players can connect. It serves on for `drain_notice_s` after the signal. Raises StartupError where a
+    database cannot be used or the port is taken. Where a background task dies, the process drains and its
+    error is raised.
     """
     report_loop_errors(asyncio.get_running_loop())
     stopping = asyncio.Event()
@@ -64,6 +65,8 @@ async def serve(
         if ready is not None:
             ready()
         await stopping.wait()
+        if server.background.error is None:
+            await asyncio.sleep(settings.drain_notice_s)  # `/readyz` says by now that players go elsewhere
         await server.drain()
         if server.background.error is not None:
             raise server.background.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from typing import Any
 
 import httpx
@@ -43,6 +44,22 @@ async def states(server: GameServer, tokens: list[str]) -> list[dict[str, Any]]:
             del state["saved_version"], state["version"]
             found.append(state)
     return found
+
+
+async def test_notice_of_a_drain_is_given_while_players_play_on(module_databases: dict[str, str]) -> None:
+    """SIGTERM: `/readyz` is 503 at once; for DRAIN_NOTICE_S players stay, and others come."""
+    with running_game({**EXTERNAL, **module_databases, "DRAIN_NOTICE_S": "600"}) as server:
+        token = register(server)["access_token"]
+        async with player(server, token) as anna, asyncio.timeout(LIMIT_S):
+            await anna.ask("session")
+            server.send(signal.SIGTERM)
+            async with httpx.AsyncClient(base_url=server.url, timeout=LIMIT_S) as client:
+                while (await client.get("/readyz")).status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    pass
+            await anna.ask("upgrade_buy", id=1)
+            async with player(server, token) as tablet:
+                assert (await tablet.ask("session"))["session"]["upgrades"]
+        server.kill()
 
 
 async def test_embedded_databases_keep_every_state_over_stop_crash_and_start() -> None:
