@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 URL: Final = "http://127.0.0.1:1323"
 SERVERS: Final = 3
 PER_ADDRESS: Final = 20
-FAILURES: Final = 3
+FAILURES: Final = 6
 GATEWAY: Final = "172.30.132.1"
 """Whom the proxy sees where a port is published on loopback: the gateway of compose.yaml's front network."""
 _UP_WITHIN_S: Final = 300.0
