@@ -139,19 +139,12 @@ class Achieved:
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenGuest:
-    """After `golden_guest`. `changed`: whether an amount changed; `gain`: what the guest paid.
+class GoldenGuest(Paid):
+    """After `golden_guest`, which pays income first. `gain`: what the guest paid.
 
     `id` is the guest who waits or comes next: in `comes_in_ms`, 0 where the guest is here.
     """
 
-    version: int
-    money: float
-    dishes: float
-    rank: int
-    xp: float
-    accumulated: float
-    changed: bool
     gain: float
     id: int
     comes_in_ms: int

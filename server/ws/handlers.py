@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _OK: Final = Status.OK.value
 _DUPLICATE: Final = Status.DUPLICATE.value
+_WITH_INCOME: Final = (Accrued, GoldenGuest)
+"""Whose copies for other connections are those of income. Named here, as each click is looked at for it."""
 
 
 class Community(Protocol):
@@ -243,7 +245,7 @@ class Handlers:
             return
         change = cast("Change", reply)
         exchange.version = change.version
-        if isinstance(change, Accrued | GoldenGuest):
+        if isinstance(change, _WITH_INCOME):
             if change.changed:
                 self._hub.tell_others(exchange, player, change.income)
         elif len(player.exchanges) > 1 or exchange.connection.closing:

@@ -117,7 +117,10 @@ class Outgoing:
             self._latest = payload
 
     def close(self, code: int, reason: str = "") -> None:
-        """Begin to close; what was held leaves before that."""
+        """Begin to close; what was held leaves before that.
+
+        The receiving half does it, which knows how a WebSocket ends: `server/ws/connection.py`.
+        """
         raise NotImplementedError
 
     # What the transport calls.

@@ -47,7 +47,7 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
         case outcomes.Reset(version, money, dishes, rank, xp, stars, boost, accumulated, duplicate, _):
             amounts = map(on_wire, (money, dishes, rank, xp, stars, boost, accumulated))
             return [_status(duplicate), version, *amounts]
-        case outcomes.Paid() | outcomes.GoldenGuest():
+        case outcomes.Paid():
             return _income(outcome)
         case outcomes.Shown(version, last_seq, offline, paid, passive):
             amounts = map(
@@ -72,10 +72,10 @@ def replied(outcome: object, state: Session, saved: float, email: str) -> list[A
     raise AssertionError(outcome)
 
 
-def _income(outcome: outcomes.Paid | outcomes.GoldenGuest) -> list[Any]:
+def _income(outcome: outcomes.Paid) -> list[Any]:
     amounts = outcome.money, outcome.dishes, outcome.rank, outcome.xp, outcome.accumulated
     reply = [outcome.version, *map(on_wire, amounts), int(outcome.changed)]
-    if isinstance(outcome, outcomes.Paid):
+    if not isinstance(outcome, outcomes.GoldenGuest):
         return [b"ok", *reply]
     times = outcome.id, outcome.comes_in_ms, outcome.leaves_in_ms
     return [_status(outcome.duplicate), *reply, on_wire(outcome.gain), *times]
@@ -114,7 +114,6 @@ def published(outcome: object, state: Session) -> str | None:
             said = words("reloaded", version)
         case (
             outcomes.Paid(changed=True)
-            | outcomes.GoldenGuest(changed=True)
             | outcomes.Shown(paid=True)
             | outcomes.Unrisen(paid=True)
             | outcomes.Refreshed(pays=True)

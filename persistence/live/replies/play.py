@@ -116,6 +116,10 @@ class Income(NamedTuple):
         return float(self.money), float(self.dishes), float(self.xp), float(self.accumulated)
 
 
+def _income_of(paid: Accrued | GoldenGuest) -> Income:
+    return Income(paid.status, paid.version, paid.money, paid.dishes, paid.rank, paid.xp, paid.accumulated)
+
+
 class Accrued(NamedTuple):
     """`passive` paid income up to now. `changed`: 1 when an amount changed."""
 
@@ -131,9 +135,7 @@ class Accrued(NamedTuple):
     @property
     def income(self) -> Income:
         """What the player's other connections are sent when an amount changed."""
-        return Income(
-            self.status, self.version, self.money, self.dishes, self.rank, self.xp, self.accumulated
-        )
+        return _income_of(self)
 
 
 class GoldenGuest(NamedTuple):
@@ -159,9 +161,7 @@ class GoldenGuest(NamedTuple):
     @property
     def income(self) -> Income:
         """What the player's other connections are sent when an amount changed."""
-        return Income(
-            self.status, self.version, self.money, self.dishes, self.rank, self.xp, self.accumulated
-        )
+        return _income_of(self)
 
 
 class SessionShown(NamedTuple):
