@@ -13,6 +13,7 @@ from game.errors import NoDishes
 from game.rules import LiveSession
 from game.session import Session, UserId
 from scripts.chaos.history.events import Closed, Event, Heard, History, Opened, Saved, Sent
+from scripts.chaos.history.judge import judge
 from seeds.files import read_catalogue
 
 if TYPE_CHECKING:
@@ -151,3 +152,8 @@ def without(history: History, kind: type[Kind], wanted: Callable[[Kind], bool]) 
     assert len(found) == 1, found
     history.events.remove(found[0])
     return history
+
+
+def violated(history: History, patience: float = 1) -> set[str]:
+    """Judge a history; return the names of the promises that were broken."""
+    return set(judge(history, CATALOGUE, patience).violations)

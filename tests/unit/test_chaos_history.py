@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game.rules import LiveSession
 from scripts.chaos.broken import BREAKS
 from scripts.chaos.history.events import (
     Event,
@@ -26,9 +25,8 @@ from scripts.chaos.history.events import (
     read_events,
 )
 from scripts.chaos.history.impact import Impact, add_impacts
-from scripts.chaos.history.judge import Judgement, judge
+from scripts.chaos.history.judge import judge
 from scripts.chaos.history.order import against_time
-from scripts.chaos.history.said import copy_of
 from scripts.chaos.history.timeline import Timeline
 from scripts.chaos.plan import Kind, plan
 from scripts.chaos.proof import PROOFS
@@ -45,17 +43,13 @@ from tests.support.histories import (
     UNAVAILABLE,
     Story,
     played,
+    violated,
     without,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def violated(history: History, patience: float = 1) -> set[str]:
-    """Judge a history; return the names of the promises that were broken."""
-    return set(judge(history, CATALOGUE, patience).violations)
 
 
 def is_refusal(event: Event) -> bool:
@@ -284,71 +278,6 @@ def test_an_answer_that_redis_may_lose_says_nothing_of_later_ones() -> None:
         story.add(Faulted(story.now_s - 2, story.now_s, "failover", "", loses=loses))
         assert (list(against_time(Timeline.of(story.history))) == found) is (loses == "unanswered")
         story.history.events.pop()
-
-
-def two_masters_serve(*, ahead: bool) -> tuple[Story, float]:
-    """Tell of three cooks on each of two masters, of which the second is given up; return since when.
-
-    Where the version is `ahead` of the clock, both give the same versions; else each one's lie between the
-    other's.
-    """
-    story = played()
-    story.live.session.version += 10**9 if ahead else 0
-    kept, given_up = story.live, LiveSession.of(copy_of(story.live.session), CATALOGUE)
-    since_s = story.now_s + 0.5
-    story.joined.clear()
-    for _ in range(3):
-        story.does(ANNA, "cook", 5, client="a", seq=story.requests)
-        story.live = given_up
-        story.does(BERT, "cook", 7, client="b", seq=story.requests)
-        story.live = kept
-    story.live.session.version = 30_000 + max(kept.session.version, given_up.session.version)
-    story.now_s += 1
-    story.joined += [ANNA, BERT]
-    for tab in story.joined:
-        story.hears(tab, 0, "session", story.shown())
-    return story, since_s
-
-
-@pytest.mark.parametrize("ahead", [True, False], ids=["same versions", "versions in between"])
-def test_what_a_master_took_that_was_given_up_is_told_apart(*, ahead: bool) -> None:
-    """Two masters served, which only a fault without WAIT allows, and only as long as it lasts."""
-    story, since_s = two_masters_serve(ahead=ahead)
-    until_s = story.now_s
-    story.does(BERT, "cook", 2)
-    history = story.ends()
-    assert "linearizable" in violated(history)
-
-    def judgement_with(loses: str, since_s: float, until_s: float) -> Judgement:
-        fault = Faulted(since_s, until_s, "failover", "", loses=loses)
-        return judge(replace(history, events=[*history.events, fault]), CATALOGUE)
-
-    allowed = judgement_with("all", since_s, until_s)
-    assert allowed.lines == []
-    assert (allowed.replayed["anna"].given_up, allowed.replayed["anna"].lost) == (3, 0)
-    # With WAIT, before, too short, after: in each case not all of it can have been lost.
-    assert "linearizable" in judgement_with("unanswered", since_s, until_s).violations
-    assert "linearizable" in judgement_with("all", since_s - 5, since_s - 3).violations
-    assert "linearizable" in judgement_with("all", since_s, since_s + 2).violations
-    assert "linearizable" in judgement_with("all", until_s + 25, until_s + 30).violations
-
-
-def test_a_master_that_was_given_up_keeps_to_the_rules_too() -> None:
-    """What it answered wrongly is a violation, and so is what it gave away to the master that stayed."""
-    story, since_s = two_masters_serve(ahead=True)
-    story.add(Faulted(since_s, story.now_s, "failover", "", loses="all"))
-    history = story.ends()
-    assert judge(history, CATALOGUE).lines == []
-    heard = [each for each in history.events if isinstance(each, Heard) and each.data.get("applied") == 7]
-    _, second, _ = heard
-    wrong = replace(second, data={**second.data, "dishes": second.data["dishes"] + 1})
-    at = history.events.index(second)
-    history.events[at] = wrong
-    assert "linearizable" in violated(history)
-    history.events[at] = second
-    # A tab of the other master hears of one.
-    history.events.insert(at + 1, replace(second, connection=ANNA, request=0))
-    assert violated(history)
 
 
 def test_times_wait_for_faults_and_for_the_recorder() -> None:

@@ -9,7 +9,9 @@ A part of what tabs heard is put down to such a master only where all of this ho
 
 - a fault was under way by which Redis may lose what it answered, and all of the part was heard within it;
 - it is all that some connections heard from one moment to another one, and no other connection heard of any
-  of it, since a process has one master at a time; other connections were served within the fault too;
+  of it, since a process has one master at a time; other connections were served within the fault too. What
+  was heard of a version that two requests were answered with may be of either master, also where both say
+  the same;
 - it replays through the rules by itself, from a state that the session had before;
 - what is left replays further than before, without any of it.
 
@@ -18,7 +20,7 @@ Everything else that does not replay is a violation as it is anywhere.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 from typing import TYPE_CHECKING, Final
@@ -182,6 +184,8 @@ def _parts(timeline: Timeline, own: History, window: Faulted, version: int) -> I
     for line in lines:
         for each in _versioned(line):
             by_version[each.data["version"]].append(each)
+    for given_twice in _given_twice(timeline):
+        by_version[given_twice].clear()
     for count in range(1, min(_MOST_LINES, len(heard) - 1) + 1):
         for connections in combinations(heard, count):
             spans = {
@@ -196,6 +200,18 @@ def _versioned(line: Line) -> Iterator[Heard]:
     for heard in line.heard:
         if heard.request_type not in ("error", "achievement") and "version" in heard.data:
             yield heard
+
+
+def _given_twice(timeline: Timeline) -> Iterator[int]:
+    """Yield the versions that more than one request was answered with: each master gave one."""
+    answered = Counter(
+        answer.data["version"]
+        for operations in timeline.operations.values()
+        for operation in operations
+        for answer in operation.applied
+        if operation.request_type != "level_up" or "next_xp" in answer.data
+    )
+    return (version for version, times in answered.items() if times > 1)
 
 
 def _alone(
