@@ -107,8 +107,14 @@ class PythonProgram:
             await asyncio.to_thread(self._process.wait, _STOP_WITHIN_S)
 
     async def stop(self, within_s: float = _STOP_WITHIN_S) -> int | None:
-        """Let it drain; return its exit code, None where it has not ended in time."""
+        """Let it drain; return its exit code, None where it has not ended in time.
+
+        One that was started just now is let speak first: before, it hears no signal.
+        """
         self._wanted = False
+        end_s = asyncio.get_running_loop().time() + within_s
+        while asyncio.get_running_loop().time() < end_s and self._is_silent():  # noqa: ASYNC110 - a file's size
+            await asyncio.sleep(_LOOK_EVERY_S)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         if self._process is None:
@@ -117,6 +123,12 @@ class PythonProgram:
             return await asyncio.to_thread(self._process.wait, within_s)
         except subprocess.TimeoutExpired:
             return None
+
+    def _is_silent(self) -> bool:
+        """Tell whether it runs and has written nothing since it was started."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        return not self.log.exists() or self.log.stat().st_size <= self._log_from
 
     async def keep(self) -> None:
         """Start it again whenever it ended by itself, until cancelled."""
