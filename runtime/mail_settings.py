@@ -59,7 +59,7 @@ def parse_smtp_url(text: str) -> SmtpServer:
     parts = split_url(text, SMTP_SCHEMES, "smtps://user:password@host")
     options = read_options(parts.query, _OPTIONS)
     if parts.path.strip("/"):
-        raise UrlError("has a path after the host: a mail server has none")
+        raise UrlError("has a path after the host, where a mail server has none: leave it out")
     if (parts.user is None) != (parts.password is None):
         raise UrlError(
             "names a user without a password, or the other way round: give user:password@ or neither"
@@ -91,7 +91,9 @@ def check_public_url(text: str) -> None:
     except ValueError:
         makes_sense = False
     if not makes_sense or not text.isprintable() or re.search(r"[?#@\s<>\"]", text):
-        raise UrlError("makes no sense: give the page's address, as in https://play.example.com")
+        raise UrlError(
+            "makes no sense: give the page's address, without a user, ? or #, as in https://play.example.com"
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -246,7 +246,7 @@ def _check_desk(settings: Settings) -> None:
     if not settings.desk_port:
         return
     if settings.desk_port == settings.port:
-        raise StartupError(f"DESK_PORT={settings.desk_port} is PORT as well: give the desk a port of its own")
+        raise StartupError("DESK_PORT is the same as PORT: give the desk a port of its own")
     if not settings.desk_tokens:
         raise StartupError(
             "DESK_TOKENS is missing: with DESK_PORT give name:token for each operator; "
@@ -274,9 +274,7 @@ class _Reader:
         try:
             text.encode("idna")
         except UnicodeError:
-            raise StartupError(
-                f"{name}={text!r} makes no sense: give the name or address of a host"
-            ) from None
+            raise StartupError(f"{name} makes no sense: give the name or address of a host") from None
         return text
 
     def folder(self, name: str, default: str) -> Path:
@@ -285,14 +283,14 @@ class _Reader:
             return Path(text).expanduser()
         except RuntimeError:
             raise StartupError(
-                f"{name}={text!r} makes no sense: there is no such user's home folder"
+                f"{name} begins with ~ and a name that no user here has: give the folder's whole path"
             ) from None
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         text = self.text(name, str(default))
         # int() would also take "1_000", "+5" and the digits of other scripts.
         if re.fullmatch(r"[0-9]{1,12}", text) is None or not low <= int(text) <= high:
-            raise StartupError(f"{name}={text!r} makes no sense: give a whole number from {low} to {high}")
+            raise StartupError(f"{name} makes no sense: give a whole number from {low} to {high}")
         return int(text)
 
     def optional_whole(self, name: str, low: int, high: int) -> int | None:
@@ -309,13 +307,13 @@ class _Reader:
         except ValueError:
             makes_sense = False
         if text and not makes_sense:
-            raise StartupError(f"{name} makes no sense: give http://host:4318")
+            raise StartupError(f"{name} makes no sense: give the collector's address, as in http://host:4318")
         return text
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
         text = self.text(name, choices[0])
         if text.lower() not in choices:
-            raise StartupError(f"{name}={text!r} makes no sense: give one of {', '.join(choices)}")
+            raise StartupError(f"{name} makes no sense: give one of {', '.join(choices)}")
         return text.lower()
 
     def keys(self, name: str) -> tuple[Secret, ...]:
@@ -347,7 +345,7 @@ class _Reader:
         # Braces would choose another slot of a cluster; * ? [ ] and \ mean more in patterns of ACLs and SCAN.
         if re.fullmatch(r"[A-Za-z0-9._:-]{0,64}", text) is None:
             raise StartupError(
-                f"{name}={text!r} makes no sense: give at most 64 letters, digits and . _ - : as in game1:"
+                f"{name} makes no sense: give at most 64 letters, digits and . _ - : as in game1:"
             )
         return text
 
@@ -363,20 +361,20 @@ class _Reader:
 
     def origins(self, name: str) -> frozenset[str]:
         origins = set()
-        for part in self.text(name, "").split(","):
+        for at, part in enumerate(self.text(name, "").split(","), 1):
             text = part.strip().lower().removesuffix("/")
             if text:
-                origins.add(self._origin(name, text))
+                origins.add(self._origin(f"{name}: entry {at}", text))
         return frozenset(origins)
 
     @staticmethod
-    def _origin(name: str, text: str) -> str:
-        wrong = f"{name} holds {text!r}, which is no origin: give scheme://host or scheme://host:port"
+    def _origin(entry: str, text: str) -> str:
+        wrong = f"{entry} is no origin: give scheme://host or scheme://host:port, separated by commas"
         try:
             parts = urlsplit(text)
             port = parts.port
-        except ValueError as error:
-            raise StartupError(wrong) from error
+        except ValueError:
+            raise StartupError(wrong) from None
         extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc
         if not parts.scheme or not parts.hostname or extra or "*" in text:
             raise StartupError(wrong)
@@ -387,11 +385,12 @@ class _Reader:
 
     def networks(self, name: str) -> tuple[Network, ...]:
         networks = []
-        for part in self.text(name, "").replace(",", " ").split():
+        for at, part in enumerate(self.text(name, "").replace(",", " ").split(), 1):
             try:
                 networks.append(ipaddress.ip_network(part))
-            except ValueError as error:
+            except ValueError:
                 raise StartupError(
-                    f"{name} holds {part!r}, which is no network: give addresses like 10.0.0.0/8"
-                ) from error
+                    f"{name}: entry {at} is no address or network: give some as in 10.0.0.5 or 10.0.0.0/8, "
+                    "with zeros behind the mask"
+                ) from None
         return tuple(networks)

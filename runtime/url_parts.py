@@ -42,8 +42,9 @@ def split_url(text: str, schemes: tuple[str, ...], example: str) -> Parts:
         raise UrlError("holds a line break or another character that cannot be printed: give it as one line")
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in schemes:
-        begin = f"one of {', '.join(schemes)}"
-        raise UrlError(f"makes no sense: begin with {begin}, then ://, as in {example}")
+        first, *others = schemes
+        begin = f"one of {', '.join(schemes)}, then ://" if others else f"{first}://"
+        raise UrlError(f"makes no sense: begin with {begin}, as in {example}")
     if "#" in rest:
         raise UrlError(f"holds a #, at which a URL ends: {_ENCODED}")
     before, _, query = rest.partition("?")

@@ -154,7 +154,7 @@ def test_a_second_server_on_the_same_data_is_refused(game: GameServer) -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"PORT": "http"}, "PORT='http' makes no sense"),
+        ({"PORT": "http"}, "PORT makes no sense"),
         ({"DB_CONNECTION": "postgresql://nobody@127.0.0.1:1/x"}, "ACCESS_TOKEN_SECRET is missing"),
         ({"HOST": "192.0.2.1"}, "HOST=192.0.2.1"),
         ({"HOST": "192.0.2.1", "WORKERS": "2"}, "HOST=192.0.2.1"),

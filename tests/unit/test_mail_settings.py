@@ -68,6 +68,7 @@ def test_no_mail_server(url: str) -> None:
     """What makes no sense is refused, and so is what would send a password in the clear."""
     with pytest.raises(UrlError) as refused:
         parse_smtp_url(url)
+    assert ": " in str(refused.value)  # what is wrong: what to do
     assert "pepper" not in str(refused.value)
 
 
