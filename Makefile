@@ -11,6 +11,7 @@ help:
 
 .PHONY: run
 run: $(VENV)/runtime.stamp ## start the game on http://127.0.0.1:1323 with everything it needs
+	@echo "Starting; the last line will have the address to open …" >&2
 	@exec $(BIN)/python -m server
 
 .PHONY: setup
