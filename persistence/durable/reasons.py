@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final
@@ -66,6 +67,7 @@ _REFUSED_IN_WORDS: Final = (
     ("root certificate file", _NO_AUTHORITY),
 )
 _BAD_FILES: Final = ("NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB", "KEY_VALUES_MISMATCH")
+_NO_WAY_THERE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 _CERTIFICATE_EXPIRED: Final = 10
 _CERTIFICATE_OF_OTHERS: Final = frozenset({62, 64})
 
@@ -100,6 +102,8 @@ def trouble_of(error: BaseException) -> str:
             return "nothing listens there (connection refused)"
         if isinstance(each, FileNotFoundError):
             return "there is no such socket"
+        if isinstance(each, OSError) and each.errno in _NO_WAY_THERE:
+            return "no network leads there from this machine"
         if isinstance(each, TimeoutError):
             return "no answer in time"
     return ""

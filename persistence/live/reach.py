@@ -15,7 +15,7 @@ from game.session import UserId
 from persistence.errors import LiveUnavailable
 from persistence.live.addresses import CONNECT_TIMEOUT_S, opener, sentinel_openers
 from persistence.live.keys import Keys, bucket_of
-from persistence.live.reasons import LiveRefused, explained
+from persistence.live.reasons import NODE_OF_A_CLUSTER, LiveRefused, explained
 from persistence.named_files import unreadable
 from runtime.connection_urls import RedisKind, parse_redis_url
 
@@ -161,9 +161,7 @@ async def _tried(
                     await connection.read_response(disable_decoding=True)
                 except MovedError:
                     if address.kind is not RedisKind.CLUSTER:
-                        raise LiveRefused(
-                            "this Redis is a node of a cluster: begin with redis+cluster://"
-                        ) from None
+                        raise LiveRefused(NODE_OF_A_CLUSTER) from None
     except _TRIED as error:
         raise await explained(error, address, node[0] if node else None) from error
     finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import ClusterDownError, NoPermissionError
 
 from persistence.errors import LiveUnavailable
 from persistence.live.addresses import CONNECT_TIMEOUT_S
@@ -40,6 +41,7 @@ _WRONG_CREDENTIALS: Final = (
 _NO_CERTIFICATE: Final = (
     "Redis asks for a client certificate: name the files of one with ssl_certfile and ssl_keyfile"
 )
+NODE_OF_A_CLUSTER: Final = "this Redis is a node of a cluster: begin with redis+cluster://"
 _NO_KEYS: Final = "its user has no right to the game's keys (ACL): grant it ~*, or ~prefix* with REDIS_PREFIX"
 _NO_CHANNELS: Final = (
     "its user has no right to the game's channels (ACL): grant it &user:*, or &prefix* with REDIS_PREFIX"
@@ -77,9 +79,9 @@ _REFUSALS: Final = (
 _WAITS: Final = (
     ("loading the dataset", "it is loading its data"),
     ("max number of clients", "it has its maximum of clients (maxclients)"),
-    ("CLUSTERDOWN", "the cluster is down"),
     ("No master found", "the Sentinels answer, and know no master of this service"),
 )
+_NO_WAY_THERE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 _CERTIFICATE_EXPIRED: Final = 10
 _CERTIFICATE_OF_OTHERS: Final = frozenset({62, 64})
 
@@ -93,6 +95,18 @@ class LiveRefused(LiveUnavailable):
 
 async def explained(error: BaseException, address: RedisUrl, node: Node | None) -> LiveUnavailable:
     """Put an error into words: LiveRefused where waiting is of no use."""
+    if answered := _of_answer(error, address):
+        return answered
+    for each in _chain(error):
+        explained = _of_network(each)
+        if explained is not None:
+            return explained
+    if node is not None and (other := await _other_way(address, node)):
+        return LiveRefused(other)
+    return _of_silence(error)
+
+
+def _of_answer(error: BaseException, address: RedisUrl) -> LiveUnavailable | None:
     text = str(error)
     for found, words in _WAITS:
         if found in text:
@@ -105,15 +119,12 @@ async def explained(error: BaseException, address: RedisUrl, node: Node | None) 
         return LiveRefused(
             f"its user has no right to the command {command} (ACL): grant it +{denied['command']}, or +@all"
         )
+    if isinstance(error, ClusterDownError):
+        of_cluster = address.kind is RedisKind.CLUSTER
+        return LiveUnavailable("the cluster is down") if of_cluster else LiveRefused(NODE_OF_A_CLUSTER)
     if isinstance(error, NoPermissionError):
         return LiveRefused("its user lacks a right that the game needs (ACL): grant it ~* &user:* +@all")
-    for each in _chain(error):
-        explained = _of_network(each)
-        if explained is not None:
-            return explained
-    if node is not None and (other := await _other_way(address, node)):
-        return LiveRefused(other)
-    return _of_silence(error)
+    return None
 
 
 def _of_network(error: BaseException) -> LiveUnavailable | None:
@@ -134,6 +145,8 @@ def _of_network(error: BaseException) -> LiveUnavailable | None:
         return LiveUnavailable("nothing listens there (connection refused)")
     if isinstance(error, FileNotFoundError):
         return LiveUnavailable("there is no such socket")
+    if isinstance(error, OSError) and error.errno in _NO_WAY_THERE:
+        return LiveUnavailable("no network leads there from this machine")
     if isinstance(error, PermissionError):
         return LiveRefused("its socket may not be opened: correct its owner or mode")
     return None

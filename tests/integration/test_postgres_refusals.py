@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from persistence.durable.migrate import migrate
 from persistence.durable.pool import connect
 from persistence.durable.reach import reach_postgres
 from persistence.durable.rows import row_of_session
+from persistence.durable.translated import translated
 from persistence.errors import DurableRefused, DurableUnavailable
 from tests.support.pgbouncer import needs_pgbouncer, running_pgbouncer
 from tests.support.saving_world import player, saving_world
@@ -161,6 +163,12 @@ async def test_what_waiting_may_mend_is_told_apart(tmp_path: Path) -> None:
         "its host name is not known (DNS)",
         "there is no such socket",
     ]
+
+
+def test_a_network_that_leads_nowhere_is_told() -> None:
+    """As on a machine without a network. Nothing is sent from here: the error is given."""
+    with pytest.raises(DurableUnavailable, match=r"^no network leads there"), translated():
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
 
 
 @pytest.mark.parametrize(("name", "value"), [("PGPORT", "pepper"), ("PGSSLMODE", "pepper")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import redis
 
 from persistence.errors import LiveUnavailable
 from persistence.live.reach import reach_redis
-from persistence.live.reasons import LiveRefused
+from persistence.live.reasons import LiveRefused, explained
+from runtime.connection_urls import parse_redis_url
 from tests.support.limits import LIMIT_S
 from tests.support.servers import (
     VALKEY_PROGRAM,
@@ -192,6 +194,16 @@ async def test_what_waiting_may_mend_is_told_apart(world: World, tmp_path: Path)
     assert full == "it has its maximum of clients (maxclients)"
 
 
+async def test_a_network_that_leads_nowhere_is_told() -> None:
+    """As on a machine without a network. Nothing is sent from here: the error is given."""
+    error = redis.ConnectionError("Error 101 connecting to cache:6379.")
+    error.__cause__ = OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    found = await explained(error, parse_redis_url("redis://cache"), None)
+
+    assert str(found) == "no network leads there from this machine"
+
+
 async def test_a_database_that_redis_does_not_have_is_told(world: World) -> None:
     """The number is above what the server was set up with."""
     line = await refusal(f"redis://127.0.0.1:{world.open}/999")
@@ -238,6 +250,8 @@ async def test_clusters_are_told_apart(world: World) -> None:
         for node in nodes:
             node.ask("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
         unknown = await refusal(f"redis+cluster://{hosts}")
+    with running_valkey("--cluster-enabled", "yes", port=free_port()) as without_slots:
+        single.append(await refusal(without_slots.url))
     assert set(single) == {"this Redis is a node of a cluster: begin with redis+cluster://"}
     assert no_cluster == (
         "this Redis is no node of a cluster: begin with redis:// in place of redis+cluster://"
