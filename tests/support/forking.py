@@ -8,6 +8,7 @@ imported.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -187,7 +188,23 @@ def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
     module = importlib.import_module(name)
     if hasattr(module, "__path__"):
         module = importlib.import_module(f"{name}.__main__")
-    sys.exit(module.main())
+    try:
+        code = module.main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        code = ended.code
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End without taking apart what was imported: that would cost more than a start and a stop do."""
+    gc.collect()  # a task or a coroutine that was left behind is reported when it is dropped
+    threading._shutdown()  # type: ignore[attr-defined]  # the end of a fork, as multiprocessing has it
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
