@@ -22,9 +22,10 @@ import structlog
 
 from scripts.chaos.history.events import History
 from scripts.chaos.plan import plan
+from scripts.chaos.programs import nursery_of
 from scripts.chaos.report import table
 from scripts.chaos.run import Outcome, Script, run
-from scripts.chaos.world import WORLDS, possible_worlds
+from scripts.chaos.world import WORLDS, Cast, possible_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_FAULTS_SHOWN: Final = 40
 SECONDS_A_FAULT: Final = 3.0
+OUR_MODULES: Final = ("server.__main__", "server.app", "persistence.flusher")
 
 
 def main() -> int:
@@ -46,37 +48,42 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     worlds = options.world or possible_worlds()
     share = max(1, round(options.faults / len(worlds)))
-    outcomes: list[Outcome] = []
-    for world in worlds:
-        # Sockets need a short path, and PostgreSQL's user must be able to enter.
-        folder = Path(tempfile.mkdtemp(prefix="cc-chaos-", dir="/tmp"))
-        folder.chmod(0o711)
-        duration_s = options.duration_s / len(worlds) if options.duration_s else SECONDS_A_FAULT * share
-        print(f"{world}: logs and the history in {folder}", flush=True)
-        script = Script(
-            duration_s=duration_s,
-            faults=partial(_drawn, seed, duration_s, share),
-            users=options.users,
-            seed=seed,
-            patience=options.patience,
-        )
-        try:
-            outcome = asyncio.run(run(world, folder, script, _say_now))
-        except KeyboardInterrupt:
-            return 130
-        except Exception:  # noqa: BLE001 - the other worlds are played, and this one is wrong
-            outcome = Outcome(world, History({}), unexpected=[f"broke off: {traceback.format_exc()}"])
-        outcomes.append(outcome)
-        outcome.history.write(folder / "history.jsonl")
-        for line in outcome.wrong:
-            print(f"WRONG: {line}", flush=True)
-        if not outcome.wrong and not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    duration_s = options.duration_s / len(worlds) if options.duration_s else SECONDS_A_FAULT * share
+    script = Script(
+        duration_s=duration_s,
+        faults=partial(_drawn, seed, duration_s, share),
+        users=options.users,
+        seed=seed,
+        patience=options.patience,
+    )
+    try:
+        with nursery_of(OUR_MODULES, wanted=options.fork) as nursery:
+            outcomes = [_play(world, script, Cast(nursery=nursery), keep=options.keep) for world in worlds]
+    except KeyboardInterrupt:
+        return 130
     written = table(outcomes, seed)
     print(f"\n{written}")
     if options.table is not None:
         options.table.write_text(written + "\n")
     return _say(outcomes, seed)
+
+
+def _play(world: str, script: Script, cast: Cast, *, keep: bool) -> Outcome:
+    """Play in one world and say what was wrong; its folder stays where something was, or to `keep` it."""
+    # Sockets need a short path, and PostgreSQL's user must be able to enter.
+    folder = Path(tempfile.mkdtemp(prefix="cc-chaos-", dir="/tmp"))
+    folder.chmod(0o711)
+    print(f"{world}: logs and the history in {folder}", flush=True)
+    try:
+        outcome = asyncio.run(run(world, folder, script, _say_now, cast))
+    except Exception:  # noqa: BLE001 - the other worlds are played, and this one is wrong
+        outcome = Outcome(world, History({}), unexpected=[f"broke off: {traceback.format_exc()}"])
+    outcome.history.write(folder / "history.jsonl")
+    for line in outcome.wrong:
+        print(f"WRONG: {line}", flush=True)
+    if not outcome.wrong and not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return outcome
 
 
 def _drawn(seed: int, duration_s: float, count: int, kinds: Sequence[Kind]) -> list[Fault]:
@@ -116,6 +123,11 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--patience", type=float, default=1, help="factor of every limit of time, for a busy machine (1)"
+    )
+    parser.add_argument(
+        "--fork",
+        action="store_true",
+        help="fork the servers from one that has imported them: starts are cheaper",
     )
     parser.add_argument("--table", type=Path, help="write the tables into this file too")
     parser.add_argument("--keep", action="store_true", help="keep logs and the history of a clean run")

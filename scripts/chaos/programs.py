@@ -16,15 +16,18 @@ import psutil
 
 from scripts.chaos.history.events import Quit
 from scripts.chaos.log_pipe import LogPipe
+from scripts.forking import POSSIBLE, Nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runtime.embedded.postgres import EmbeddedPostgres
-    from runtime.embedded.processes import Running
+    from runtime.embedded.processes import Running as RunningDatabase
+    from scripts.forking import Running
 
 REPOSITORY = Path(__file__).parent.parent.parent
 _LOOK_EVERY_S = 0.25
+_END_LOOK_S = 0.02
 _RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
 _NO_DATABASE = b"; start it or correct the address"
@@ -56,9 +59,12 @@ class PythonProgram:
     module: str
     folder: Path
     settings: Mapping[str, str]
+    nursery: Nursery | None = None
+    """Where it is forked, if not started from nothing."""
+
     quits: list[Quit] = field(default_factory=list)
     pipe: LogPipe = field(init=False)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: Running | None = None
     _wanted: bool = False
     _started_s: float = 0.0
     _log_from: int = 0
@@ -84,12 +90,16 @@ class PythonProgram:
         self._started_s = asyncio.get_running_loop().time()
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment = {**kept, "PYTHONPATH": python_path(), "LOG_FORMAT": "json", **self.settings}
         log = await self.pipe.writer()
         try:
+            if self.nursery is not None:
+                self._process = self.nursery.launch([self.module], environment, self.folder, log, log)
+                return
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; it is started at once
                 [sys.executable, "-m", self.module],
                 cwd=self.folder,
-                env={**kept, "PYTHONPATH": str(REPOSITORY), "LOG_FORMAT": "json", **self.settings},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -103,8 +113,8 @@ class PythonProgram:
         self._wanted = False
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait, _STOP_WITHIN_S)
+        if self._process is not None and await self._ended(self._process, _STOP_WITHIN_S) is None:
+            raise TimeoutError(f"{self.name} does not end")
 
     async def stop(self, within_s: float = _STOP_WITHIN_S) -> int | None:
         """Let it drain; return its exit code, None where it has not ended in time.
@@ -117,12 +127,16 @@ class PythonProgram:
             await asyncio.sleep(_LOOK_EVERY_S)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
-        if self._process is None:
-            return 0
-        try:
-            return await asyncio.to_thread(self._process.wait, within_s)
-        except subprocess.TimeoutExpired:
-            return None
+        return 0 if self._process is None else await self._ended(self._process, within_s)
+
+    @staticmethod
+    async def _ended(process: Running, within_s: float) -> int | None:
+        """Wait for the end and return the exit code, None where it does not come in time."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + within_s
+        while (code := process.poll()) is None and loop.time() < end_s:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_END_LOOK_S)
+        return code
 
     def _is_silent(self) -> bool:
         """Tell whether it runs and has written nothing since it was started."""
@@ -134,8 +148,9 @@ class PythonProgram:
         """Start it again whenever it ended by itself, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self._wanted and self._process is not None and self._process.poll() is not None:
-                code, at_s = self._process.returncode, asyncio.get_running_loop().time()
+            code = self._process.poll() if self._wanted and self._process is not None else None
+            if self._process is not None and code is not None:
+                at_s = asyncio.get_running_loop().time()
                 await asyncio.sleep(_RESTART_AFTER_S)
                 said = self.log.read_bytes()[self._log_from :]
                 self.quits.append(Quit(self._started_s, at_s, self.name, code, _NO_DATABASE in said))
@@ -149,7 +164,7 @@ class Database:
 
     name: str
     server: EmbeddedPostgres
-    _running: Running | None = None
+    _running: RunningDatabase | None = None
 
     @property
     def pid(self) -> int:
@@ -172,6 +187,24 @@ class Database:
     async def stop(self) -> None:
         """Stop it in order."""
         await asyncio.to_thread(self.server.stop)
+
+
+def python_path() -> str:
+    """Return where our programs find their modules: here, then where this process was shown to look."""
+    return os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@contextlib.contextmanager
+def nursery_of(modules: Sequence[str], *, wanted: bool = True) -> Iterator[Nursery | None]:
+    """Give where programs of these modules are forked until the block ends; None where they are not."""
+    if not (wanted and POSSIBLE):
+        yield None
+        return
+    nursery = Nursery(python_path(), modules)
+    try:
+        yield nursery
+    finally:
+        nursery.close()
 
 
 def tree(pid: int) -> list[psutil.Process]:

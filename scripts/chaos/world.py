@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from scripts.chaos.redis_world import RedisWorld
+    from scripts.forking import Nursery
 
 FLUSH_INTERVAL_S: Final = 1.0
 SESSION_TTL_S: Final = 2
@@ -128,6 +129,8 @@ class Cast:
     flusher_module: str = "persistence.flusher"
     more: Mapping[str, str] = field(default_factory=dict)
     flusher_more: Mapping[str, str] = field(default_factory=dict)
+    nursery: Nursery | None = None
+    """Where all are forked, if not started from nothing."""
 
 
 @asynccontextmanager
@@ -167,7 +170,7 @@ async def running_world(kind: str, folder: Path, seed: int, cast: Cast | None = 
             else:
                 settings |= cast.flusher_more
             module = cast.module if name in ports else cast.flusher_module
-            programs[name] = PythonProgram(name, module, folder, settings)
+            programs[name] = PythonProgram(name, module, folder, settings, cast.nursery)
             programs[name].pipe.open()
             stack.callback(programs[name].pipe.close)
             stack.push_async_callback(_end_program, programs[name])

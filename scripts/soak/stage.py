@@ -146,7 +146,7 @@ def running_stage() -> Iterator[Stage]:
 def _launch(folder: Path, port: int) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     chosen = {
-        "PYTHONPATH": str(_REPOSITORY),
+        "PYTHONPATH": os.pathsep.join([str(_REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "DATA_DIR": str(folder / "data"),
         "PORT": str(port),
         "WORKERS": str(WORKERS),

@@ -56,11 +56,11 @@ def running(plot: Path) -> Iterator[Mapping[str, subprocess.Popen[str]]]:
     for worlds in WORLDS_TOGETHER:
         here = playable(worlds)
         options = ["--for", str(len(here) * PLAYED_S), "--faults", str(len(here) * FAULTS)]
-        options += ["--users", "2", "--seed", str(SEED)]
+        options += ["--users", "2", "--seed", str(SEED), "--fork"]
         for world in here:
             options += ["--world", world]
         commands[", ".join(worlds)] = ["chaos", *options, "--patience", str(PATIENCE)]
-    commands["proof"] = ["chaos.proof", *BREAKS]
+    commands["proof"] = ["chaos.proof", *BREAKS, "--fork"]
     with contextlib.ExitStack() as stack:
         started = {}
         for name, (module, *options) in commands.items():

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from tests.support.forking import POSSIBLE
+from scripts.forking import POSSIBLE
 from tests.support.game_server import NURSERY, REPOSITORY
 from tests.support.limits import LIMIT_S
 

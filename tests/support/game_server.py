@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import httpx
 import psutil
 
-from tests.support.forking import POSSIBLE, Nursery
+from scripts.forking import POSSIBLE, Nursery
 from tests.support.limits import LIMIT_S
 from tests.support.servers import copy_new_cluster, free_port, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.support.forking import Running
+    from scripts.forking import Running
 
 REPOSITORY = Path(__file__).parents[2]
 AS_INSTALLED = Path(__file__).parent / "as_installed"
@@ -33,7 +33,13 @@ QUICK_PASSWORDS = {"BCRYPT_COST": "4"}
 PYTHON_PATH = f"{REPOSITORY}{os.pathsep}{AS_INSTALLED}"
 IMPORTS_CHANGED_BY = {"OTEL_EXPORTER_OTLP_ENDPOINT", "PYTHONPATH"}
 """Settings with which a server imports other modules than the one that it would be forked from."""
-NURSERY = Nursery(PYTHON_PATH)
+NURSERY = Nursery(
+    PYTHON_PATH,
+    (
+        *("server.__main__", "server.app", "seeds.create_upgrades"),
+        *("scripts.audit", "scripts.flush", "scripts.player.__main__", "scripts.restore"),
+    ),
+)
 """Where most servers of this process come from; closed with it."""
 
 

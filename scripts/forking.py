@@ -1,9 +1,9 @@
 """Forks programs from a process that has imported them: each start then costs no second of imports.
 
-`python -m tests.support.forking FD` is that process; a `Nursery` starts it and asks it for servers and for
-commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported: it has
-its own session, environment, folder and output. Linux alone: elsewhere a fork may not go on with what was
-imported.
+`python -m scripts.forking FD MODULE …` is that process; a `Nursery` starts it and asks it for servers and
+for commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported, and
+that its end leaves them alone: it has its own session, environment, folder and output. Linux alone: elsewhere
+a fork may not go on with what was imported.
 """
 
 from __future__ import annotations
@@ -27,17 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POSSIBLE: Final = sys.platform == "linux"
-IMPORTED: Final = (
-    "server.__main__",
-    "server.app",
-    "seeds.create_upgrades",
-    *("scripts.audit", "scripts.flush", "scripts.player.__main__", "scripts.restore"),
-)
 _MOST_BYTES: Final = 65_536
 
 
 class Running(Protocol):
-    """What a test does with a process that it started."""
+    """What is done with a process that was started, forked or not."""
 
     pid: int
 
@@ -85,8 +79,9 @@ class Forked:
 class Nursery:
     """Forks programs; the process that it does this with starts when the first is asked for."""
 
-    def __init__(self, python_path: str) -> None:
+    def __init__(self, python_path: str, imported: Sequence[str]) -> None:
         self._python_path = python_path
+        self._imported = imported
         self._asking = threading.Lock()
         self._requests: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,8 +111,8 @@ class Nursery:
         if self._requests is None:
             self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.support.forking", str(theirs.fileno())],
+                self._process = subprocess.Popen(  # noqa: S603 - our own program
+                    [sys.executable, "-m", "scripts.forking", str(theirs.fileno()), *self._imported],
                     cwd="/",
                     env={**os.environ, "PYTHONPATH": self._python_path},
                     stdin=subprocess.DEVNULL,
@@ -127,9 +122,9 @@ class Nursery:
         return self._requests
 
 
-def _serve(requests: socket.socket) -> int:
+def _serve(requests: socket.socket, imported: Sequence[str]) -> int:
     """Fork for each request, and tell how each ended, until nobody can ask any more."""
-    for name in IMPORTED:
+    for name in imported:
         importlib.import_module(name)
     gc.freeze()  # what all share is left alone by each one's collections
     woken, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -200,12 +195,13 @@ def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
 def _end(code: int) -> NoReturn:
     """End without taking apart what was imported: that would cost more than a start and a stop do."""
     gc.collect()  # a task or a coroutine that was left behind is reported when it is dropped
-    threading._shutdown()  # type: ignore[attr-defined]  # the end of a fork, as multiprocessing has it
-    atexit._run_exitfuncs()
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the end of a fork, as multiprocessing has it
+    atexit._run_exitfuncs()  # noqa: SLF001 - as above
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    _, descriptor, *names = sys.argv
+    sys.exit(_serve(socket.socket(fileno=int(descriptor)), names))
