@@ -135,8 +135,8 @@ async def test_a_gap_below_ten_seconds_is_paid_and_not_shown(
 async def test_a_gap_is_shown_also_where_less_of_it_is_paid(module_databases: dict[str, str]) -> None:
     """Under a cap of 5 s a player who was away for a minute sees both: what was paid, and the gap."""
     settings = {**EXTERNAL, **module_databases, "OFFLINE_CAP_S": "5", "PASSIVE_INTERVAL_MS": "60000"}
-    anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=60, bought=OVENS)
     with running_game(settings) as server:
+        anna = await seeded_player(module_databases["DB_CONNECTION"], away_s=60, bought=OVENS)
         async with player(server, anna.token) as tab:
             offline = (await tab.ask("session"))["offline"]
     gap_s = offline.pop("away_seconds")
