@@ -27,6 +27,14 @@ _LOST: Final = 1
 _log = structlog.get_logger(__name__)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal came before the program was ready to wait for one.
+
+    Not KeyboardInterrupt itself: where that one passes through `exec`, as in an import that makes a data
+    class, Python ends the process by SIGINT at last, whatever exit code it was asked for.
+    """
+
+
 class StoppedWhileStartingError(Exception):
     """A signal came before the start was over; what the start had opened is closed on the way out."""
 

@@ -22,7 +22,7 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
-from runtime.stopping import run_to_end
+from runtime.stopping import Interrupted, run_to_end
 from server.mail.certificates import check_cafile
 from server.ports import held_port
 from server.workers import WorkersLostError, bound_to_supervisor, supervise
@@ -114,7 +114,7 @@ def _refuse(reason: str, code: int) -> int:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     """End in order before anything serves: started parts are stopped on the way out."""
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def _hang_up(_number: int, _frame: FrameType | None) -> None:

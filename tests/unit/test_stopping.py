@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
 from runtime.stopping import end_tasks, is_cancelled, run_to_end
 from tests.support.game_server import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIMIT_S = 20.0
 
@@ -30,6 +34,20 @@ async def main():
     await asyncio.sleep(0)
 
 run_to_end(main(), 0.1)
+"""
+
+_SIGNALLED_IN_EXEC = """
+import signal, sys
+from runtime.stopping import Interrupted
+
+def interrupt(number, frame):
+    raise Interrupted
+
+signal.signal(signal.SIGTERM, interrupt)
+try:
+    exec("signal.raise_signal(signal.SIGTERM)")
+except KeyboardInterrupt:
+    sys.exit(130)
 """
 
 
@@ -112,6 +130,19 @@ def test_a_program_returns_what_its_main_returns() -> None:
     assert run_to_end(main(1)) == 7
     with pytest.raises(ZeroDivisionError):
         run_to_end(main(0))
+
+
+def test_an_interrupted_import_keeps_the_exit_code(tmp_path: Path) -> None:
+    """Data classes are made by `exec`: a signal that comes there ends `python -m` with code 130 as well."""
+    (tmp_path / "program.py").write_text(_SIGNALLED_IN_EXEC, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "program"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY)},
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert ended.returncode == 130
 
 
 def test_a_program_ends_though_a_task_does_not() -> None:
