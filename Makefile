@@ -32,7 +32,7 @@ check: setup ## lint, format, types, import direction and circles, heads of the 
 	$(BIN)/python -m pytest -q tests/unit/test_docs_described.py
 
 .PHONY: test
-test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k login" choose, ARGS="-n 0" takes turns
+test: setup ## run all tests against real servers; TESTS=tests/unit or ARGS="-k password" choose, ARGS="-n 0" takes turns
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS) $(TESTS)
 
 .PHONY: bench

@@ -96,3 +96,12 @@ def test_git_ignores_the_tokens_of_the_first_conversation() -> None:
     )
     assert "/tokens.json" in ignored
     assert command.startswith("(umask 077 &&")
+
+
+def test_git_ignores_the_second_folder_of_data() -> None:
+    """So it does with the other DATA_DIR that the README suggests: the keys of log-ins lie there."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"DATA_DIR=([\w.]+)", text)
+    assert named
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()
+    assert [name for name in named if f"/{name}/" not in ignored] == []
