@@ -199,5 +199,6 @@ async def _old_marks(store: LiveStore, max_lag_s: float) -> list[Difference]:
     now_ms = (await read_due(store, EVERY_BUCKET, 0)).now_ms
     due = await read_due(store, EVERY_BUCKET, _OLD_MARKS_A_BUCKET, now_ms - int(max_lag_s * 1000))
     return [
-        Difference(mark.user_id, f"dirty for {(now_ms - mark.since_ms) / 1000:.1f} s") for mark in due.marks
+        Difference(mark.user_id, f"dirty for {(now_ms - mark.since_ms) / 1000:.1f} s")
+        for mark in due.oldest_first()
     ]

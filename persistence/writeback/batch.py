@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from game.session import UserId
     from persistence.durable.sessions import SessionWriter
+    from persistence.live.keys import Bucket
     from persistence.live.store import LiveStore
 
 _log = structlog.get_logger(__name__)
@@ -37,19 +38,21 @@ class Portions:
     """What is done in one go, and a click that comes now waits for.
 
     `hashes` are read from Redis, `rows` made of them, `calls` take back the marks of 16 sessions each, in
-    Redis.
+    Redis. `by_bucket`: those who wait are saved bucket by bucket, not the oldest first, since Redis takes
+    back several marks of one bucket in one step.
     """
 
     hashes: int
     rows: int
     calls: int
+    by_bucket: bool = False
 
 
 GENTLE: Final = Portions(hashes=16, rows=16, calls=2)
 """A click waits for half a millisecond."""
 FAST: Final = Portions(hashes=128, rows=32, calls=4)
 """A click waits for a millisecond."""
-BULK: Final = Portions(hashes=1024, rows=64, calls=64)
+BULK: Final = Portions(hashes=1024, rows=64, calls=64, by_bucket=True)
 """For a command that does nothing else, over several connections. Redis syncs its file for many more marks at
 once, and a click waits for all of them."""
 BULK_CONNECTIONS: Final = 4
@@ -165,12 +168,19 @@ class Saver:
     async def _take_back(self, written: Mapping[UserId, int], batch: Batch, outcome: BatchOutcome) -> None:
         """Clear marks by version; a version of 0 clears that of a session which is not there."""
         calls = []
+        named = self.store.keys
         for bucket, group in self.store.groups(written, bucket_of, _MARKS_A_CALL):
+            by_bucket: dict[Bucket, list[UserId]] = {}
+            for user_id in group:
+                by_bucket.setdefault(bucket_of(user_id), []).append(user_id)
             keys: list[str] = []
             args: list[int] = [self._ttl_s, batch.read_ms]
-            for user_id in group:
-                keys += (self.store.keys.session(user_id), self.store.keys.dirty(bucket_of(user_id)))
-                args += (user_id, written[user_id])
+            for each, user_ids in by_bucket.items():
+                keys.append(named.dirty(each))
+                keys += map(named.session, user_ids)
+                args.append(len(user_ids))
+                for user_id in user_ids:
+                    args += (user_id, written[user_id])
             calls.append(self.store.script("clean", bucket, keys, args))
         for at in range(0, len(calls), batch.portions.calls):
             for reply in await self.store.run(calls[at : at + batch.portions.calls]):

@@ -304,7 +304,7 @@ class Flusher:
         now_s = _now_s()
         present.waiting.extend(
             mark.user_id
-            for mark in due.marks
+            for mark in (due.marks if self._portions.by_bucket else due.oldest_first())
             if mark.since_ms <= until_ms
             and mark.user_id not in passed_over
             and not self._quarantine.waits(mark.user_id, now_s)

@@ -27,8 +27,7 @@ class Due:
     """The marks of some buckets as of `now_ms`, Redis' time.
 
     `dirty` counts all marks, `ahead` those of a time to come, `buckets` those with
-    any; `oldest_age_ms` is 0 without one. `marks` are the
-    oldest marks of each bucket, the oldest of all first.
+    any; `oldest_age_ms` is 0 without one. `marks` are the oldest marks of each bucket, bucket by bucket.
     """
 
     now_ms: int
@@ -37,6 +36,10 @@ class Due:
     buckets: int
     oldest_age_ms: int
     marks: list[DueMark]
+
+    def oldest_first(self) -> list[DueMark]:
+        """List the marks in the order in which they were set."""
+        return sorted(self.marks, key=attrgetter("since_ms"))
 
 
 async def read_due(
@@ -66,7 +69,6 @@ async def read_due(
                 marked += 1
                 oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
                 marks += bucket.marks
-    marks.sort(key=attrgetter("since_ms"))
     return Due(now_ms, dirty, ahead, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)
 
 

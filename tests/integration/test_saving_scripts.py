@@ -75,8 +75,8 @@ def load_args(mode: str, session: Session, claim: str) -> list[str | bytes | int
 
 async def clean(store: LiveStore, user: UserId, version: int, read_ms: int = 5000) -> str:
     """Take a mark back; returns the word."""
-    keys = [session_key(user), dirty_key(bucket_of(user))]
-    [word] = await run(store, "clean", user, keys, 100, read_ms, user, version)
+    keys = [dirty_key(bucket_of(user)), session_key(user)]
+    [word] = await run(store, "clean", user, keys, 100, read_ms, 1, user, version)
     return word
 
 
@@ -263,6 +263,22 @@ class TestClean:
         await client.zadd(dirty_key(bucket_of(user)), {str(user): 1})
         assert await clean(store, user, 0) == "gone"
         assert await mark_of(client, user) is None
+
+    async def test_each_session_of_several_buckets_is_judged_by_itself(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Three of one bucket, one of another: only the marks of the clean and the gone ones go."""
+        unchanged, changed, gone, other = (UserId(user + by) for by in (0, 1024, 2048, 1))
+        for each, version in ((unchanged, 1000), (changed, 1001), (other, 1000)):
+            await put_marked(client, player(each, version=version))
+        await client.zadd(dirty_key(bucket_of(gone)), {str(gone): 1})
+        keys, args = [], [100, 5000]
+        for group in ([unchanged, changed, gone], [other]):
+            keys += [dirty_key(bucket_of(group[-1])), *map(session_key, group)]
+            args += [len(group), *(word for each in group for word in (each, 0 if each == gone else 1000))]
+        assert await run(store, "clean", user, keys, *args) == ["clean", "dirty", "gone", "clean"]
+        marks = [await mark_of(client, each) for each in (unchanged, changed, gone, other)]
+        assert marks == [None, 5000, None, None]
 
 
 class TestRelease:
