@@ -29,13 +29,11 @@ from persistence.live.hashes import (
 )
 from persistence.live.record import (
     AMOUNTS,
-    ROW_NUMBERS,
     STAMP_AT,
     WHOLE,
     Life,
     Now,
     row_packer,
-    row_reader,
     saved_packer,
 )
 
@@ -66,7 +64,6 @@ _NAMED_FIELDS: Final = frozenset({b"now", b"life", b"rates", b"texts", b"offline
 _numbers_of_row: Final = row_packer(len(COLUMNS))
 _saved_now: Final = saved_packer(Now)
 _saved_life: Final = saved_packer(Life)
-_fields_of_row: Final = row_reader()
 
 
 class Row(NamedTuple):
@@ -156,37 +153,7 @@ class SavedHash(NamedTuple):
     fields: list[bytes]
 
 
-HASH_COLUMNS: Final = (
-    *(f"sessions.{name}" for name in ("user_id", *WHOLE, *AMOUNTS)),
-    "concat(bought, ';', achieved, ';', accounts.email)",
-    "offline",
-    "clients",
-    "rates || convert_to(generation || '.', 'UTF8')",
-)
-"""What COPY is asked for, so that `hashes_of_copy` can read it: texts and rates as the hash has them."""
-
-
-def hashes_of_copy(copied: bytes) -> list[SavedHash]:
-    """Read what COPY wrote of HASH_COLUMNS in its binary format."""
-    hashes: list[SavedHash] = []
-    length_at = _LENGTH.unpack_from
-    at, end = len(COPY_HEAD), len(copied) - len(COPY_TAIL)
-    while at < end:
-        user_id, version, now, life = _fields_of_row(copied, at)
-        at += ROW_NUMBERS.size
-        fields = [b"now", now, b"life", life]
-        for name in (b"texts", b"offline", b"clients", b"rates"):
-            (length,) = length_at(copied, at)
-            at += 4
-            if length >= 0:
-                value = copied[at : at + length]
-                at += length
-                fields += _windows(value) if name == b"clients" else (name, value)
-        hashes.append(SavedHash(UserId(user_id), version, fields))
-    return hashes
-
-
-def _windows(clients: bytes | str) -> list[bytes]:
+def _windows(clients: str) -> list[bytes]:
     """Write the column `clients` as fields of the hash."""
     fields: list[bytes] = []
     for name, window in orjson.loads(clients).items():

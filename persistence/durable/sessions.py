@@ -10,16 +10,14 @@ import asyncpg
 import structlog
 
 from game.session import Session, UserId
+from persistence.durable.copied import HASH_COLUMNS, PackedHash, hashes_of_copy
 from persistence.durable.pool import connect
 from persistence.durable.rows import (
     COLUMNS,
     COPY_HEAD,
     COPY_TAIL,
-    HASH_COLUMNS,
     Row,
-    SavedHash,
     derived_fields,
-    hashes_of_copy,
     session_of_record,
 )
 from persistence.durable.translated import translated
@@ -275,7 +273,7 @@ async def iterate_hashes(
     *,
     active_since: datetime | None = None,
     batch: int = 2000,
-) -> AsyncIterator[list[SavedHash]]:
+) -> AsyncIterator[list[PackedHash]]:
     """Read saved sessions in batches by ascending user id; with `active_since` only those written since.
 
     Each batch is a statement of its own, so nothing is held open meanwhile. Raises DurableUnavailable: go on

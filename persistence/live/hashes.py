@@ -224,9 +224,11 @@ def text_of_window(packed: bytes) -> str:
 
 def window_of_text(text: str) -> bytes:
     """Write a window of PostgreSQL as the hash holds it; raises ValueError."""
-    highest, high, low, used_version = text.split(":")
-    # Read as the doubles that they become: half the time of whole numbers.
-    return PACKED_WINDOW.pack(float(highest), float(high), float(low), float(used_version))
+    try:
+        # Read as the doubles that they become: half the time of whole numbers.
+        return PACKED_WINDOW.pack(*map(float, text.split(":")))
+    except struct.error as error:
+        raise ValueError(f"a client's window: {error}") from error
 
 
 def parse_window(text: str) -> ClientWindow:

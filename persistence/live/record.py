@@ -155,8 +155,9 @@ def numbers_of_row(user_id, now, life):
     return cast("NumbersOfRow", made["numbers_of_row"])
 
 
-FieldsOfRow = Callable[[bytes, int], tuple[int, int, bytes, bytes]]
-"""Takes what COPY wrote and where in it a row begins; returns the user id, the version, `now` and `life`."""
+FieldsOfRow = Callable[[bytes, int], tuple[int, bytes]]
+"""Takes what COPY wrote and where in it a row begins; returns the user id, and `now` and `life`, each after
+its length in four bytes, little-endian as they are."""
 
 ROW_NUMBERS: Final = struct.Struct(">2x" + "4xq" * 3 + "4xh" + "4xd" * len(AMOUNTS))
 """What a row of COPY begins with: `user_id`, WHOLE and AMOUNTS, each after its length in bytes."""
@@ -167,23 +168,24 @@ def row_reader() -> FieldsOfRow:
 
     PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
     """
+    packed = struct.Struct(f"<i{_kept_format(Now)}i{_kept_format(Life)}")
     source = f"""
 def fields_of_row(copied, at):
     {", ".join(_ROW_VALUES)} = unpack_from(copied, at)
     saved = version
-    return user_id, version, pack_now({_kept_names(Now)}), pack_life({_kept_names(Life)})
+    return user_id, pack({PACKED_NOW.size}, {_kept_names(Now)}, {PACKED_LIFE.size}, {_kept_names(Life)})
 """
-    made: dict[str, Any] = {
-        "unpack_from": ROW_NUMBERS.unpack_from,
-        "pack_now": _kept_packer(Now).pack,
-        "pack_life": _kept_packer(Life).pack,
-    }
+    made: dict[str, Any] = {"unpack_from": ROW_NUMBERS.unpack_from, "pack": packed.pack}
     exec(source, made)  # noqa: S102 - made of the names above, as dataclasses make their methods
     return cast("FieldsOfRow", made["fields_of_row"])
 
 
 def _kept_packer(field: type[Now | Life]) -> struct.Struct:
-    return struct.Struct("<" + "".join("d" if _is_kept(name) else _ZERO for name in field._fields))
+    return struct.Struct("<" + _kept_format(field))
+
+
+def _kept_format(field: type[Now | Life]) -> str:
+    return "".join("d" if _is_kept(name) else _ZERO for name in field._fields)
 
 
 def _kept_names(field: type[Now | Life]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from persistence.durable.rows import hash_of_record
+from persistence.durable.copied import PackedHash
+from persistence.durable.rows import SavedHash, hash_of_record
 from persistence.durable.sessions import iterate_hashes, load_records
 from persistence.live.keys import bucket_of
 from persistence.live.replies.status import Status, statuses_of
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from game.session import UserId
     from persistence.durable.pool import Pool, Record
-    from persistence.durable.rows import SavedHash
     from persistence.live.keys import Bucket
     from persistence.live.store import Call, LiveStore
+
+_Hash = TypeVar("_Hash", SavedHash, PackedHash)
 
 _SESSIONS_A_CALL: Final = 16
 _CALLS_AT_ONCE: Final = 16
@@ -56,19 +58,16 @@ async def load_newer(store: LiveStore, records: Sequence[Record], session_ttl_s:
 
 
 async def load_missing(
-    store: LiveStore, hashes: Sequence[SavedHash], session_ttl_s: int
+    store: LiveStore, hashes: Sequence[PackedHash], session_ttl_s: int
 ) -> dict[UserId, Status]:
     """Do what `load_newer` does, cheapest where Redis has nothing of most players."""
 
-    def call(bucket: Bucket, group: Sequence[SavedHash]) -> Call:
-        args: list[bytes | int] = [session_ttl_s]
-        for saved in group:
-            args.append(len(saved.fields))
-            args += saved.fields
-        return store.script("restore", bucket, [store.keys.session(saved.user_id) for saved in group], args)
+    def call(bucket: Bucket, group: Sequence[PackedHash]) -> Call:
+        keys = [store.keys.session(user_id) for user_id, _ in group]
+        return store.script("restore", bucket, keys, [session_ttl_s, *(packed for _, packed in group)])
 
     outcome_of = await _run(store, hashes, call)
-    older = [saved for saved in hashes if outcome_of[saved.user_id] is Status.BEHIND]
+    older = [each.unpacked() for each in hashes if outcome_of[each.user_id] is Status.BEHIND]
     if older:
         outcome_of |= await _load(store, older, session_ttl_s)
     return outcome_of
@@ -90,7 +89,7 @@ async def _load(store: LiveStore, hashes: Sequence[SavedHash], session_ttl_s: in
 
 
 async def _run(
-    store: LiveStore, hashes: Sequence[SavedHash], call: Callable[[Bucket, Sequence[SavedHash]], Call]
+    store: LiveStore, hashes: Sequence[_Hash], call: Callable[[Bucket, Sequence[_Hash]], Call]
 ) -> dict[UserId, Status]:
     """Call a script for some sessions at a time; return what it replied for each."""
     outcome_of: dict[UserId, Status] = {}

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game.session import UserId
-from persistence.durable.rows import row_of_session
+from game.session import ClientWindow, Session, UserId
+from persistence.durable.rows import hash_of_record, row_of_hash, row_of_session
+from persistence.durable.sessions import load_records
+from persistence.live.hashes import CLIENT_PREFIX, fields_of, packed_window
+from persistence.live.record import PACKED_RATES, Rates
 from persistence.recovery.restore import restore, restore_users
 from tests.support.plain_keys import session_key
 from tests.support.saving_world import TTL_S, SavingWorld, player, saving_world
@@ -38,6 +41,29 @@ async def test_an_emptied_redis_is_filled_again(world: SavingWorld) -> None:
     assert await world.marks() == {}
     assert await world.live_field(users[0], "saved") == "1000"
     assert 0 < await world.ttl_s(users[0]) <= TTL_S
+
+
+async def test_every_field_comes_back_byte_by_byte(world: SavingWorld) -> None:
+    """Everything that a session may have, with odd names, and nothing of it; over an older session too."""
+    full, bare, older = await world.accounts(3)
+    words = iter(fields_of(player(full, money=1e300)))
+    everything = dict(zip(words, words, strict=True)) | {
+        b"rates": PACKED_RATES.pack(*range(len(Rates._fields))) + b"12.run",
+        b"offline": b"1:2:3:4:5:6",
+        CLIENT_PREFIX + '\x00"\\\n☃😀'.encode(): packed_window(ClientWindow(7, 2**64 - 1, 10**12)),
+    }
+    rows = [
+        row_of_hash(full, everything),
+        row_of_session(Session(bare, 1, 1)),
+        row_of_hash(older, everything),
+    ]
+    await world.writer().write([*rows])
+    await world.put([player(older, 1)])
+    assert (await restore(world.store, world.pool, TTL_S)).loaded == 3
+    for record in await load_records(world.pool, [full, bare, older]):
+        saved = iter(hash_of_record(record).fields)
+        restored = await world.redis.hgetall(session_key(record["id"]))
+        assert restored == dict(zip(saved, saved, strict=True))
 
 
 async def test_it_goes_over_older_sessions_and_never_over_newer_ones(world: SavingWorld) -> None:

@@ -4,8 +4,7 @@
 --
 -- KEYS     1 session; the same for each session…
 -- ARGV     1 ttl_s (integer)
---          2 words (integer: how many follow)
---          3 fields (name, value, …, the first of them now); 2 and 3 for each session…
+--          2 packed (bytes: the hash as PackedHash of persistence/durable/rows.py has it); the same for each session…
 -- REPLY    loaded
 --          exists (as new or newer)
 --          behind (an older session, or a floor without one: nothing was done)
@@ -14,23 +13,32 @@
 
 local ttl_s = ARGV[1]
 local all_missing = redis.call('EXISTS', unpack(KEYS)) == 0
+-- Of the session that is being written: name, value, …
+local words = { 'now', '', 'life', '', 'texts', '' }
 
-local function restore(session, first, last)
+local function restore(session, packed)
+  local now, life, texts, rates, more, at = struct.unpack('<I4c0I4c0>I4c0I4c0I2', packed)
   if all_missing or redis.call('EXISTS', session) == 0 then
-    redis.call('HSET', session, unpack(ARGV, first, last))
+    words[2], words[4], words[6] = now, life, texts
+    local last = 6
+    if rates ~= '' then
+      words[7], words[8], last = 'rates', rates, 8
+    end
+    for _ = 1, more do
+      words[last + 1], words[last + 2], at = struct.unpack('>I4c0I4c0', packed, at)
+      last = last + 2
+    end
+    redis.call('HSET', session, unpack(words, 1, last))
     redis.call('EXPIRE', session, ttl_s)
     return { 'loaded' }
   end
-  local now = redis.call('HGET', session, 'now')
-  if now and struct.unpack('<d', now) >= struct.unpack('<d', ARGV[first + 1]) then return { 'exists' } end
+  local held = redis.call('HGET', session, 'now')
+  if held and struct.unpack('<d', held) >= struct.unpack('<d', now) then return { 'exists' } end
   return { 'behind' }
 end
 
-local statuses, at = {}, 2
+local statuses = {}
 for i, session in ipairs(KEYS) do
-  local words = ARGV[at]
-  local last = at + words
-  statuses[i] = restore(session, at + 1, last)[1]
-  at = last + 1
+  statuses[i] = restore(session, ARGV[i + 1])[1]
 end
 return statuses
