@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -168,7 +169,7 @@ class SessionWriter:
 
     async def _write_together(self, rows: Sequence[Row], result: WriteResult) -> None:
         # Most plans lock rows in the order in which they come: two writers seldom lock each other out.
-        ordered = sorted(rows)
+        ordered = sorted(rows, key=attrgetter("user_id"))
         found: dict[UserId, int | None] | None = None
         async with asyncio.timeout(self._write_timeout_s):
             connection = await self._connected()

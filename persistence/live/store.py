@@ -106,9 +106,11 @@ class LiveStore:
     ) -> list[tuple[Bucket, list[Item]]]:
         """Split items into groups of at most `most` for one call each, with the bucket to send it to."""
         by_bucket: dict[Bucket, list[Item]] = {}
-        for item in items:
-            bucket = bucket_of_item(item)
-            by_bucket.setdefault(bucket if self._lanes.cluster else Bucket(0), []).append(item)
+        if self._lanes.cluster:
+            for item in items:
+                by_bucket.setdefault(bucket_of_item(item), []).append(item)
+        else:
+            by_bucket[Bucket(0)] = list(items)
         return [
             (bucket, listed[at : at + most])
             for bucket, listed in by_bucket.items()
