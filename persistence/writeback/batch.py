@@ -52,11 +52,11 @@ GENTLE: Final = Portions(hashes=16, rows=16, calls=2)
 """A click waits for half a millisecond."""
 FAST: Final = Portions(hashes=128, rows=32, calls=4)
 """A click waits for a millisecond."""
-BULK: Final = Portions(hashes=1024, rows=64, calls=64, by_bucket=True)
+BULK: Final = Portions(hashes=256, rows=64, calls=64, by_bucket=True)
 """For a command that does nothing else, over several connections. Redis syncs its file for many more marks at
 once, and a click waits for all of them."""
 BULK_CONNECTIONS: Final = 4
-"""Connections to Redis for BULK: of each, Redis reads the marks of some 170 sessions before it syncs."""
+"""Connections to Redis for BULK: of each, Redis reads the marks of some 260 sessions before it syncs."""
 
 
 @dataclass(slots=True)
