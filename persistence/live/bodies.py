@@ -147,18 +147,17 @@ _STARTS: Final = {
     "SAVED": (Life._fields, "saved"),
     "ACCRUED": (Life._fields, "accrued_at"),
     "JOINED": (Life._fields, "joined_until"),
-    "EARNS": (Rates._fields, "mPs"),
 }
 """Where a constant of lib/formats begins to read."""
 _NUMBERS: Final = frozenset({*Now._fields, *Life._fields, *Rates._fields})
-_UNPACKED: Final = re.compile(r"(?P<names>[\w.]+(?:,\s*[\w.]+)*)\s*=\s*struct\.unpack\(")
+_UNPACKED: Final = re.compile(r"(?P<names>[\w.]+(?:,\s*[\w.]+)*)\s*=\s*struct[._]unpack\(")
 
 
 def record_differences(name: str, code: str) -> list[str]:
     """Say where Lua packs or unpacks a session's numbers in another order than the record's."""
     found = []
     code = _COMMENT.sub("", code)
-    for match in re.finditer(r"struct\.pack\(", code):
+    for match in re.finditer(r"struct[._]pack\(", code):
         form, *values = _arguments(code[match.end() :])
         if not _fits(form, values, "", packs=True):
             found.append(f"{name}: packs {', '.join(values)} as {form}")
@@ -195,7 +194,7 @@ def formats_differences(text: str) -> list[str]:
     lines = [
         f"local NOW, LIFE, RATES = {formats}",
         f"local REST, SAVED, STAMP = {_offsets(rest, saved, stamp)}",
-        f"local ACCRUED, JOINED, EARNS = {_offsets(*begin)}",
+        f"local ACCRUED, JOINED = {_offsets(*begin)}",
     ]
     return [f"lib/formats: must say {line}" for line in lines if line not in text.splitlines()]
 

@@ -16,6 +16,7 @@ from persistence.live.bodies import (
     record_differences,
 )
 from persistence.live.heads import head_of
+from persistence.live.replies.clicks import CLICK_LISTS
 from persistence.live.replies.play import PLAY_SHAPES
 from persistence.live.replies.publications import PUBLICATION_SHAPES
 from persistence.live.replies.upkeep import UPKEEP_LISTS, UPKEEP_SHAPES
@@ -72,6 +73,7 @@ def check() -> list[str]:
     """Hold every script's head against its body and its types, and all of Lua against the record."""
     libraries = read_libraries()
     shapes: dict[str, Mapping[bytes, type[Any]]] = {**PLAY_SHAPES, **UPKEEP_SHAPES}
+    lists: dict[str, Mapping[str, type[Any]]] = {**UPKEEP_LISTS, **CLICK_LISTS}
     found = [*formats_differences(libraries["formats"]), *library_differences(libraries)]
     for name, text in sorted(libraries.items()):
         found += record_differences(name if "/" in name else f"lib/{name}", text)
@@ -80,7 +82,7 @@ def check() -> list[str]:
         found += differences(name, text, libraries)
         found += record_differences(name, text)
         found += type_differences(
-            name, head_of(text), shapes.pop(name, {}), UPKEEP_LISTS.get(name, {}), PUBLICATION_SHAPES
+            name, head_of(text), shapes.pop(name, {}), lists.get(name, {}), PUBLICATION_SHAPES
         )
     return found + [f"{name} has types and no script" for name in sorted(shapes)]
 

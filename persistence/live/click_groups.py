@@ -16,6 +16,7 @@ import structlog
 from persistence.errors import NotSent
 from persistence.live.lane_contract import LaneError
 from persistence.live.replica_barrier import hand
+from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-MOST_IN_A_CALL: Final = 8
-"""Players of one call: it holds up the calls of others for so long. Of the CPU of single calls a call for 2
-takes 0.92, for 3 0.84, for 8 0.68; more bring little (docs/performance.md)."""
+MOST_IN_A_CALL: Final = 12
+"""Players of one call: it holds up the calls of others for so long. Of the instructions of single calls a
+call for 2 takes 0.83, for 8 0.57, for 12 0.54; more bring little (docs/decisions/0009-clicks-share-calls.md).
+"""
 
 _Click = tuple["SessionRef", int, str, int, "OnReply"]
 
@@ -88,12 +90,12 @@ class ClickGroups:
                 self._send_alone(kind, *clicks)
             else:
                 on_replies = [on_reply for _, _, _, _, on_reply in clicks]
-                lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, on_replies))
+                lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, kind, on_replies))
         except LaneError as error:
-            _hand_out(lane, [on_reply for _, _, _, _, on_reply in clicks], error)
+            _hand_out(lane, kind, [on_reply for _, _, _, _, on_reply in clicks], error)
         except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
             _log.exception("click_group_failed", kind=kind, players=len(clicks))
-            _hand_out(lane, [on_reply for _, _, _, _, on_reply in clicks], LaneError(str(fault)))
+            _hand_out(lane, kind, [on_reply for _, _, _, _, on_reply in clicks], LaneError(str(fault)))
 
     def _send_alone(self, kind: str, click: _Click) -> None:
         ref, count, client, seq, on_reply = click
@@ -108,8 +110,8 @@ class ClickGroups:
     def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
         """Pack the call of several players."""
         addresses, commands = self._addresses, self._commands
-        epoch, plain = addresses.epoch, commands.plain_words
-        all_plain = not any(seq or count != 1 for _, count, _, seq, _ in clicks)
+        epoch, plain, own = addresses.epoch, commands.plain_words, commands.own_words
+        all_plain = all(count == 1 and not seq and ref.subscribed for ref, count, _, seq, _ in clicks)
         parts = [commands.clicks_prefix(kind, len(clicks), plain=all_plain)]
         arguments: list[bytes] = []
         for ref, count, client, seq, _ in clicks:
@@ -117,24 +119,23 @@ class ClickGroups:
             if ref.epoch != epoch:
                 addresses.pack(ref)
             parts.append(ref.keys)
-            arguments.append(ref.player)
+            arguments.append(ref.channel_word)
             if not all_plain:
-                arguments.append(
-                    plain if count == 1 and not seq else commands.click_words(count, client, seq)
-                )
+                words = plain if count == 1 and not seq else commands.click_words(count, client, seq)
+                arguments += (own[ref.subscribed], words)
         if self._shared_epoch != epoch:
             self._shared = commands.clicks_shared(*addresses.shared(lane))
             self._shared_epoch = epoch
         return b"".join((*parts, self._shared, *arguments))
 
 
-def _hand_out(lane: Lane, on_replies: Sequence[OnReply], reply: object) -> None:
+def _hand_out(lane: Lane, kind: str, on_replies: Sequence[OnReply], reply: object) -> None:
     """Give each player of a call the reply of their own, or all of them what became of the call."""
     if not isinstance(reply, list):
         for on_reply in on_replies:
             hand(on_reply, reply)
         return
-    for on_reply, own in zip(on_replies, reply, strict=True):
+    for on_reply, own in zip(on_replies, REPLIES_OF_CLICKS[kind](reply), strict=True):
         if own.__class__ is hiredis.ReplyError:
             lane.error_replied(own)
         hand(on_reply, own)

@@ -56,7 +56,7 @@ class SessionAddresses:
             ref.lane = lane
         keys = self._lanes.keys
         ref.keys = bulk(keys.session(ref.user_id), keys.dirty(bucket_of(ref.user_id)))
-        ref.player = _player(ref)
+        ref.channel_word = bulk(ref.channel)
         ref.head = self._head(ref, ref.keys)
         ref.epoch = self.epoch
 

@@ -42,8 +42,8 @@ less time than formatting it."""
 
 _SHARED_ARGS: Final = 5
 _CLICKS_SHARED_ARGS: Final = 5
-_CLICK_ARGS: Final = 6
-_PLAIN_CLICK_ARGS: Final = 3
+_CLICK_ARGS: Final = 5
+_PLAIN_CLICK_ARGS: Final = 1
 _REFRESH_ARGS: Final = 7
 
 
@@ -87,6 +87,8 @@ class SessionCommands:
         self._one_click = bulk("1", *self._rate).decode()
         self.plain_words = bulk("1", "", "")
         """What one player of several asks for with one click without a tag, where others ask for more."""
+        self.own_words = {heard: bulk(str(int(heard))) for heard in (False, True)}
+        """Whether this process is subscribed to a player's channel, as it stands before that."""
         self._clicks_prefixes: dict[tuple[str, int, bool], bytes] = {}
         self._cap_word = bulk(self._cap).decode()
         self.accrue = self._command("passive", self._cap)
@@ -108,7 +110,8 @@ class SessionCommands:
     def clicks_prefix(self, kind: str, players: int, *, plain: bool) -> bytes:
         """Pack the beginning of a call in which several players click: KEYS follow, two for each.
 
-        `plain`: each of them clicks once without a tag, and asks for nothing by words.
+        `plain`: each of them clicks once without a tag, and this process is subscribed to all of their
+        channels, which alone stand for them then.
         """
         script = self._scripts[f"{kind}s"]
         prefix = self._clicks_prefixes.get((kind, players, plain))
@@ -125,7 +128,7 @@ class SessionCommands:
         return bulk(stamp, origin, *self._rate, self._cap)
 
     def click_words(self, count: int, client: str, seq: int) -> bytes:
-        """Pack what one player of such a call asks for; it stands behind the player's own arguments."""
+        """Pack what one player of such a call asks for; it stands behind channel and `own`."""
         number = str(seq)
         heads = _BULK_HEADS
         if count == 1:

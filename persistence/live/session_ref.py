@@ -15,16 +15,16 @@ class SessionRef:
     `head` holds those arguments under `epoch`; in a newer epoch they are packed again before a command.
     `apart`: since it was cleared, a command was executed while the slot was on its way, perhaps where the
     player's channel is not subscribed to: what others changed there was not heard.
-    `keys` and `player` are the parts of it that are this player's own: the KEYS; user id, channel and `own`.
+    `keys` and `channel_word` are the parts of it that a call for several players has of each.
     """
 
-    __slots__ = ("apart", "channel", "epoch", "head", "keys", "lane", "player", "subscribed", "user_id")
+    __slots__ = ("apart", "channel", "channel_word", "epoch", "head", "keys", "lane", "subscribed", "user_id")
 
     def __init__(self, user_id: UserId, lane: Lane, channel: str) -> None:
         self.user_id = user_id
         self.channel = channel.encode()
         self.lane = lane
-        self.head = self.keys = self.player = b""
+        self.head = self.keys = self.channel_word = b""
         self.epoch = -1
         self.subscribed = False
         self.apart = False

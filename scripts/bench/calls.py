@@ -1,4 +1,4 @@
-"""What a click costs Redis by itself: 64 players' clicks in one write, alone and in calls of eight.
+"""What a click costs Redis by itself: 60 players' clicks in one write, alone and in calls of twelve.
 
 With `against` the scripts of another folder are called in turns with these, on the same sessions.
 """
@@ -20,6 +20,7 @@ from persistence.live.click_groups import MOST_IN_A_CALL
 from persistence.live.hashes import fields_of
 from persistence.live.keys import Keys, bucket_of
 from persistence.live.record import PACKED_RATES, Rates
+from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 from persistence.live.scripts import load_scripts
 from scripts.bench.stage import cpu_s, stage
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("cook", "sell")
 _ROUNDS: Final = 9
-_PLAYERS: Final = 64
+_PLAYERS: Final = 60
 _WRITES: Final = 60
 _STAMP: Final = "1.bench"
 _ORIGIN: Final = "bench"
@@ -66,7 +67,7 @@ class _Way:
             keys = [key for user in share for key in _keys(user)]
             own: list[object] = []
             for user in share:
-                own += [user, _KEYS.channel(user), 0, *((1, _CLIENT, seq) if seq else ())]
+                own += [_KEYS.channel(user), *((0, 1, _CLIENT, seq) if seq else ())]
             shared = (_STAMP, _ORIGIN, *_RATE, _CAP_S)
             pipeline.evalsha(self.shas[f"{kind}s"], len(keys), *keys, *shared, *own)
 
@@ -132,7 +133,7 @@ def _click_us(client: redis.Redis, pid: int, way: _Way, kind: str, seq: int) -> 
         pipeline = client.pipeline(transaction=False)
         way.send(pipeline, kind, seq and seq + number)
         for reply in pipeline.execute():
-            for status, *_ in reply if isinstance(next(iter(reply)), list) else [reply]:
+            for status, *_ in [reply] if way.together == 1 else REPLIES_OF_CLICKS[kind](reply):
                 if status != b"ok":
                     raise RuntimeError(f"{kind} replied {status!r}")
     return (_main_thread_s(pid) - began_s) / (_WRITES * _PLAYERS) * 1e6

@@ -14,6 +14,7 @@ from persistence.live.click_groups import MOST_IN_A_CALL
 from persistence.live.hashes import fields_of
 from persistence.live.keys import bucket_of
 from persistence.live.record import PACKED_NOW, PACKED_RATES, read_now
+from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 from tests.support.game_catalogue import CATALOGUE, SANDWICH
 from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
@@ -67,16 +68,16 @@ def _player(wire: Wire) -> UserId:
 def _call(
     wire: Wire, script: Script, players: list[UserId], *, burst: int = 10, counts: Mapping[UserId, int] = {}
 ) -> list[Any]:
-    """Let players click in one call: one click each, which is not said, or as many as `counts` says."""
+    """Let players click in one call: one click each, or as many as `counts` says, with `own` 0."""
     wire.ask("SET", CLOCK_KEY, NOW_US)
     keys = [key for user in players for key in (session_key(user), dirty_key(bucket_of(user)))]
     words: list[Any] = []
     for user in players:
-        words += [user, channel(user), 0, *([counts.get(user, 1), "", ""] if counts else [])]
+        words += [channel(user), *([0, counts.get(user, 1), "", ""] if counts else [])]
     reply: list[Any] = wire.ask(
         "EVALSHA", script.sha, len(keys), *keys, STAMP, "me", "20000.0", burst, CAP_S, *words
     )
-    return reply
+    return REPLIES_OF_CLICKS[script.name.removesuffix("s")](reply)
 
 
 def _wrong_type(wire: Wire, user: UserId) -> None:
@@ -124,7 +125,7 @@ def _word(reply: Any) -> bytes:
 def test_a_fault_is_one_players_own(
     wire: Wire, scripts: Mapping[str, Script], kind: str, position: int, fault: str
 ) -> None:
-    """Of eight players one has a fault: seven are answered and marked as if they were alone."""
+    """Of twelve players one has a fault: eleven are answered and marked as if they were alone."""
     players = [_player(wire) for _ in range(MOST_IN_A_CALL)]
     break_it, word = FAULTS[fault]
     break_it(wire, players[position])
@@ -136,6 +137,20 @@ def test_a_fault_is_one_players_own(
     assert expected == [_word(reply) for reply in replies]
     marks = [wire.ask("ZSCORE", dirty_key(bucket_of(user)), user) is not None for user in players]
     assert [status == b"ok" for status in expected] == marks
+
+
+def test_faults_of_several_players_are_each_their_own(wire: Wire, scripts: Mapping[str, Script]) -> None:
+    """All faults in one call, one behind the other, the first and the last player well."""
+    players = [_player(wire) for _ in range(len(FAULTS) + 2)]
+    first, *broken, last = players
+    for user, (break_it, _) in zip(broken, FAULTS.values(), strict=True):
+        break_it(wire, user)
+
+    replies = _call(wire, scripts["sells"], players)
+
+    assert [b"ok", *(word for _, word in FAULTS.values()), b"ok"] == [_word(reply) for reply in replies]
+    for user in (first, last):
+        assert read_now(wire.ask("HGET", session_key(user), "now")).dishes == 39
 
 
 def test_a_player_who_clicks_twice_in_a_call_is_served_in_order(
@@ -167,7 +182,7 @@ def test_each_change_is_published_to_its_own_player(
     one, two = _player(wire), _player(wire)
     with connected(str(valkey_server.socket)) as subscriber:
         subscriber.ask("SSUBSCRIBE", channel(two))
-        _call(wire, scripts["sells"], [one, two])
+        _call(wire, scripts["sells"], [one, two], counts={two: 1})
         wire.ask("SPUBLISH", channel(two), "end")
 
         heard = [subscriber.read()[2].decode().split(" ") for _ in range(2)]

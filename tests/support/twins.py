@@ -19,6 +19,7 @@ from persistence.live.courses import COURSE_FIELDS, course_of
 from persistence.live.hashes import fields_of, number_text, numbers_of
 from persistence.live.keys import bucket_of
 from persistence.live.progress_text import progress_text
+from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.replies import on_wire, published, refused, replied, words
@@ -46,10 +47,10 @@ BEHIND_MS: Final = 30_000
 
 @dataclass(slots=True)
 class _Expected:
-    """What must hold after a step."""
+    """What must hold after a step; `grouped` is the kind of click whose call was shared, or ""."""
 
     request: str
-    grouped: bool
+    grouped: str
     reply: list[Any]
     fields: dict[str, str]
     marked_ms: int | None
@@ -434,7 +435,7 @@ class Twins:
             wire.read()
             reply, fields, score, expiry = wire.read(), wire.read(), wire.read(), wire.read()
             if expected.grouped:
-                fault, reply = reply
+                fault, reply = REPLIES_OF_CLICKS[expected.grouped](reply)
                 assert "WRONGTYPE" in str(fault), expected.request
             assert expected.reply == reply, expected.request
             held = by_name(dict(zip(fields[::2], fields[1::2], strict=True)))
@@ -481,7 +482,7 @@ class Twins:
             self._marked_ms, self._expires = self.now_us // 1000, False
 
     def _step(self, request: str, script: str, args: tuple[Any, ...], reply: list[Any]) -> None:
-        grouped = self.grouped and script in {"cook", "sell"}
+        grouped = script if self.grouped and script in {"cook", "sell"} else ""
         if grouped:
             called = self._grouped(script, *args)
         else:
@@ -501,7 +502,7 @@ class Twins:
         self,
         script: str,
         stamp: str,
-        user_id: int,
+        _user_id: int,
         channel: str,
         own: int,
         origin: str,
@@ -514,9 +515,9 @@ class Twins:
     ) -> tuple[Any, ...]:
         """Arrange the words of a click for a call that a player with a broken session shares."""
         keys = (self._broken_key, self._dirty_key, self._key, self._dirty_key)
-        broken = (user_id, channel, own, 1, "", "")
+        broken = (channel, own, 1, "", "")
         shared = (stamp, origin, interval_us, burst, offline_cap_s)
-        words = (*shared, *broken, user_id, channel, own, count, client, seq)
+        words = (*shared, *broken, channel, own, count, client, seq)
         return (self._scripts[f"{script}s"].sha, len(keys), *keys, *map(str, words))
 
     def _fields(self) -> dict[str, str]:

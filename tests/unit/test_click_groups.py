@@ -108,8 +108,8 @@ class Player:
 
 @pytest.fixture
 def players(groups: ClickGroups, addresses: SessionAddresses) -> list[Player]:
-    """Two dozen players."""
-    return [Player(groups, addresses, number) for number in range(1, 25)]
+    """One player more than two full calls have."""
+    return [Player(groups, addresses, number) for number in range(1, 2 * MOST_IN_A_CALL + 2)]
 
 
 def test_a_lone_click_is_a_call_of_its_own(players: list[Player], line: Line) -> None:
@@ -128,15 +128,15 @@ def test_a_lone_click_is_a_call_of_its_own(players: list[Player], line: Line) ->
     [
         (2, [2]),
         (MOST_IN_A_CALL, [MOST_IN_A_CALL]),
-        (MOST_IN_A_CALL + 1, [5, 4]),
+        (MOST_IN_A_CALL + 1, [7, 6]),
         (2 * MOST_IN_A_CALL, [MOST_IN_A_CALL, MOST_IN_A_CALL]),
-        (2 * MOST_IN_A_CALL + 1, [6, 6, 5]),
+        (2 * MOST_IN_A_CALL + 1, [9, 9, 7]),
     ],
 )
 def test_clicks_of_a_pass_share_calls(
     players: list[Player], line: Line, clicks: int, calls: list[int]
 ) -> None:
-    """At most eight players share a call, and calls are of about one size: none is left with one player."""
+    """At most twelve players share a call, and calls are of about one size: none is left with one player."""
     for player in players[:clicks]:
         player.click()
     line.write()
@@ -157,7 +157,7 @@ def test_cooks_and_sells_are_calls_of_their_own(players: list[Player], line: Lin
 def test_a_shared_call_says_who_does_what(
     players: list[Player], line: Line, addresses: SessionAddresses
 ) -> None:
-    """All keys, what is shared, then each player's own arguments: id, channel, own, count, client, seq."""
+    """All keys, what is shared, then each player's own arguments: channel, own, count, client, seq."""
     one, two, three, *_ = players
     two.ref.subscribed = True
     one.click(count=25)
@@ -170,14 +170,15 @@ def test_a_shared_call_says_who_does_what(
     keys, shared, own = words[:6], words[6:11], words[11:]
     assert keys[:4] == [b"session:{1}:1", b"dirty:{1}", b"session:{2}:2", b"dirty:{2}"]
     assert shared == [b"3.r", b"1-abc", b"20000.0", b"1000", b"28800"]
-    assert own[:6] == [b"1", b"user:{1}:1", b"0", b"25", b"", b""]
-    assert [b"2", b"user:{2}:2", b"1", b"1", "вкладка".encode(), b"8"] == own[6:12]
-    assert own[12:] == [b"3", b"user:{3}:3", b"0", b"3", b"tab", b"77"]
+    assert own[:5] == [b"user:{1}:1", b"0", b"25", b"", b""]
+    assert [b"user:{2}:2", b"1", b"1", "вкладка".encode(), b"8"] == own[5:10]
+    assert own[10:] == [b"user:{3}:3", b"0", b"3", b"tab", b"77"]
 
 
 def test_players_who_all_click_once_need_not_say_so(players: list[Player], line: Line) -> None:
-    """Count, client and seq are left out of a call in which each click is a single one without a tag."""
+    """A call has the channels alone where each click is a single one without a tag, and all are heard."""
     one, two, *_ = players
+    one.ref.subscribed = two.ref.subscribed = True
     for tagged in (False, True):
         one.click()
         two.click(client="tab" if tagged else "", seq=int(tagged))
@@ -186,15 +187,15 @@ def test_players_who_all_click_once_need_not_say_so(players: list[Player], line:
         (call, words) for ((_, call, _, *words), _) in (line.sent.pop(0), line.sent.pop(0))
     )
 
-    assert plain[9:] == [b"1", b"user:{1}:1", b"0", b"2", b"user:{2}:2", b"0"]
-    assert mixed[9:15] == [b"1", b"user:{1}:1", b"0", b"1", b"", b""]
-    assert mixed[15:] == [b"2", b"user:{2}:2", b"0", b"1", b"tab", b"1"]
+    assert plain[9:] == [b"user:{1}:1", b"user:{2}:2"]
+    assert mixed[9:14] == [b"user:{1}:1", b"1", b"1", b"", b""]
+    assert mixed[14:] == [b"user:{2}:2", b"1", b"1", b"tab", b"1"]
 
 
 def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Player], line: Line) -> None:
     """The call stands behind the end of the subscription, so it says that the process hears nothing."""
     one, two, *_ = players
-    one.ref.subscribed = True
+    one.ref.subscribed = two.ref.subscribed = True
     one.click()
     two.click()
     one.ref.subscribed = False
@@ -202,7 +203,7 @@ def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Playe
     line.write()
 
     ((_, _, _, *words), _) = line.sent.pop()
-    assert words[4 + 5 + 2] == b"0"
+    assert words[4 + 5 :] == [b"user:{1}:1", b"0", b"1", b"", b"", b"user:{2}:2", b"1", b"1", b"", b""]
 
 
 def test_each_player_gets_a_reply_of_their_own(players: list[Player], line: Line) -> None:
@@ -214,7 +215,7 @@ def test_each_player_gets_a_reply_of_their_own(players: list[Player], line: Line
 
     (_, on_reply) = line.sent.pop()
     fault = hiredis.ReplyError("READONLY You can't write against a read only replica.")
-    on_reply([[b"ok", 7, 1, 100, 1], [b"no_dish"], fault])
+    on_reply([7, 1, 100, 1, [b"no_dish"], 0, 0, 0, fault, 0, 0, 0])
 
     assert [[[b"ok", 7, 1, 100, 1]], [[b"no_dish"]], [fault]] == [player.replies for player in trio]
     assert [fault] == line.errors
@@ -249,7 +250,7 @@ def test_a_handler_that_fails_leaves_the_others_their_replies(
     two.click()
     line.write()
     (_, on_reply) = line.sent.pop()
-    on_reply([[b"ok", 7, 1, 100, 1], [b"no_dish"]])
+    on_reply([7, 1, 100, 1, [b"no_dish"], 0, 0, 0])
 
     assert two.replies == [[b"no_dish"]]
 

@@ -30,10 +30,11 @@
 
 local session, marks = KEYS[1], KEYS[2]
 local stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq, offline_cap_s =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10],
-  ARGV[11]
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local heard = nil
 local time_us = now_us()
 local now_ms = math.floor(time_us / 1e3)
 
 --@include steps/sell
+
+return { 'ok', version, wire(dishes), wire(money), wire(xp), applied }

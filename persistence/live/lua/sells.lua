@@ -6,13 +6,13 @@
 --          3 interval_us (number, of the rate limit; 0: none)
 --          4 burst (integer, at least 1)
 --          5 offline_cap_s (integer)
---          6 user_id (integer)
---          7 channel (text)
---          8 own (0 or 1: the caller's subscriptions to the channel)
---          9 count (integer, at least 1)
---          10 client (text; empty: none)
---          11 seq (integer; any text without a client); 6 to 11 for each player, or 6 to 8 where all click once without a client…
--- REPLY    ok, version, dishes, money, xp, applied
+--          6 channel (text)
+--          7 own (0 or 1: the caller's subscriptions to the channel)
+--          8 count (integer, at least 1)
+--          9 client (text; empty: none)
+--          10 seq (integer; any text without a client); 6 to 10 for each player, or 6 alone for one click where `own` is 1…
+-- REPLY    {clicks…}
+--          click: {version, dishes, money, xp, applied} (not in a list of its own; where it was not applied, what `sell` replies in place of the version)
 --          duplicate, version, dishes, money, xp, applied (0)
 --          missing
 --          stale, stamp
@@ -21,31 +21,39 @@
 --          rate_limited, retry_after_ms
 -- SENDS    sell, version, dishes, money, xp, applied
 --          passive, version, money, dishes, rank, xp, accumulated
--- EFFECTS  those of `sell`; replies a list for each player, or the error that its own sell raised
+-- EFFECTS  those of `sell`; an error that a player's own sell raised is that player's reply
 -- COST     TIME, PUBSUB SHARDNUMSUB; a player: as `sell` without these
 
---@include formats
---@include math
 --@include now_us
---@include saturated
---@include ceiling
---@include multiplier
---@include wire
---@include next_version
---@include place
---@include draw
---@include mark
---@include make_room
---@include tell
---@include served
+--@include raised
 
-local stamp, origin, interval_us, burst, offline_cap_s = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local stamp, origin, interval_us, burst, offline_cap_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local keys, arguments, shared, words = KEYS, ARGV, 5, 5
 
+-- Numbers once for all players.
+interval_us, burst = 1 * interval_us, 1 * burst
 local time_us = now_us()
-local now_ms = floor(time_us / 1e3)
+local now_ms = math.floor(time_us / 1e3)
+--@include steps/call
 
-local function sell(session, marks, user_id, channel, heard, own, count, client, seq)
-  --@include steps/sell
+local function serve()
+  --@include calls
+  --@include formats
+  --@include math
+  --@include saturated
+  --@include ceiling
+  --@include wire
+  --@include place
+  while served < players do
+    --@include steps/next_player
+    --@include steps/sell
+    replies[at] = version
+    replies[at + 1] = dishes < EXACT and dishes or wire(dishes)
+    replies[at + 2] = money < EXACT and money or wire(money)
+    replies[at + 3] = xp < EXACT and xp or wire(xp)
+    replies[at + 4] = applied
+  end
 end
 
-return served(sell, KEYS, ARGV, 5)
+--@include steps/serve_all
+return replies

@@ -347,16 +347,14 @@ Shapes: TypeAlias = "Mapping[bytes, type[PlayReply]]"
 
 _MISSING_OR_STALE: Final[Mapping[bytes, type[PlayReply]]] = {Status.MISSING: Missing, Status.STALE: Stale}
 
-_COOK: Final[Mapping[bytes, type[PlayReply]]] = {
-    Status.OK: Cooked,
+_UNAPPLIED_COOK: Final[Mapping[bytes, type[PlayReply]]] = {
     Status.DUPLICATE: Cooked,
     Status.SEQ_TOO_OLD: SeqTooOld,
     Status.NO_DISH: Refused,
     Status.RATE_LIMITED: RateLimited,
     **_MISSING_OR_STALE,
 }
-_SELL: Final[Mapping[bytes, type[PlayReply]]] = {
-    Status.OK: Sold,
+_UNAPPLIED_SELL: Final[Mapping[bytes, type[PlayReply]]] = {
     Status.DUPLICATE: Sold,
     Status.SEQ_TOO_OLD: SeqTooOld,
     Status.NO_DISHES: Refused,
@@ -365,10 +363,10 @@ _SELL: Final[Mapping[bytes, type[PlayReply]]] = {
 }
 
 PLAY_SHAPES: Final[Mapping[str, Shapes]] = {
-    "cook": _COOK,
-    "cooks": _COOK,
-    "sell": _SELL,
-    "sells": _SELL,
+    "cook": {Status.OK: Cooked, **_UNAPPLIED_COOK},
+    "cooks": _UNAPPLIED_COOK,
+    "sell": {Status.OK: Sold, **_UNAPPLIED_SELL},
+    "sells": _UNAPPLIED_SELL,
     "upgrade_buy": {
         Status.OK: Bought,
         Status.DUPLICATE: Bought,

@@ -4,5 +4,5 @@
 local NOW, LIFE, RATES = '<ddddddddd', '<ddddddddd', '<ddddddddddddd'
 -- Where in `now` stands what follows version and dirty, in `life` saved, its last but one, and in `rates` the stamp.
 local REST, SAVED, STAMP = 17, 57, 105
--- Where in `life` stand accrued_at and joined_until, its last, and in `rates` mPs, with dPs after it.
-local ACCRUED, JOINED, EARNS = 9, 65, 57
+-- Where in `life` stand accrued_at and joined_until, its last.
+local ACCRUED, JOINED = 9, 65

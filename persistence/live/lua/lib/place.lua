@@ -3,6 +3,13 @@
 -- 'new' and the window once `seq` is applied with `used_version`, 'applied', or 'old' and the highest number.
 local function place(field, seq, used_version)
   local highest, hi, lo = window_of(field, used_version)
+  if seq == highest + 1 then
+    -- The usual case, in few steps.
+    hi, lo = hi * 2, lo * 2 + 1
+    if lo >= WORD then hi, lo = hi + 1, lo - WORD end
+    if hi >= WORD then hi = hi - WORD end
+    return 'new', struct.pack(WINDOW, seq, hi, lo, used_version)
+  end
   local back = highest - seq
   if back >= 64 then return 'old', highest end
   if back >= 0 then

@@ -1,9 +1,8 @@
 --@include math
 --@include saturated
+--@include exact
 
 -- Products of whole factors, exact where a double can hold their quotient. Twin of game/arithmetic.py.
-local EXACT = 9007199254740992
-
 -- One more factor onto q * divisor + r. Once q fills a double, r is below its last digit.
 local function times(divisor, q, r, factor)
   if q >= EXACT then return saturated(q * factor), 0 end

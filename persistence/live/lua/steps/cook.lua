@@ -1,45 +1,50 @@
 -- What `cook` does for one player; `cooks` does it for several.
--- Takes session, marks, stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq and offline_cap_s as the head of the script names
--- them, time_us and now_ms, and `heard`, the number of the channel's subscribers: nil where nobody has asked for it yet.
+-- Takes session, marks, stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq and offline_cap_s as the head of the
+-- script names them, time_us and now_ms, and `heard`, the number of the channel's subscribers: nil where nobody has asked for it yet.
+-- A `user_id` of nil is what the session's key ends with.
+-- Where the click is applied it leaves version, dishes, xp and applied; otherwise it returns the reply.
+-- Operators and comparisons stand where functions could: a call costs more than what it computes.
 
+--@include calls
 --@include formats
 --@include math
 --@include saturated
 --@include wire
---@include next_version
 
-local f
+local f, window_field
 if client == '' then
-  f = redis.call('HMGET', session, 'now', 'rates', 'life')
+  f = call('HMGET', session, 'now', 'rates', 'life')
 else
-  f = redis.call('HMGET', session, 'now', 'rates', 'life', 'c:' .. client)
+  window_field = 'c:' .. client
+  f = call('HMGET', session, 'now', 'rates', 'life', window_field)
 end
 local now, rates, life, known = f[1], f[2], f[3], f[4]
 if not now then return { 'missing' } end
-local held_stamp = string.sub(rates or '', STAMP)
+local held_stamp = sub(rates or '', STAMP)
 if held_stamp ~= stamp then return { 'stale', held_stamp } end
 
-local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, now)
-local cook_gain, click_xp = struct.unpack('<dd', rates)
-local mPs, dPs = struct.unpack('<dd', rates, EARNS)
+local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct_unpack(NOW, now)
+local cook_gain, click_xp, _, _, _, _, _, mPs, dPs = struct_unpack('<ddddddddd', rates)
 -- The version after takes room for what processes can have computed from this one; see lib/take.lua.
 local reserved, joined_until = 0, 0
 local s, settle
 if mPs > 0 or dPs > 0 then
-  local accrued_at = struct.unpack('<d', life, ACCRUED)
-  joined_until = struct.unpack('<d', life, JOINED)
-  reserved = max(0, floor((joined_until - accrued_at) / 1000))
+  local accrued_at = struct_unpack('<d', life, ACCRUED)
+  joined_until = struct_unpack('<d', life, JOINED)
+  local room_ms = joined_until - accrued_at
+  if room_ms >= 1000 then reserved = (room_ms - room_ms % 1000) / 1000 end
   if now_ms - accrued_at >= 1000 or now_ms - accrued_at < -10000 then
     --@include paid
-    s, settle = paid(session, marks, user_id, now, life, rates, now_ms, tonumber(offline_cap_s))
+    s, settle = paid(session, marks, user_id or string.match(session, '%d+$'), now, life, rates, now_ms, tonumber(offline_cap_s))
     dishes, money, xp, cooked, earned = s.dishes, s.money, s.xp, s.cooked, s.earned
   end
 end
-local window
-if client ~= '' then
+local coming, window = version + reserved + 1
+if coming < now_ms then coming = now_ms end
+if window_field then
   --@include place
   local placed
-  placed, window = place(known, tonumber(seq), next_version(version + reserved, now_ms))
+  placed, window = place(known, tonumber(seq), coming)
   if placed == 'applied' then
     if s then
       --@include publish_income
@@ -51,42 +56,40 @@ if client ~= '' then
   if placed == 'old' then return { 'seq_too_old', window } end
 end
 if cook_gain == 0 then return { 'no_dish' } end
-local applied = tonumber(count)
-if interval_us > 0 then
-  --@include draw
-  applied, tat = draw(applied, tat, time_us, interval_us, burst)
-  if applied == 0 then return { 'rate_limited', tat } end
-end
+local applied = count == '1' and 1 or tonumber(count)
+--@include steps/limit
 
-version = next_version(version + reserved, now_ms)
-dishes = saturated(dishes + applied * cook_gain)
-xp = saturated(xp + applied * click_xp)
-cooked = saturated(cooked + applied * cook_gain)
+version = coming
+local gain = applied * cook_gain
+dishes, xp, cooked = dishes + gain, xp + applied * click_xp, cooked + gain
+if dishes > LIMIT then dishes = LIMIT end
+if xp > LIMIT then xp = LIMIT end
+if cooked > LIMIT then cooked = LIMIT end
 if window and not known then
   --@include make_room
   make_room(session, version)
 end
 if s then
   s.dishes, s.xp, s.clicks, s.cooked, s.tat = dishes, xp, clicks + applied, cooked, tat
-  settle(window and { 'c:' .. client, window } or {})
+  settle(window and { window_field, window } or {})
 else
   if dirty == 0 then
     --@include mark
-    dirty = mark(session, marks, user_id, now_ms)
+    dirty = mark(session, marks, user_id or string.match(session, '%d+$'), now_ms)
   end
   if joined_until > 0 and version > now_ms then
     -- As lib/advance.lua does.
-    redis.call('HSET', session, 'life', string.sub(life, 1, JOINED - 1) .. struct.pack('<d', -joined_until))
+    call('HSET', session, 'life', sub(life, 1, JOINED - 1) .. struct_pack('<d', -joined_until))
   end
-  local packed = struct.pack(NOW, version, dirty, dishes, money, xp, clicks + applied, cooked, earned, tat)
+  local packed = struct_pack(NOW, version, dirty, dishes, money, xp, clicks + applied, cooked, earned, tat)
   if window then
-    redis.call('HSET', session, 'now', packed, 'c:' .. client, window)
+    call('HSET', session, 'now', packed, window_field, window)
   else
-    redis.call('HSET', session, 'now', packed)
+    call('HSET', session, 'now', packed)
   end
 end
-if (heard or redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2]) > tonumber(own) then
+heard = heard or call('PUBSUB', 'SHARDNUMSUB', channel)[2]
+if heard > 1 or heard == 1 and own == '0' then
   --@include tell
   tell(channel, origin, 'cook', version, dishes, xp, applied)
 end
-return { 'ok', version, wire(dishes), wire(xp), applied }

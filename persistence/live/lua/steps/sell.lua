@@ -1,48 +1,52 @@
 -- What `sell` does for one player; `sells` does it for several.
--- Takes session, marks, stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq and offline_cap_s as the head of the script names
--- them, time_us and now_ms, and `heard`, the number of the channel's subscribers: nil where nobody has asked for it yet.
+-- Takes session, marks, stamp, user_id, channel, own, origin, count, interval_us, burst, client, seq and offline_cap_s as the head of the
+-- script names them, time_us and now_ms, and `heard`, the number of the channel's subscribers: nil where nobody has asked for it yet.
+-- A `user_id` of nil is what the session's key ends with.
+-- Where the click is applied it leaves version, dishes, money, xp and applied; otherwise it returns the reply.
+-- Operators and comparisons stand where functions could: a call costs more than what it computes.
 
+--@include calls
 --@include formats
 --@include math
 --@include saturated
 --@include ceiling
---@include multiplier
 --@include wire
---@include next_version
 
-local f
+local f, window_field
 if client == '' then
-  f = redis.call('HMGET', session, 'now', 'rates', 'life')
+  f = call('HMGET', session, 'now', 'rates', 'life')
 else
-  f = redis.call('HMGET', session, 'now', 'rates', 'life', 'c:' .. client)
+  window_field = 'c:' .. client
+  f = call('HMGET', session, 'now', 'rates', 'life', window_field)
 end
 local now, rates, life, known = f[1], f[2], f[3], f[4]
 if not now then return { 'missing' } end
-local held_stamp = string.sub(rates or '', STAMP)
+local held_stamp = sub(rates or '', STAMP)
 if held_stamp ~= stamp then return { 'stale', held_stamp } end
 
-local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct.unpack(NOW, now)
-local _, click_xp, mPc, mM, sPs = struct.unpack('<ddddd', rates)
-local mPs, dPs = struct.unpack('<dd', rates, EARNS)
-local boost = struct.unpack('<d', life)
+local version, dirty, dishes, money, xp, clicks, cooked, earned, tat = struct_unpack(NOW, now)
+local _, click_xp, mPc, mM, sPs, _, _, mPs, dPs = struct_unpack('<ddddddddd', rates)
+local boost = struct_unpack('<d', life)
 -- The version after takes room for what processes can have computed from this one; see lib/take.lua.
 local reserved, joined_until = 0, 0
 local s, settle
 if mPs > 0 or dPs > 0 then
-  local accrued_at = struct.unpack('<d', life, ACCRUED)
-  joined_until = struct.unpack('<d', life, JOINED)
-  reserved = max(0, floor((joined_until - accrued_at) / 1000))
+  local accrued_at = struct_unpack('<d', life, ACCRUED)
+  joined_until = struct_unpack('<d', life, JOINED)
+  local room_ms = joined_until - accrued_at
+  if room_ms >= 1000 then reserved = (room_ms - room_ms % 1000) / 1000 end
   if now_ms - accrued_at >= 1000 or now_ms - accrued_at < -10000 then
     --@include paid
-    s, settle = paid(session, marks, user_id, now, life, rates, now_ms, tonumber(offline_cap_s))
+    s, settle = paid(session, marks, user_id or string.match(session, '%d+$'), now, life, rates, now_ms, tonumber(offline_cap_s))
     dishes, money, xp, cooked, earned = s.dishes, s.money, s.xp, s.cooked, s.earned
   end
 end
-local window
-if client ~= '' then
+local coming, window = version + reserved + 1
+if coming < now_ms then coming = now_ms end
+if window_field then
   --@include place
   local placed
-  placed, window = place(known, tonumber(seq), next_version(version + reserved, now_ms))
+  placed, window = place(known, tonumber(seq), coming)
   if placed == 'applied' then
     if s then
       --@include publish_income
@@ -55,55 +59,55 @@ if client ~= '' then
 end
 if dishes == 0 then return { 'no_dishes' } end
 
-local portion = 1 + floor(sPs / 100)
-local full = floor(dishes / portion)
-local rest = max(0, dishes - full * portion)
-local applied = min(tonumber(count), rest > 0 and full + 1 or full)
-if interval_us > 0 then
-  --@include draw
-  applied, tat = draw(applied, tat, time_us, interval_us, burst)
-  if applied == 0 then return { 'rate_limited', tat } end
-end
+local portion = 1 + (sPs - sPs % 100) / 100
+local full = dishes / portion
+full = full - full % 1
+local rest = dishes - full * portion
+if rest < 0 then rest = 0 end
+local applied = count == '1' and 1 or min(tonumber(count), rest > 0 and full + 1 or full)
+--@include steps/limit
 
-local multiplied = multiplier(mM)
-local factor = boost > 0 and boost or 10
-local full_sells = min(applied, full)
+local multiplied, factor = mM > 0 and mM or 100, boost > 0 and boost or 10
+local full_sells = applied < full and applied or full
 local gain = saturated(full_sells * ceiling(1e5, mPc, multiplied, factor, portion))
-dishes = max(0, dishes - full_sells * portion)
+dishes = dishes - full_sells * portion
 if applied > full then
   gain = saturated(gain + ceiling(1e5, mPc, multiplied, factor, rest))
   dishes = 0
+elseif dishes < 0 then
+  dishes = 0
 end
 
-version = next_version(version + reserved, now_ms)
-money = saturated(money + gain)
-earned = saturated(earned + gain)
-xp = saturated(xp + applied * click_xp)
+version = coming
+money, earned, xp = money + gain, earned + gain, xp + applied * click_xp
+if money > LIMIT then money = LIMIT end
+if earned > LIMIT then earned = LIMIT end
+if xp > LIMIT then xp = LIMIT end
 if window and not known then
   --@include make_room
   make_room(session, version)
 end
 if s then
   s.dishes, s.money, s.xp, s.clicks, s.earned, s.tat = dishes, money, xp, clicks + applied, earned, tat
-  settle(window and { 'c:' .. client, window } or {})
+  settle(window and { window_field, window } or {})
 else
   if dirty == 0 then
     --@include mark
-    dirty = mark(session, marks, user_id, now_ms)
+    dirty = mark(session, marks, user_id or string.match(session, '%d+$'), now_ms)
   end
   if joined_until > 0 and version > now_ms then
     -- As lib/advance.lua does.
-    redis.call('HSET', session, 'life', string.sub(life, 1, JOINED - 1) .. struct.pack('<d', -joined_until))
+    call('HSET', session, 'life', sub(life, 1, JOINED - 1) .. struct_pack('<d', -joined_until))
   end
-  local packed = struct.pack(NOW, version, dirty, dishes, money, xp, clicks + applied, cooked, earned, tat)
+  local packed = struct_pack(NOW, version, dirty, dishes, money, xp, clicks + applied, cooked, earned, tat)
   if window then
-    redis.call('HSET', session, 'now', packed, 'c:' .. client, window)
+    call('HSET', session, 'now', packed, window_field, window)
   else
-    redis.call('HSET', session, 'now', packed)
+    call('HSET', session, 'now', packed)
   end
 end
-if (heard or redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2]) > tonumber(own) then
+heard = heard or call('PUBSUB', 'SHARDNUMSUB', channel)[2]
+if heard > 1 or heard == 1 and own == '0' then
   --@include tell
   tell(channel, origin, 'sell', version, dishes, money, xp, applied)
 end
-return { 'ok', version, wire(dishes), wire(money), wire(xp), applied }
