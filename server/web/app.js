@@ -241,7 +241,7 @@ function everySecond() {
 
 function atPlay(now) {
 	plays = now;
-	document.documentElement.classList.remove("waits");
+	document.documentElement.classList.remove("waits", "returns");
 	byId("entrance").hidden = plays;
 	byId("kitchen").hidden = !plays;
 	document.body.classList.toggle("at-play", plays);

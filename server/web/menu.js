@@ -16,6 +16,9 @@ const COUNT_KEY = "click-and-cook.count";
 const SHELVES = ["dish", "equipment", "global", "staff", "point"];
 
 const number = (value) => readable(value, spoken(), 2);
+/** A narrow row has no room for a step of large numbers: there it may break after its arrow. */
+const narrow = matchMedia("(max-width: 25em)");
+const breakable = (text) => (narrow.matches ? text.replace(/→\u00a0(?=.{6})/u, "→ ") : text);
 const sentence = ({ key, spans }) => say(key, ...spans.map((seconds) => span(seconds, spoken())));
 /** The order on a shelf: on sale, locked, owned. */
 const rankOf = (upgrade, game) => (!onSale(upgrade) ? 2 : upgrade.access_level > game.rank ? 1 : 0);
@@ -182,7 +185,7 @@ export class Menu {
 		const isBest = price(upgrade) > 0 && this.#advice?.id === upgrade.id;
 		const advice = isBest ? wordsFor(this.#advice, upgrade).map(sentence).join(" ") : "";
 		const dear = cost > game.money;
-		const numbers = [cost, dear, many.times, upgrade.times_bought, step.before, step.after];
+		const numbers = [cost, dear, many.times, upgrade.times_bought, step.before, step.after, narrow.matches];
 		if (this.#shows(item, state, name, advice, spoken(), ...numbers)) return;
 		const { before, after, multiplier } = step;
 		const fromTo = stepOf(before, after, spoken());
@@ -190,7 +193,7 @@ export class Menu {
 		const times = upgrade.times_bought && state !== "owned" ? ` ×${upgrade.times_bought}` : "";
 		item.className = `item ${state}`;
 		write(words.firstChild, name + times);
-		write(words.lastChild, say(upgrade.boost.boost_type, ...values));
+		write(words.lastChild, breakable(say(upgrade.boost.boost_type, ...values)));
 		const sale = cost === 0 ? say("free") : (many.times > 1 ? `×${many.times}: ` : "") + number(cost);
 		write(button.lastChild, { sale, locked: say("fromRank", upgrade.access_level), owned: say("owned") }[state]);
 		const drawing = { sale: "coin", locked: "lock", owned: "tick" }[state];

@@ -30,6 +30,17 @@ CUT: Final = "(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)"
 SIZES: Final = ((320, 640), (390, 844), (820, 1180), (844, 390), (1280, 800), (1366, 768), (1920, 1080))
 WIDE: Final = SIZES[4:]
 """All of the kitchen is in the window: only the shelf scrolls."""
+ENLARGED: Final = ((160, 320), (195, 422), (422, 195), (640, 400))
+"""What is left of some windows where the browser enlarges everything to 200 %."""
+LEVEL_UP_MOVES: Final = """() => {
+    const button = document.getElementById("level-up");
+    const places = [false, true].map((hidden) => {
+        button.hidden = hidden;
+        return document.getElementById("menu").offsetTop + document.getElementById("hands").offsetTop;
+    });
+    return places[0] !== places[1];
+}"""
+HEADER: Final = {"H1", "NAV", "HEADER"}
 EVERYTHING: Final = "1:1," + ",".join(f"{upgrade_id}:7" for upgrade_id in range(40, 60))
 CAT: Final = "document.getElementById('cat-cook').getBoundingClientRect()"
 SCENE: Final = "document.getElementById('scene').getBoundingClientRect()"
@@ -100,7 +111,8 @@ async def late(page: Page, live: redis.Redis) -> None:
 async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServer, live: redis.Redis) -> None:
     """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title.
 
-    At the entrance too, where "Cook now" is in sight at once, and nothing moves when all has come.
+    At the entrance too, where "Cook now" is in sight at once, and nothing moves when all has come. The header
+    stays where it is after a reload, and the hands where they are when a rank can be taken.
     """
     async with visitor(game.url, **MOVING) as anna:
         await anna.context.add_init_script(WATCH_THE_LAYOUT)
@@ -113,6 +125,10 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
             assert await page.evaluate(f"{ENTRANCE_CAT}.top >= {ENTRANCE_SCENE}.top"), (width, height)
             assert await page.evaluate(f"{COOK_NOW}.bottom <= innerHeight"), (width, height)
         await page.click("#entrance .primary")
+        await page.wait_for_selector("#link.connected")
+        await page.reload()
+        await page.wait_for_selector("#link.connected")
+        assert not HEADER & set(await page.evaluate(f"{NEXT_FRAMES}.then(() => globalThis.moved)"))
         await late(page, live)
         await page.click("#keep .plain")
         for _language in range(2):
@@ -123,6 +139,7 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
                 seen = f"{width}x{height}"
                 assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen
                 assert await page.evaluate(f"{CAT}.top >= {SCENE}.top"), seen
+                assert not await page.evaluate(LEVEL_UP_MOVES), seen
                 title = await page.evaluate(
                     "(h => { const r = document.createRange(); r.selectNodeContents(h); "
                     "return r.getBoundingClientRect().toJSON(); })(document.querySelector('h1'))"
@@ -133,6 +150,11 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
                 if (width, height) in WIDE:
                     assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight"), seen
                 await keep_screenshot(page, f"late-{seen}")
+        for width, height in ENLARGED:
+            await page.set_viewport_size({"width": width, "height": height})
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            cut = f"[...document.querySelectorAll({WORDS})].filter({CUT}).map((one) => one.textContent)"
+            assert await page.evaluate(cut) == [], width
         # A player whose browser writes larger by default: here by half.
         browser = await anna.context.new_cdp_session(page)
         await browser.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_TEXT_PX}})
