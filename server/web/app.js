@@ -205,7 +205,9 @@ function heard({ kind, type, data, reason }) {
 		sound("medal");
 	}
 	if (kind === "push" && type === "passive" && before) {
-		kitchen.glide({ money: data.money - before.money, dishes: data.dishes - before.dishes });
+		const money = data.money - before.money;
+		kitchen.glide({ money, dishes: data.dishes - before.dishes });
+		golden.came(money, client.state);
 	}
 	if (kind === "joined") golden.forget();
 	if (kind === "joined" && data.offline) dialogs.away(data.offline);

@@ -3,7 +3,7 @@
 import { byId, calm, toast } from "./dom.js";
 import { sound } from "./hearing.js";
 import { readable } from "./numbers.js";
-import { ownsDish } from "./rules.js";
+import { gameRates, ownsDish } from "./rules.js";
 import { say, spoken } from "./texts.js";
 
 /** The guest goes a little sooner than the server says: a click takes its time to get there. */
@@ -11,6 +11,8 @@ const EARLY_MS = 1_500;
 const WALK_MS = 1_400;
 /** A question that was refused is asked again after this. */
 const AGAIN_MS = 20_000;
+/** So many seconds' money at once is more than a late message brings: another tab may have served the guest. */
+const AT_ONCE_S = 3;
 
 export class Golden {
 	#button = byId("golden");
@@ -18,6 +20,7 @@ export class Golden {
 	#guest = null;
 	#askMs = 0;
 	#asks = false;
+	#askServedMs = 0;
 
 	/** @param {{ask: Function, cheer: Function}} table what sends a request, and what shows a gain at a button */
 	constructor(table) {
@@ -38,6 +41,15 @@ export class Golden {
 		const isOpen = game && game.rank > 0 && ownsDish(game);
 		this.#show(isOpen && comesMs <= nowMs && nowMs < leavesMs - EARLY_MS);
 		if (isOpen && nowMs >= leavesMs && nowMs >= this.#askMs && !document.hidden) this.#ask({});
+	}
+
+	/** Takes money that came without this tab's doing: a guest who was served elsewhere must not stand here. */
+	came(money, game) {
+		const { passiveMoneyFor, soldAtOnce } = gameRates(game);
+		const nowMs = performance.now();
+		if (this.#button.hidden || money <= AT_ONCE_S * passiveMoneyFor(soldAtOnce) || nowMs < this.#askServedMs) return;
+		this.#askServedMs = nowMs + AGAIN_MS;
+		this.#ask({});
 	}
 
 	async #ask(request) {

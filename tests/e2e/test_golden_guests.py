@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GAIN = 40
 """Of a kitchen that has a sandwich."""
+STAND_STILL = "(nowMs => { performance.now = () => nowMs; })(performance.now())"
 
 
 async def test_a_guest_pays_once_on_every_tab_and_process(
@@ -87,7 +88,8 @@ async def test_the_page_shows_a_guest_who_is_served_by_a_key(
 ) -> None:
     """A button stands in the scene, after the first rank; a key serves, one notice says what it brought.
 
-    Then the button goes, and the focus stays on the page.
+    Then the button goes, and the focus stays on the page. It goes from another tab too, by the money that
+    came there: its clock stands still, so the guest does not leave by the time.
     """
     with redis.Redis.from_url(module_databases["REDIS_CONNECTION"]) as live:
         async with visitor(game.url, **LAPTOP, color_scheme="dark") as anna:
@@ -101,6 +103,9 @@ async def test_the_page_shows_a_guest_who_is_served_by_a_key(
             await bring_to(page, live, rank=1, bought="1:1")
             await expect(page.locator("#visit[role=status] #golden")).to_have_text("Serve the golden guest")
             await page.click("#golden", trial=True)  # the filter of a dark scene must not paint over it
+            other = await anna.open()
+            await other.evaluate(STAND_STILL)
+            await expect(other.locator("#golden")).to_be_visible()
             await page.focus("#golden")
             await page.keyboard.press("Enter")
             await until_amount(page, "money", GAIN)
@@ -108,6 +113,7 @@ async def test_the_page_shows_a_guest_who_is_served_by_a_key(
             await expect(paid).to_have_count(1)
             await expect(page.locator("#golden")).to_be_hidden()
             await expect(page.locator("#kitchen")).to_be_focused()
+            await expect(other.locator("#golden")).to_be_hidden()
             assert anna.complaints == []
 
 
