@@ -40,6 +40,19 @@ LEVEL_UP_MOVES: Final = """() => {
     });
     return places[0] !== places[1];
 }"""
+RECONNECTING_MOVES: Final = """() => {
+    const link = document.getElementById("link");
+    const [, said, button] = link.children;
+    const scene = document.getElementById("scene");
+    const places = () => [document.querySelector("nav"), scene].map((one) => one.getBoundingClientRect());
+    const place = () => places().map(({ right, top }) => [right, top]).join();
+    const show = (kept) => { [link.className, said.textContent, button.hidden] = kept; };
+    const [before, kept] = [place(), [link.className, said.textContent, button.hidden]];
+    show(["playing reconnecting", "Снова подключусь через 12 мин", false]);
+    const moves = place() !== before || link.getBoundingClientRect().right > innerWidth;
+    show(kept);
+    return moves;
+}"""
 HEADER: Final = {"H1", "NAV", "HEADER"}
 EVERYTHING: Final = "1:1," + ",".join(f"{upgrade_id}:7" for upgrade_id in range(40, 60))
 CAT: Final = "document.getElementById('cat-cook').getBoundingClientRect()"
@@ -112,7 +125,8 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
     """No sideways scroll, no empty scroll, the cook has its head, the stars stay off the title.
 
     At the entrance too, where "Cook now" is in sight at once, and nothing moves when all has come. The header
-    stays where it is after a reload, and the hands where they are when a rank can be taken.
+    stays where it is after a reload and when the connection is lost, and the hands where they are when a rank
+    can be taken.
     """
     async with visitor(game.url, **MOVING) as anna:
         await anna.context.add_init_script(WATCH_THE_LAYOUT)
@@ -140,6 +154,7 @@ async def test_nothing_sticks_out_at_any_size_in_either_language(game: GameServe
                 assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), seen
                 assert await page.evaluate(f"{CAT}.top >= {SCENE}.top"), seen
                 assert not await page.evaluate(LEVEL_UP_MOVES), seen
+                assert not await page.evaluate(RECONNECTING_MOVES), seen
                 title = await page.evaluate(
                     "(h => { const r = document.createRange(); r.selectNodeContents(h); "
                     "return r.getBoundingClientRect().toJSON(); })(document.querySelector('h1'))"
