@@ -7,7 +7,6 @@ import asyncio
 import os
 import secrets
 import socket
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,7 +29,13 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
-from runtime.stopping import StoppedWhileStartingError, end_tasks, interruptible_start, run_to_end
+from runtime.stopping import (
+    StoppedWhileStartingError,
+    end_process,
+    end_tasks,
+    interruptible_start,
+    run_to_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,4 +145,4 @@ def _fail(code: int, line: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -1,14 +1,13 @@
 """Forks programs from a process that has imported them: each start then costs no second of imports.
 
 `python -m scripts.forking FD MODULE …` is that process; a `Nursery` starts it and asks it for servers and
-for commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported, and
-that its end leaves them alone: it has its own session, environment, folder and output. Linux alone: elsewhere
-a fork may not go on with what was imported.
+for commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported: it
+has its own session, environment, folder and output. Linux alone: elsewhere a fork may not go on with what was
+imported.
 """
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -21,6 +20,8 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+
+from runtime.stopping import end_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,17 +190,8 @@ def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
         if not isinstance(ended.code, int):
             raise
         code = ended.code
-    _end(code)
-
-
-def _end(code: int) -> NoReturn:
-    """End without taking apart what was imported: that would cost more than a start and a stop do."""
     gc.collect()  # a task or a coroutine that was left behind is reported when it is dropped
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - the end of a fork, as multiprocessing has it
-    atexit._run_exitfuncs()  # noqa: SLF001 - as above
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    end_process(code)
 
 
 if __name__ == "__main__":
