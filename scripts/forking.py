@@ -1,9 +1,8 @@
 """Forks programs from a process that has imported them: each start then costs no second of imports.
 
-`python -m scripts.forking FD MODULE …` is that process; a `Nursery` starts it and asks it for servers and
-for commands. One differs from what `python -m NAME` starts in nothing but when its modules were imported: it
-has its own session, environment, folder and output. Linux alone: elsewhere a fork may not go on with what was
-imported.
+A `Nursery` starts that process and asks it for servers and for commands. One differs from what
+`python -m NAME` starts in nothing but when its modules were imported: it has its own session, environment,
+folder and output. Linux alone: elsewhere a fork may not go on with what was imported.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POSSIBLE: Final = sys.platform == "linux"
+_PROGRAM: Final = "import sys, scripts.forking; sys.exit(scripts.forking.serve(*sys.argv[1:]))"
 _MOST_BYTES: Final = 65_536
 
 
@@ -113,7 +113,7 @@ class Nursery:
             self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603 - our own program
-                    [sys.executable, "-m", "scripts.forking", str(theirs.fileno()), *self._imported],
+                    [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *self._imported],
                     cwd="/",
                     env={**os.environ, "PYTHONPATH": self._python_path},
                     stdin=subprocess.DEVNULL,
@@ -123,8 +123,9 @@ class Nursery:
         return self._requests
 
 
-def _serve(requests: socket.socket, imported: Sequence[str]) -> int:
+def serve(descriptor: str, *imported: str) -> int:
     """Fork for each request, and tell how each ended, until nobody can ask any more."""
+    requests = socket.socket(fileno=int(descriptor))
     for name in imported:
         importlib.import_module(name)
     gc.freeze()  # what all share is left alone by each one's collections
@@ -144,8 +145,8 @@ def _serve(requests: socket.socket, imported: Sequence[str]) -> int:
             said, errors, ends = descriptors
             pid = os.fork()
             if pid == 0:
-                for descriptor in (requests.fileno(), woken, waking, ends):
-                    os.close(descriptor)
+                for other_end in (requests.fileno(), woken, waking, ends):
+                    os.close(other_end)
                 for other in running.values():
                     other.close()
                 _become(json.loads(request), said, errors)
@@ -192,8 +193,3 @@ def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
         code = ended.code
     gc.collect()  # a task or a coroutine that was left behind is reported when it is dropped
     end_process(code)
-
-
-if __name__ == "__main__":
-    _, descriptor, *names = sys.argv
-    sys.exit(_serve(socket.socket(fileno=int(descriptor)), names))
