@@ -19,7 +19,7 @@ CONNECTIONS = 8
 CLICKS = 40
 
 
-@pytest.fixture(params=["one Redis", "a cluster"])
+@pytest.fixture(scope="module", params=["one Redis", "a cluster"])
 def redis_url(
     request: pytest.FixtureRequest,
     module_databases: dict[str, str],
@@ -31,7 +31,7 @@ def redis_url(
     return servers.cluster_url(cluster_nodes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_servers(redis_url: str, module_databases: dict[str, str]) -> Iterator[tuple[GameServer, GameServer]]:
     """Two servers, the second with two workers, over the same databases."""
     settings = {**EXTERNAL, **module_databases, "REDIS_CONNECTION": redis_url}

@@ -212,7 +212,7 @@ async def test_every_limit_that_is_hit_is_counted(module_databases: dict[str, st
         assert found.total("clickcook_connections_closed_total", code="4002") == 1
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def workers() -> Iterator[GameServer]:
     """A game of two workers that both serve."""
     with running_game({**EXTERNAL, "WORKERS": "2"}) as server:

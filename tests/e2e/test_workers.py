@@ -20,12 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS = 3
+LOOK_S = 0.1
+"""To look for a worker is to look at every process of the machine."""
+
 ACCOUNT = {"email": "cook@example.com", "password": "correct horse"}
 
 
 @pytest.fixture
 def game() -> Iterator[GameServer]:
     """A game of three workers that is ready in all of them."""
+    with running_game({"WORKERS": str(WORKERS)}) as server:
+        server.wait_for_log("workers_ready")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[GameServer]:
+    """The same for tests that leave it serving."""
     with running_game({"WORKERS": str(WORKERS)}) as server:
         server.wait_for_log("workers_ready")
         yield server
@@ -57,29 +68,29 @@ def alive(pid: int) -> bool:
     return False
 
 
-def test_all_workers_serve_one_port(game: GameServer) -> None:
+def test_all_workers_serve_one_port(lasting: GameServer) -> None:
     """What one worker wrote, each can read: fresh connections reach all of them."""
-    assert workers(game).keys() == set(range(WORKERS))
-    assert httpx.post(f"{game.url}/reg", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
+    assert workers(lasting).keys() == set(range(WORKERS))
+    assert httpx.post(f"{lasting.url}/reg", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
 
     for _ in range(10 * WORKERS):
-        assert httpx.post(f"{game.url}/auth", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
+        assert httpx.post(f"{lasting.url}/auth", json=ACCOUNT, timeout=LIMIT_S).status_code == 200
 
-    for pid in workers(game).values():
+    for pid in workers(lasting).values():
         sockets = psutil.Process(pid).net_connections("tcp")
         listening = [each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN]
-        assert listening == [game.port]
+        assert listening == [lasting.port]
 
 
-def test_a_worker_that_dies_is_started_again(game: GameServer) -> None:
+def test_a_worker_that_dies_is_started_again(lasting: GameServer) -> None:
     """A killed worker comes back under the same index while the others go on."""
-    before = workers(game)
+    before = workers(lasting)
 
     os.kill(before[1], signal.SIGKILL)
 
-    game.wait_for_log("worker_ended")
-    game.wait_for_log("server_ready", WORKERS + 1)
-    after = workers(game)
+    lasting.wait_for_log("worker_ended")
+    lasting.wait_for_log("server_ready", WORKERS + 1)
+    after = workers(lasting)
     assert after.keys() == before.keys()
     assert after[1] != before[1]
     assert (after[0], after[2]) == (before[0], before[2])
@@ -97,7 +108,7 @@ def test_a_worker_that_cannot_live_ends_the_server_with_a_reason(game: GameServe
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             kills, last = kills + 1, pid
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
     assert game.wait_for_end() == 1
     assert game.log.splitlines()[-1].startswith("click-and-cook: worker 1 died 5 times")
