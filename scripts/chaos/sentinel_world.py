@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from scripts.chaos.links import Link
     from scripts.chaos.redis_world import Act
+
+_FAILED_OVER_WITHIN_S: Final = 15.0
+"""Sentinels give one up after 6 s (`failover-timeout`), or after twice that."""
 
 
 class Sentinels:
@@ -90,12 +93,16 @@ class Sentinels:
     async def _ask_for_failover(self, *options: str) -> None:
         old = await self._master()
         end_s = time.monotonic() + READY_WITHIN_S
+        ask_at_s = time.monotonic()
         while await self._master() is old and time.monotonic() < end_s:
-            # Refused while one is under way, or as long as the replica is not known well enough.
-            with contextlib.suppress(RedisError):
-                await self._watchers[0].ask("SENTINEL", "FAILOVER", "game", *options)
+            # Refused while one is under way, or as long as the replica is not known well enough. One that has
+            # begun is given its time: asked for again just after, it would go back.
+            if time.monotonic() >= ask_at_s:
+                with contextlib.suppress(RedisError):
+                    await self._watchers[0].ask("SENTINEL", "FAILOVER", "game", *options)
+                    ask_at_s = time.monotonic() + _FAILED_OVER_WITHIN_S
             await asyncio.sleep(LOOK_EVERY_S)
-        await self._settled(old)
+        await self._settled()
 
     async def _kill_master(self, fault: Fault) -> None:
         old = await self._master()
@@ -105,17 +112,20 @@ class Sentinels:
             await asyncio.sleep(fault.for_s)
         finally:
             await old.start()
-        await self._settled(old)
+        await self._settled()
 
     async def _is_other(self, old: RedisNode) -> bool:
         master = await self._master()
         return master is not old and await master.leads()
 
-    async def _settled(self, old: RedisNode) -> None:
-        await until("another master", READY_WITHIN_S, lambda: self._is_other(old))
+    async def _settled(self) -> None:
+        await until("a master leads and the other follows", READY_WITHIN_S, self._is_settled)
+
+    async def _is_settled(self) -> bool:
+        """Ask again who leads: what was asked for as the Sentinels changed over makes them change back."""
         master = await self._master()
         others = [node for node in self.nodes[:2] if node is not master]
-        await until("all follow", READY_WITHIN_S, *(node.follows for node in others))
+        return await master.leads() and all([await node.follows() for node in others])
 
     async def _cut_lanes(self, fault: Fault) -> None:
         await cut_lanes(await self._master(), fault.for_s)
