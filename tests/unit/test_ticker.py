@@ -237,16 +237,45 @@ async def test_an_hour_of_watching_comes_to_what_each_second_earned(
         assert 1000 * watched_s // max(1000, interval_ms) <= len(passive) <= watched_s + 20
 
 
-async def test_redis_is_asked_once_in_200_seconds() -> None:
+@pytest.mark.parametrize(("cap_s", "every_s"), [(CAP_S, WRITE_EVERY_S), (30, 30)])
+async def test_redis_is_asked_once_in_200_seconds_or_a_shorter_cap(cap_s: int, every_s: int) -> None:
     """It pays, and the session is read again; nothing else is asked for."""
-    redis = Redis(session(cooked=2e5, earned=2e6))
+    redis = Redis(session(cooked=2e5, earned=2e6), cap_s)
     watcher = Process(redis)
-    for second in range(12 * WRITE_EVERY_S):
-        if second == 2 * WRITE_EVERY_S:
+    for second in range(12 * every_s):
+        if second == 2 * every_s:
             redis.asked = 0
         redis.now_us += 1_000_000
         watcher.tick()
     assert redis.asked == 2 * 10, "it is paid, and read again"
+
+
+async def test_seconds_behind_the_promise_are_asked_for() -> None:
+    """The clock steps forward past it: Redis pays what lies behind under the cap."""
+    redis = Redis(session(), cap_s=60)
+    watcher = Process(redis)
+    watcher.tick()
+    before = redis.live.joined_until_ms
+    redis.now_us += 1_000_000 * (PROMISE_MS // 1000 + 3600)
+    watcher.tick()
+    assert watcher.shown() == paid_each_second(session(), PROMISE_MS // 1000 + 60)
+    assert [push["request_type"] for push in watcher.pushes] == ["passive"], "nothing else was sent before it"
+    assert redis.live.joined_until_ms > before
+
+
+@pytest.mark.parametrize("back_s", [11, 86_400])
+async def test_income_goes_on_after_the_clock_ran_back_far(back_s: int) -> None:
+    """Nobody waits until it has caught up: from the next tick on each second is paid and sent."""
+    redis = Redis(session())
+    watcher = Process(redis)
+    watcher.tick()
+    redis.now_us -= 1_000_000 * back_s
+    watcher.tick()
+    watcher.tick()
+    for seconds in (1, 2, 3):
+        redis.now_us += 1_000_000
+        watcher.tick()
+        assert watcher.shown() == paid_each_second(session(), seconds)
 
 
 async def test_a_second_tab_elsewhere_finds_nobody_away() -> None:
