@@ -132,7 +132,11 @@ class Dispatch:
             self.close_unauthenticated()
 
     def close_unauthenticated(self) -> None:
-        """Close connections that showed no token of ours in time."""
+        """Close connections that showed no token of ours in time.
+
+        One whose token came and waits for this process has time until later: closed, it would come again, and
+        a process that is behind would have the same work once more.
+        """
         now_s = self._loop.time()
         due = []
         for exchange, until_s in self._unauthenticated.items():
@@ -141,7 +145,9 @@ class Dispatch:
             due.append(exchange)
         for exchange in due:
             del self._unauthenticated[exchange]
-            if not exchange.has_shown_token:
+            if exchange.awaits_turn:
+                self._unauthenticated[exchange] = now_s + FIRST_TOKEN_WITHIN_S
+            elif not exchange.has_shown_token:
                 exchange.connection.close(CloseCode.POLICY, "no token in time")
 
     # Messages.
@@ -178,7 +184,7 @@ class Dispatch:
                 responder.unavailable(fault)
         elif verdict is Verdict.UNKNOWN:
             exchange.started_s = time.monotonic()
-            exchange.busy = True
+            exchange.busy = exchange.awaits_turn = True
             self._turns.add(partial(self._begin_to_identify, responder, exchange, request))
         elif verdict is Verdict.MISSING:
             responder.refuse(errors.MissingToken())
@@ -186,6 +192,7 @@ class Dispatch:
             responder.refuse(errors.TokenInvalid())
 
     def _begin_to_identify(self, responder: Responder, exchange: Exchange, request: Request) -> None:
+        exchange.awaits_turn = False
         if exchange in self.exchanges:
             responder.spawn(self._identify(responder, exchange, request))
 

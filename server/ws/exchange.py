@@ -78,14 +78,15 @@ class Exchange(Conversation):
     """The requests of one connection: one in flight at a time, the others waiting in order.
 
     `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
-    closed when that is over. `version` is the newest version that the connection was sent. `doubt` is the
-    number of the player's last doubt by which the connection may have missed a change; 0 when it missed none.
-    `doubt_version` is the version that it had been sent when the first doubt arose: if the session still has
-    that one, there was nothing to miss.
+    closed when that is over. `awaits_turn` while a token waits to be checked. `version` is the newest version
+    that the connection was sent. `doubt` is the number of the player's last doubt by which the connection may
+    have missed a change; 0 when it missed none. `doubt_version` is the version that it had been sent when the
+    first doubt arose: if the session still has that one, there was nothing to miss.
     `request` and `started_s` belong to the request in flight.
     """
 
     __slots__ = (
+        "awaits_turn",
         "busy",
         "connection",
         "doubt",
@@ -114,7 +115,7 @@ class Exchange(Conversation):
         self.version = 0
         self.doubt = 0
         self.doubt_version = 0
-        self.busy = False
+        self.busy = self.awaits_turn = False
         self.leaving = False
         self.inbox: deque[bytes] | None = None
         self.inbox_bytes = 0
