@@ -28,6 +28,7 @@ from scripts.bench import (
     away,
     calls,
     coming,
+    growth,
     idle,
     page,
     plots,
@@ -82,7 +83,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--single", action="store_true", help="also with a call of its own for each click")
     parser.add_argument("--profile", action="store_true", help="name where the server's time goes")
     parser.add_argument("--idle", action="store_true", help="memory of connections that do nothing or leave")
-    parser.add_argument("--sessions", action="store_true", help="with 1,000 to 200,000 sessions in Redis")
+    parser.add_argument(
+        "--sessions", action="store_true", help="with a thousand and with --most sessions in Redis"
+    )
     parser.add_argument("--scale", action="store_true", help="with processes, and connections of a player")
     parser.add_argument("--tabs", action="store_true", help="players with many connections, --rounds times")
     parser.add_argument("--tick", action="store_true", help="10,000 players with passive income")
@@ -92,12 +95,15 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--away", action="store_true", help="what 8 hours of income cost Redis")
     parser.add_argument("--calls", action="store_true", help="what a click costs Redis, alone and shared")
-    parser.add_argument("--coming", action="store_true", help="10,000 players who come within 10 s")
+    parser.add_argument("--coming", action="store_true", help="--players who come within 10 s")
     parser.add_argument("--page", action="store_true", help="hold Cook in Chromium for --minutes")
     parser.add_argument("--minutes", type=int, default=5)
     parser.add_argument("--tagged", action="store_true", help="--profile with client and seq")
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--players", type=int, default=ticks.PLAYERS, help="of --tick and --watching")
+    parser.add_argument(
+        "--players", type=int, default=ticks.PLAYERS, help="of --tick, --watching and --coming"
+    )
+    parser.add_argument("--most", type=int, default=growth.MANY, help="of --sessions")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--json", type=Path, help="write the figures, beside others in the file")
     parser.add_argument("--plot", type=Path, help="draw the clicks, or --scale (svg, png)")
@@ -131,13 +137,13 @@ def _idle(options: argparse.Namespace) -> None:
 
 
 def _coming(options: argparse.Namespace) -> None:
-    found = uvloop.run(coming.coming())
+    found = uvloop.run(coming.coming(options.players))
     print(coming.described(found))
     _keep(options, "coming", coming.figures(found))
 
 
 def _sessions(options: argparse.Namespace) -> None:
-    found = uvloop.run(scaling.by_sessions(options.connections))
+    found = uvloop.run(growth.growth(options.connections, options.rounds, options.most))
     print(report.rows(found))
     _keep(options, "sessions", found)
 

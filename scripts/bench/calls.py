@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from game.session import Session, UserId
@@ -22,10 +21,11 @@ from persistence.live.keys import Keys, bucket_of
 from persistence.live.record import PACKED_RATES, Rates
 from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 from persistence.live.scripts import load_scripts
-from scripts.bench.stage import cpu_s, stage
+from scripts.bench.stage import main_thread_s, stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import redis
 
@@ -128,7 +128,7 @@ def _row(
 
 
 def _click_us(client: redis.Redis, pid: int, way: _Way, kind: str, seq: int) -> float:
-    began_s = _main_thread_s(pid)
+    began_s = main_thread_s(pid)
     for number in range(_WRITES):
         pipeline = client.pipeline(transaction=False)
         way.send(pipeline, kind, seq and seq + number)
@@ -136,16 +136,7 @@ def _click_us(client: redis.Redis, pid: int, way: _Way, kind: str, seq: int) -> 
             for status, *_ in [reply] if way.together == 1 else REPLIES_OF_CLICKS[kind](reply):
                 if status != b"ok":
                     raise RuntimeError(f"{kind} replied {status!r}")
-    return (_main_thread_s(pid) - began_s) / (_WRITES * _PLAYERS) * 1e6
-
-
-def _main_thread_s(pid: int) -> float:
-    """CPU seconds of a process' main thread, to the nanosecond where the system counts so."""
-    counted = Path(f"/proc/{pid}/schedstat")
-    if not counted.exists():
-        return cpu_s(pid)
-    on_cpu_ns, *_ = counted.read_text().split()
-    return int(on_cpu_ns) / 1e9
+    return (main_thread_s(pid) - began_s) / (_WRITES * _PLAYERS) * 1e6
 
 
 def _keys(user: UserId) -> tuple[str, str]:

@@ -82,6 +82,8 @@ async def draining(sessions: int, rate: float) -> dict[str, float]:
             "quiet p99 ms": statistics.median(quiet),
             "draining p99 ms": statistics.median(windows),
             "times the quiet one": statistics.median(windows) / statistics.median(quiet),
+            "p50 ms of the whole, quiet": together(before).percentile_ms(0.5),
+            "p50 ms of the whole, draining": together(during).percentile_ms(0.5),
             "p99 ms of the whole, quiet": together(before).percentile_ms(0.99),
             "p99 ms of the whole, draining": together(during).percentile_ms(0.99),
             "worst p99 ms, quiet": max(quiet),

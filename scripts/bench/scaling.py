@@ -1,4 +1,4 @@
-"""How a click's cost grows: with the sessions in Redis, with processes, with a player's connections."""
+"""How a click's cost grows: with processes, with a player's connections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 
-SESSIONS: Final = (1_000, 20_000, 200_000)
 CONNECTIONS_OF_A_PLAYER: Final = (1, 2, 10, 100)
 _TTL_S: Final = 3600
 _ROUNDS: Final = 4
@@ -32,32 +31,6 @@ _SHARES: Final = 4
 _BURNING_S: Final = 60
 _SECONDS: Final = 1.5
 _REWRITTEN_WITHIN_S: Final = 60
-_PLAYERS_A_BATCH: Final = 20_000
-
-
-async def by_sessions(connections: int) -> list[Figures]:
-    """Measure the same load with more and more sessions in Redis, restored from PostgreSQL."""
-    found = []
-    with stage() as built, contextlib.ExitStack() as stopping:
-        await prepared(built)
-        server = stopping.enter_context(stacks.game(built))
-        load = Load()
-        await load.connect(server.url, built.tokens(await built.players(connections)), join=True)
-        held = connections
-        for wanted in SESSIONS:
-            while held < wanted:
-                batch = min(_PLAYERS_A_BATCH, wanted - held)
-                await built.players(batch)
-                held += batch
-            await restore_all(built)
-            await rewritten(built)
-            await load.saturate(1)
-            figures = {"sessions": float(held), **await _clicks(built, [server], load)}
-            with built.redis() as client:
-                figures["redis_bytes_a_session"] = client.info("memory")["used_memory_dataset"] / held
-            found.append(figures)
-        await load.leave()
-    return found
 
 
 async def restore_all(built: Stage) -> None:

@@ -152,6 +152,15 @@ def cpu_s(pid: int) -> float:
     return total
 
 
+def main_thread_s(pid: int) -> float:
+    """CPU seconds of a process' main thread, to the nanosecond where the system counts so."""
+    counted = Path(f"/proc/{pid}/schedstat")
+    if not counted.exists():
+        return cpu_s(pid)
+    on_cpu_ns, *_ = counted.read_text().split()
+    return int(on_cpu_ns) / 1e9
+
+
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process."""
     return int(psutil.Process(pid).memory_info().rss)
