@@ -24,11 +24,14 @@ START_LIMIT_S = 60.0  # a large append-only file takes a while to load
 STOP_LIMIT_S = 15.0
 ANSWER_LIMIT_S = 5.0
 POLL_S = 0.01
-ALLOCATION = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=500"}
+ALLOCATION = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
 """The wheel's Valkey uses the system's allocator. Where that is glibc's, it keeps 7 free pieces of each size
-at hand, and scripts free more at once. With 500 a cook takes a seventh less of Valkey 9.1's time than with
-127, and what is kept stays below 17 MB: 64 sizes of up to 1,032 bytes. With 2000 memory went on growing for
-much longer. (docs/performance.md, "The embedded Valkey")"""
+at hand, and scripts free more at once: the rest go back to the heap, where they lie the further apart the
+more sessions there are. What is kept stays below 33 MB: 64 sizes of up to 1,032 bytes. (docs/performance.md,
+"The embedded Valkey")"""
+PACKED_HASHES = ("--hash-max-listpack-value", "1024")
+"""The longest value with which a session still lies in one piece of memory. Redis' own 64 bytes are fewer
+than `now` has. (docs/performance.md, "The embedded Valkey")"""
 REWRITE_FROM = "256mb"
 """Rewriting the append-only file takes a core for a moment, and clicks wait then: from Redis' own 64 MB on,
 that is once for 100,000 sessions that are loaded or saved. A file of this size is loaded in a few seconds."""
@@ -74,6 +77,7 @@ class EmbeddedValkey:
         command += ["--dir", self._data, "--pidfile", self._pid_file, "--daemonize", "no"]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         command += ["--maxmemory-policy", "noeviction", "--auto-aof-rewrite-min-size", REWRITE_FROM]
+        command += PACKED_HASHES
         self._log_start = fresh_log(self._log)
         self._running = Child(launch(command, self._log, environment=ALLOCATION))
 

@@ -18,6 +18,7 @@ import redis
 
 from runtime.embedded import embedded_servers
 from runtime.embedded.postgres import memory_is_held
+from runtime.embedded.valkey import PACKED_HASHES
 from runtime.settings import Secret, Settings, StartupError
 from tests.support.limits import LIMIT_S
 from tests.support.servers import fresh_folder
@@ -97,9 +98,11 @@ async def test_data_and_secrets_are_there_after_a_stop_and_a_start(data_dir: Pat
 
 async def test_every_write_is_on_disk_before_its_answer(data_dir: Path) -> None:
     """Valkey syncs each write and drops nothing when full; PostgreSQL syncs each commit."""
+    option, longest = PACKED_HASHES
     with embedded_servers(Settings(data_dir=data_dir), on_loss=never) as settings:
         with redis.Redis.from_url(settings.redis_connection.reveal(), decode_responses=True) as client:
             wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+            wanted[option.lstrip("-")] = longest
             assert client.config_get(*wanted) == wanted
         assert await ask(settings, "SHOW fsync") == "on"
         assert await ask(settings, "SHOW synchronous_commit") == "on"

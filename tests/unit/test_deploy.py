@@ -16,6 +16,7 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
+from runtime.embedded.valkey import PACKED_HASHES
 from runtime.settings import Settings, read_settings
 from scripts.containers.checks import rolling_restart_commands
 from scripts.containers.images import OWN, repository_of
@@ -259,12 +260,14 @@ def test_the_proxy_may_open_what_it_promises() -> None:
 
 
 def test_redis_keeps_every_answer() -> None:
-    """Each write is on disk before its answer, and no session is ever evicted."""
+    """Each write is on disk before its answer, no session is evicted, and each is one piece of memory."""
     text = (ROOT / "deploy" / "redis.conf").read_text(encoding="utf-8")
     lines = dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
     assert lines["appendonly"] == "yes"
     assert lines["appendfsync"] == "always"
     assert lines["maxmemory-policy"] == "noeviction"
+    option, longest = PACKED_HASHES
+    assert lines[option.lstrip("-")] == longest
 
 
 @pytest.mark.parametrize("fronts", ["", "10.0.0.7 10.1.0.0/16 fd00::/8"])
