@@ -380,17 +380,17 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _start_timer(self, delay_s: float) -> None:
         self._stop_timer()
-        self._timer = self._loop.call_later(delay_s, self._timed_out)
+        self._timer = self._loop.call_later(delay_s, self._turns.add, self._cut_off)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _timed_out(self) -> None:
-        self._timer = None
-        if self._transport is None:
+    def _cut_off(self) -> None:  # in the turn after what came was read: it may be all that is missing
+        if self._transport is None or self._timer is None or self._timer.when() > self._loop.time():
             return
+        self._timer = None
         if self._lingering or self._drained_next:
             self._transport.abort()
         elif self._begun:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from runtime.turns import Turns
 from server.http.messages import json_response, malformed
 from tests.support.http_peer import connected
 from tests.support.limits import LIMIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 async def test_keep_alive() -> None:
@@ -108,6 +114,26 @@ async def test_dribblers_are_cut_off(start: bytes) -> None:
         assert asyncio.get_running_loop().time() - begun_s >= 0.2
         async with asyncio.timeout(LIMIT_S):
             await peer.owner.closed.wait()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 "), (b"GET /a HTTP/1.1\r\n", b"HTTP/1.1 408 ")],
+)
+async def test_a_request_that_waits_for_its_turn_is_in_time(sent: bytes, answer: bytes) -> None:
+    """What came is read before a peer is cut off, however far behind the process is: no client asks twice."""
+    async with connected(request_s=0.05) as peer:
+        held: list[Callable[[], None]] = []
+        peer.connection._turns = cast("Turns", SimpleNamespace(add=held.append))
+        peer.writer.write(sent)
+        async with asyncio.timeout(LIMIT_S):
+            # For reading, and for what the end of the time brings.
+            while len(held) < 2:  # noqa: ASYNC110 - nobody says so
+                await asyncio.sleep(0.01)
+        peer.connection._turns = Turns(asyncio.get_running_loop())
+        for work in held:
+            work()
+        assert (await peer.answer()).startswith(answer)
 
 
 async def test_silent_connections_are_closed() -> None:
