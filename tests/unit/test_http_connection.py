@@ -14,7 +14,7 @@ from tests.support.http_peer import connected
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 async def test_keep_alive() -> None:
@@ -122,18 +122,23 @@ async def test_dribblers_are_cut_off(start: bytes) -> None:
 )
 async def test_a_request_that_waits_for_its_turn_is_in_time(sent: bytes, answer: bytes) -> None:
     """What came is read before a peer is cut off, however far behind the process is: no client asks twice."""
-    async with connected(request_s=0.05) as peer:
+    async with connected() as peer:
         held: list[Callable[[], None]] = []
         peer.connection._turns = cast("Turns", SimpleNamespace(add=held.append))
         peer.writer.write(sent)
         async with asyncio.timeout(LIMIT_S):
-            # For reading, and for what the end of the time brings.
-            while len(held) < 2:  # noqa: ASYNC110 - nobody says so
-                await asyncio.sleep(0.01)
+            await _until_held(held, 1)  # for reading
+            peer.connection._start_timer(0)
+            await _until_held(held, 2)  # for what the end of the time brings
         peer.connection._turns = Turns(asyncio.get_running_loop())
         for work in held:
             work()
         assert (await peer.answer()).startswith(answer)
+
+
+async def _until_held(held: Sequence[object], count: int) -> None:
+    while len(held) < count:  # noqa: ASYNC110 - nobody says so
+        await asyncio.sleep(0.01)
 
 
 async def test_silent_connections_are_closed() -> None:
