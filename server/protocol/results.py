@@ -32,9 +32,15 @@ if TYPE_CHECKING:
     from persistence.live.snapshots import Snapshot
 
 _EXACT_TO: Final = 2**53
-_HUNDREDTHS: Final = tuple(f".{part:02d}".rstrip("0").rstrip(".") for part in range(100))
 _QUOTIENTS_TO: Final = 1e14
 """Below this a quotient of a double by a scale is written with the digits that the amount has."""
+
+_HUNDREDTHS: Final = tuple(f".{part:02d}".rstrip("0").rstrip(".").encode() for part in range(100))
+_COMPUTED: Final = (
+    f'{{"message_type":"response","request_id":{PUSH},"request_type":"passive","data":{{"money":%d,"dishes":%d,'
+    '"level_rank":%d,"level_xp":%d%b,"prestige_accumulated":%d%b,"version":%d}}'
+).encode()
+"""A push of `passive`. Bytes are formatted faster than text that is encoded then."""
 
 
 def number(value: Amount) -> int | str:
@@ -147,16 +153,18 @@ def computed(version: int, rank: int, amounts: tuple[float, float, float, float]
     Hot: in one piece.
     """
     money, dishes, xp, accumulated = amounts
-    if accumulated < _QUOTIENTS_TO and isinstance(xp, int):
-        stars = accumulated / 10_000 if accumulated % 10_000 else accumulated // 10_000
-        return (
-            f'{{"message_type":"response","request_id":{PUSH},"request_type":"passive","data":{{'
-            f'"money":{money},"dishes":{dishes},"level_rank":{rank},'
-            f'"level_xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
-            f'"prestige_accumulated":{stars},"version":{version}}}}}'
-        ).encode()
+    if accumulated < _QUOTIENTS_TO and isinstance(xp, int) and isinstance(accumulated, int):
+        cents, stars = _HUNDREDTHS[xp % 100], accumulated // 10_000
+        part = accumulated % 10_000
+        rest = _ten_thousandths(part) if part else b""
+        return _COMPUTED % (money, dishes, rank, xp // 100, cents, stars, rest, version)
     found = Income(b"", version, _amount(money), _amount(dishes), rank, _amount(xp), _amount(accumulated))
     return response(PUSH, "passive", f"{{{_passive(found)}}}")
+
+
+@lru_cache(maxsize=10_000)
+def _ten_thousandths(part: int) -> bytes:
+    return f".{part:04d}".rstrip("0").encode()
 
 
 def _amount(amount: float) -> Amount:

@@ -369,7 +369,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
 
     def _settle(self, judge: LibraryProtocol) -> None:
         """Write what the judge wants to say, forget it when it is idle, close when it has closed."""
-        self._direct_fd = -1
+        self.direct_fd = -1
         self._flush()
         for data in judge.output():
             if not data:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Exchange
     from server.ws.gathering import Gathering
+    from server.ws.outgoing import Message
 
 _log = structlog.get_logger(__name__)
 
@@ -129,9 +130,17 @@ class Hub:
                 exchange.connection.send(payload, frame)
 
     def tell_income(
-        self, player: Player, version: int, rank: int, amounts: tuple[float, float, float, float]
+        self,
+        player: Player,
+        version: int,
+        rank: int,
+        amounts: tuple[float, float, float, float],
+        messages: list[Message],
     ) -> None:
-        """Send computed income to each joined connection; one that knows its version may lack parts of it."""
+        """Add computed income for each joined connection to `messages`, all of which are then sent at once.
+
+        A connection that knows its version may lack parts of it. Hot.
+        """
         payload = frame = b""
         for exchange in player.exchanges:
             if exchange.joined and exchange.version <= version:
@@ -139,8 +148,7 @@ class Hub:
                     payload = results.computed(version, rank, amounts)
                     frame = text_frame(payload)
                 exchange.version = version
-                self.copies += 1
-                exchange.connection.send_latest(payload, frame)
+                messages.append((exchange.connection, payload, frame))
 
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take another process' publication: kind, version and the rest."""

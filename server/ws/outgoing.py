@@ -7,7 +7,7 @@ held and written as one.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from server.protocol.close_codes import CloseCode
 from server.transports import socket_of
@@ -15,22 +15,51 @@ from server.ws.frames import text_frame
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
 
     from server.ws.limits import ConnectionLimits
 
 _MOST_HELD = 64
 """Messages that may wait for the next one: some 10 KB."""
 
+Message: TypeAlias = "tuple[Outgoing, bytes, bytes]"
+"""A connection, and what it is to be sent: the payload, and its frame."""
+
 # What the connection that is being read has to say: written at once when its bytes are used up.
 _OUTBOX: list[bytes] = []
 
 
+def send_latest_to_each(messages: Iterable[Message]) -> None:
+    """Send each of some connections its message, as `send_latest` does.
+
+    The writes follow each other with nothing in between: what the kernel does for one is still at hand in the
+    processor for the next. Hot, so written out.
+    """
+    write = os.write
+    for connection, payload, frame in messages:
+        direct_fd = connection.direct_fd
+        if direct_fd < 0:
+            connection.send_latest(payload, frame)
+            continue
+        connection.messages_out += 1
+        connection.bytes_out += len(payload)
+        try:
+            written = write(direct_fd, frame)
+        except OSError:
+            written = 0
+        if written < len(frame):
+            connection.send_by_transport(frame[written:])
+
+
 class Outgoing:
-    """The sending half of a connection. `closing` is true once nothing more is to be sent."""
+    """The sending half of a connection. `closing` is true once nothing more is to be sent.
+
+    `direct_fd` is the socket while nothing waits before it and the peer keeps up, so that a frame may be
+    written straight to it; else -1.
+    """
 
     __slots__ = (
         "_congested",
-        "_direct_fd",
         "_held",
         "_held_fd",
         "_latest",
@@ -39,6 +68,7 @@ class Outgoing:
         "_transport",
         "bytes_out",
         "closing",
+        "direct_fd",
         "messages_out",
     )
 
@@ -47,8 +77,7 @@ class Outgoing:
         self._limits = limits
         self._latest: bytes | None = None
         self._congested = self._reading = False
-        # The socket while nothing waits before it, so that a frame may be written straight to it; else -1.
-        self._direct_fd = -1
+        self.direct_fd = -1
         # Frames that wait to be written as one, while the peer keeps up; every write goes behind them.
         self._held: list[bytes] | None = None
         self._held_fd = -1
@@ -70,16 +99,16 @@ class Outgoing:
         self.messages_out += 1
         self.bytes_out += len(payload)
         frame = frame or text_frame(payload)
-        if self._direct_fd < 0:
-            self._send_by_transport(frame)
+        if self.direct_fd < 0:
+            self.send_by_transport(frame)
             return
         try:
-            written = os.write(self._direct_fd, frame)
+            written = os.write(self.direct_fd, frame)
         except OSError:
             # Full or lost: the transport finds that too, and does what is to be done.
             written = 0
         if written < len(frame):
-            self._send_by_transport(frame[written:])
+            self.send_by_transport(frame[written:])
 
     def hold(self, payload: bytes, frame: bytes) -> None:
         """Send a message together with the next that is sent, or at `send_held`: in order, as one write."""
@@ -93,8 +122,8 @@ class Outgoing:
         held = self._held
         if held is None:
             self._held = [frame]
-            self._held_fd = self._direct_fd
-            self._direct_fd = -1
+            self._held_fd = self.direct_fd
+            self.direct_fd = -1
         else:
             held.append(frame)
             if len(held) >= _MOST_HELD:
@@ -104,7 +133,7 @@ class Outgoing:
         """Send what is held."""
         if self._held is not None:
             # Nothing was written since: what the transport held then, it may hold still, and no more.
-            self._direct_fd = self._held_fd
+            self.direct_fd = self._held_fd
             # They were counted when they came, and `send` counts one.
             self.messages_out -= 1
             self.send(b"", self._take_held())
@@ -141,7 +170,7 @@ class Outgoing:
     def _begin_reading(self) -> None:
         """Collect what is said from now on, for one write."""
         self._reading = True
-        self._direct_fd = -1
+        self.direct_fd = -1
 
     def _end_reading(self) -> None:
         self._reading = False
@@ -149,14 +178,14 @@ class Outgoing:
 
     def _drop_unsent(self) -> None:
         """Forget what was held back: the connection is closing, or gone."""
-        self._direct_fd = -1
+        self.direct_fd = -1
         self._latest = self._held = None
 
     # Sending to a peer that does not keep up, and out of turn.
 
-    def _send_by_transport(self, frame: bytes) -> None:
+    def send_by_transport(self, frame: bytes) -> None:
         """Send a frame behind what waits; once nothing does, the next may go straight to the socket."""
-        self._direct_fd = -1
+        self.direct_fd = -1
         if self._held is not None:
             frame = self._take_held() + frame
         if self._congested:
@@ -167,7 +196,7 @@ class Outgoing:
             transport = self._transport
             transport.write(frame)
             if not transport.is_closing() and not transport.get_write_buffer_size():
-                self._direct_fd = socket_of(transport)
+                self.direct_fd = socket_of(transport)
 
     def _send_congested(self, frame: bytes) -> None:
         """Queue a frame behind messages that were held back, which are older."""
@@ -180,7 +209,7 @@ class Outgoing:
 
     def _write(self, data: bytes) -> None:
         """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
-        self._direct_fd = -1
+        self.direct_fd = -1
         self._flush()
         self._transport.write(data)
         self._check_unsent()

@@ -22,9 +22,10 @@ from persistence.live.keys import BUCKETS, bucket_of
 from persistence.live.lane_contract import ReplyLost
 from persistence.live.replies.play import PLAY_SHAPES, Accrued, Achieved, Missing, Stale, play_reply
 from runtime.stopping import end_tasks
+from server.ws.outgoing import send_latest_to_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from game.course import Course
     from persistence.live.lane import Lane
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Player
     from server.ws.hub import Hub
+    from server.ws.outgoing import Message
 
 _log = structlog.get_logger(__name__)
 
@@ -148,10 +150,29 @@ class Ticker:
         return bucket_of(player.ref.user_id) * self._write_every_ms // BUCKETS
 
     def _at(self, players: Sequence[Player], now_ms: int) -> None:
-        """Send what each player has at that time; hot, so written out."""
+        """Send what each player has at that time: all is computed first, then written, then Redis asked."""
+        messages: list[Message] = []
+        questions: list[Callable[[], None]] = []
+        try:
+            self._compute(players, now_ms, messages, questions)
+        finally:
+            self._hub.copies += len(messages)
+            send_latest_to_each(messages)
+        for ask in questions:
+            ask()
+
+    def _compute(
+        self,
+        players: Sequence[Player],
+        now_ms: int,
+        messages: list[Message],
+        questions: list[Callable[[], None]],
+    ) -> None:
+        """Compute what each player has at that time, and what Redis is to be asked; hot, so written out."""
+        tell_income = self._hub.tell_income
         for player in players:
             course = player.course
-            if course is None or course.flow is None or player.active or not player.exchanges:
+            if player.active or course is None or not player.earns or not player.exchanges:
                 continue
             since_ms, ref = course.accrued_at_ms, player.ref
             seconds = (now_ms - since_ms) // 1000
@@ -166,14 +187,14 @@ class Ticker:
                     if shown != player.sent:
                         player.sent = shown
                         self.paid += 1
-                        self._hub.tell_income(player, course.version + seconds, course.rank, shown)
+                        tell_income(player, course.version + seconds, course.rank, shown, messages)
                     if course.reaches(seconds):
-                        self._achieve(player, course.reached)
+                        questions.append(partial(self._achieve, player, course.reached))
             elif seconds > 0 or course.ran_back(now_ms):
-                self._ask(player)
+                questions.append(partial(self._ask, player))
                 continue
             if now_ms >= player.write_ms:
-                self._ask(player)
+                questions.append(partial(self._ask, player))
 
     # What Redis is asked for.
 

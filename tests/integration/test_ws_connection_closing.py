@@ -211,7 +211,7 @@ async def test_a_frame_goes_to_no_socket_but_its_own() -> None:
     async with connected() as peer:
         peer.connection.send(b"before")
         assert await peer.texts(1) == [b"before"]
-        number = peer.connection._direct_fd
+        number = peer.connection.direct_fd
         assert number >= 0, "nothing waits, so the next frame goes straight to the socket"
         peer.connection.abort()
         await peer.ended()

@@ -119,6 +119,7 @@ class Tab:
         self.received.append(orjson.loads(payload))
 
     send_latest = send
+    direct_fd = -1
 
     def ask(self, request_id: str, request_type: str, **data: object) -> None:
         """Send a request."""

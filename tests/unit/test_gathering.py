@@ -67,6 +67,7 @@ class Tab:
         self.waiting.clear()
 
     send_latest = send
+    direct_fd = -1
 
     def hold(self, payload: bytes, _frame: bytes) -> None:
         """Keep a message for the next write."""

@@ -144,6 +144,7 @@ class Process:
         self.pushes.append(message)
 
     send_latest = send
+    direct_fd = -1
 
     def shown(self) -> tuple[float, ...]:
         """Return the amounts of the newest `passive`, in the units of the session."""
