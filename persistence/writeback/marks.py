@@ -63,12 +63,11 @@ async def read_due(
         read = due_reply(expect(reply, list))
         now_ms = max(now_ms, read.now_ms)
         for bucket in read.buckets:
-            if bucket.dirty:
-                dirty += bucket.dirty
-                ahead += bucket.ahead
-                marked += 1
-                oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
-                marks += bucket.marks
+            dirty += bucket.dirty
+            ahead += bucket.ahead
+            marked += 1
+            oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
+            marks += bucket.marks
     return Due(now_ms, dirty, ahead, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)
 
 

@@ -68,8 +68,8 @@ def test_a_publication_of_another_release_is_left_out_or_refused() -> None:
 
 def test_due_marks_are_paired() -> None:
     """What `due` lists flat, user id and moment in turn, becomes marks of each bucket."""
-    assert due_reply([50, [0, 0, 0], [3, 20, 1, 7, 20, 8, 21]]) == DueRead(
-        50, [DueBucket(0, 0, 0, []), DueBucket(3, 20, 1, [DueMark(UserId(7), 20), DueMark(UserId(8), 21)])]
+    assert due_reply([50, [1, 20, 0], [3, 20, 1, 7, 20, 8, 21]]) == DueRead(
+        50, [DueBucket(1, 20, 0, []), DueBucket(3, 20, 1, [DueMark(UserId(7), 20), DueMark(UserId(8), 21)])]
     )
 
 

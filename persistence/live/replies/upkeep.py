@@ -55,7 +55,7 @@ class DueMark(NamedTuple):
 
 
 class DueBucket(NamedTuple):
-    """The marks of one bucket: how many, the moment of the oldest (0: none), and the oldest of them.
+    """The marks of one bucket: how many, the moment of the oldest, and the oldest of them.
 
     `ahead` of them are of a time to come: the clock ran back.
     """
@@ -67,7 +67,7 @@ class DueBucket(NamedTuple):
 
 
 class DueRead(NamedTuple):
-    """What `due` read as of `now_ms`, Redis' time."""
+    """What `due` read as of `now_ms`, Redis' time: the buckets with any mark."""
 
     now_ms: int
     buckets: list[DueBucket]
