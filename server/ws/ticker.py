@@ -48,7 +48,8 @@ _MOST_PORTIONS: Final = 100
 _PUSHES_A_READING: Final = 4
 """What it costs to read a player again, in pushes."""
 _MOST_SLOTS: Final = 100
-_WARM_STEP_S: Final = 0.05
+_WARM_STEP_S: Final = 1.0
+"""Redis syncs its file once for what it is given at once."""
 _MAX_RECOVERIES: Final = 500
 
 
@@ -71,6 +72,7 @@ class Ticker:
         # What PostgreSQL lacks is paid under the cap, if Redis loses the session.
         self._write_every_ms = 1000 * min(WRITE_EVERY_S, offline_cap_s)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
+        self._to_write: dict[Player, None] = {}
         self._loop = asyncio.get_running_loop()
         self.ticks = 0
         self.paid = 0
@@ -90,6 +92,7 @@ class Ticker:
     async def _round(self) -> None:
         """Serve every player once, spread over the interval."""
         start_s = self._loop.time()
+        self.write()
         portions = self.portions()
         slots = min(_MOST_SLOTS, max(1, len(portions)))
         step_s = self._interval_ms / 1000 / slots
@@ -99,6 +102,16 @@ class Ticker:
             wait_s = start_s + (slot + 1) * step_s - self._loop.time()
             self.late_ms = max(0.0, -wait_s * 1000)
             await asyncio.sleep(max(0.0, wait_s))
+
+    def write(self) -> None:
+        """Have the income written of those for whom that is due until the next round.
+
+        All at once: Redis syncs its file for each write that comes alone.
+        """
+        players, self._to_write = self._to_write, {}
+        for player in players:
+            if player.exchanges and not player.active:
+                self._ask(player)
 
     def portions(self) -> list[Sequence[Player]]:
         """Divide those who may earn something, or did something, by their lanes and into portions."""
@@ -193,8 +206,8 @@ class Ticker:
             elif seconds > 0 or course.ran_back(now_ms):
                 questions.append(partial(self._ask, player))
                 continue
-            if now_ms >= player.write_ms:
-                questions.append(partial(self._ask, player))
+            if now_ms >= player.write_ms - self._interval_ms:
+                self._to_write[player] = None
 
     # What Redis is asked for.
 
@@ -266,13 +279,14 @@ class Ticker:
     async def _keep_warm(self) -> None:
         """Give every player's clean session its time to live again at each third of it, spread over that."""
         slots = max(1, int(self._ttl_s / 3 / _WARM_STEP_S))
+        step_s = self._ttl_s / 3 / slots
         while True:
             players = list(self._hub.players.values())
             for slot in range(slots):
                 for player in players[slot::slots]:
                     if player.exchanges:
                         self._sessions.touch(player.ref, self._ttl_s)
-                await asyncio.sleep(_WARM_STEP_S)
+                await asyncio.sleep(step_s)
 
 
 def _portions(players: Sequence[Player]) -> Iterator[Sequence[Player]]:

@@ -133,6 +133,7 @@ class Process:
 
     def tick(self) -> None:
         """Serve everybody once."""
+        self.ticker.write()
         for portion in self.ticker.portions():
             self.ticker.serve(portion)
 
