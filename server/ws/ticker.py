@@ -40,13 +40,15 @@ _log = structlog.get_logger(__name__)
 WRITE_EVERY_S: Final = 200
 """How often the income of a player who only watches is written: less often than the promise ends."""
 
-_PORTION: Final = 200
-"""Pushes for which Redis is asked for its clock together, at least: asking costs as much as ten, and what is
-sent at once makes a click wait for some 2 ms."""
+_PORTION: Final = 600
+"""Pushes for which Redis is asked for its clock together, at least: asking, and waking up for the answer,
+costs as much as thirty."""
+_AT_ONCE: Final = 200
+"""Pushes of one pass of the loop: a click waits for them for some 2 ms."""
 _MOST_PORTIONS: Final = 100
-"""… and so many times in each interval, at most: one master answers so many in 0.1 ms."""
-_PUSHES_A_READING: Final = 4
-"""What it costs to read a player again, in pushes."""
+"""How often Redis is asked for its clock in each interval, at most: one master answers so many in 0.1 ms."""
+_PUSHES_A_READING: Final = 12
+"""For how many pushes of a portion a player counts who is read again: the replies come in one pass."""
 _MOST_SLOTS: Final = 100
 _WARM_STEP_S: Final = 1.0
 """Redis syncs its file once for what it is given at once."""
@@ -163,7 +165,14 @@ class Ticker:
         return bucket_of(player.ref.user_id) * self._write_every_ms // BUCKETS
 
     def _at(self, players: Sequence[Player], now_ms: int) -> None:
-        """Send what each player has at that time: all is computed first, then written, then Redis asked."""
+        """Send what each player has at that time: all is computed first, then written, then Redis asked.
+
+        The rest of many in the next passes. What is heard of them until then is younger, and makes them
+        `active`: they are left out.
+        """
+        players, rest = players[:_AT_ONCE], players[_AT_ONCE:]
+        if rest:
+            self._loop.call_soon(self._at, rest, now_ms)
         messages: list[Message] = []
         questions: list[Callable[[], None]] = []
         try:

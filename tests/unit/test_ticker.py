@@ -382,15 +382,15 @@ async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
     ("players", "active", "sizes"),
     [
         (120, 0, [120]),
-        (700, 0, [200, 200, 200, 100]),
-        (400, 100, [50, 50, 200, 100]),  # who is read again costs as much as four who are not
-        (40_000, 0, [400] * 100),
+        (700, 0, [600, 100]),
+        (400, 100, [50, 50, 300]),  # who is read again costs as much as twelve who are not
+        (90_000, 0, [900] * 100),
     ],
 )
 async def test_players_are_served_in_portions_in_the_order_in_which_they_came(
     players: int, active: int, sizes: list[int]
 ) -> None:
-    """No portion costs much more than 200 pushes, unless there would be over a hundred of them."""
+    """No portion costs much more than 600 pushes, unless there would be over a hundred of them."""
     process = Process(Redis(session()))
     came = [SimpleNamespace(ref=None, active=at < active, earns=True) for at in range(players)]
     process.hub.players = cast("Any", dict(enumerate(came)))
