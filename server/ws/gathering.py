@@ -7,7 +7,7 @@ write for each tab and window, not for each tab and click.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from server.ws.exchange import Player
 
 
+_CONNECTIONS_A_TIME: Final = 5
+_MOST_TIMES: Final = 4.0
+
+
 class Gathering:
-    """The windows of a process' players. `window_s` of 0 lets every copy go at once."""
+    """The windows of a process' players. `window_s` of 0 lets every copy go at once.
+
+    A player with more than five connections here has a longer one, with twenty and more four times as long:
+    each costs a write a window, and the player looks at few of them.
+    """
 
     __slots__ = ("_loop", "_window_s")
 
@@ -29,7 +37,8 @@ class Gathering:
         if player.gathers:
             return True
         now_s = self._loop.time()
-        end_s = player.copied_s + self._window_s
+        times = min(_MOST_TIMES, max(1.0, len(player.exchanges) / _CONNECTIONS_A_TIME))
+        end_s = player.copied_s + self._window_s * times
         if now_s >= end_s:
             player.copied_s = now_s
             return False

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from game.session import UserId
 from persistence.live.replies.play import Bought, Income
 from server.ws.exchange import Exchange
@@ -127,12 +129,26 @@ def test_changes_in_quick_succession_share_writes_and_none_is_left_out() -> None
     for version in range(1, 101):
         hub.tell_others(sender.exchange, sender.player, bought(version))
         clock.move(0.01)
-    clock.move(WINDOW_S)
+    clock.move(2 * WINDOW_S)
     assert [tab.waiting for tab in tabs] == [[]] * 10
     for tab in others:
         assert list(range(1, 101)) == [version for write in tab.versions for version in write]
         assert len(tab.writes) <= 1 + 1.0 / WINDOW_S
     assert clock.due == []
+
+
+@pytest.mark.parametrize(("tabs", "times"), [(2, 1), (5, 1), (10, 2), (20, 4), (40, 4)])
+def test_the_copies_of_many_tabs_wait_longer(tabs: int, times: int) -> None:
+    """Up to five tabs a window, twenty and more four."""
+    clock = Clock()
+    hub = hub_of(clock)
+    sender, other, *_ = [Tab(hub) for _ in range(tabs)]
+    for version in (1, 2):
+        hub.tell_others(sender.exchange, sender.player, bought(version))
+    clock.move(times * WINDOW_S - 0.001)
+    assert other.versions == [[1]]
+    clock.move(0.002)
+    assert other.versions == [[1], [2]]
 
 
 def test_what_is_sent_to_a_tab_goes_behind_what_it_waits_for() -> None:
