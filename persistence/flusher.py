@@ -7,6 +7,7 @@ import asyncio
 import os
 import secrets
 import socket
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,13 +30,7 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import Settings, StartupError, read_settings
-from runtime.stopping import (
-    StoppedWhileStartingError,
-    end_process,
-    end_tasks,
-    interruptible_start,
-    run_to_end,
-)
+from runtime.stopping import StoppedWhileStartingError, end_tasks, interruptible_start, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,4 +140,4 @@ def _fail(code: int, line: str) -> int:
 
 
 if __name__ == "__main__":
-    end_process(main())
+    sys.exit(main())

@@ -7,13 +7,11 @@ libraries use, loses one that comes as its work is done.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import signal
-import sys
 import threading
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -110,20 +108,6 @@ def run_to_end(main: Coroutine[None, None, Result], within_s: float = STOP_WITHI
                 guard.start()
     finally:
         guard.cancel()
-
-
-def end_process(code: int) -> NoReturn:
-    """End with this code: threads end, what is registered for the end runs, what was written goes out.
-
-    What was imported is not taken apart, as a fork of multiprocessing leaves it: that takes a tenth of a
-    second, and gives back only what the system takes anyway.
-    """
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its own
-    atexit._run_exitfuncs()  # noqa: SLF001 - as above
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # nobody reads, closed, or none
-            stream.flush()
-    os._exit(code)
 
 
 def _end_anyway() -> None:

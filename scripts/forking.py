@@ -7,6 +7,8 @@ folder and output. Linux alone: elsewhere a fork may not go on with what was imp
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -19,8 +21,6 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
-
-from runtime.stopping import end_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,3 +193,16 @@ def _become(request: dict[str, Any], said: int, errors: int) -> NoReturn:
         code = ended.code
     gc.collect()  # a task or a coroutine that was left behind is reported when it is dropped
     end_process(code)
+
+
+def end_process(code: int) -> NoReturn:
+    """End with this code: threads end, what is registered for the end runs, what was written goes out.
+
+    What was imported is not taken apart: that would cost more than a start and a stop do.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - as multiprocessing ends its own
+    atexit._run_exitfuncs()  # noqa: SLF001 - as above
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads, or closed
+            stream.flush()
+    os._exit(code)

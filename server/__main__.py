@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import signal
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
@@ -22,13 +22,12 @@ from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
 from runtime.logs import configure_logs
 from runtime.settings import StartupError, read_settings
-from runtime.stopping import Interrupted, end_process, run_to_end
+from runtime.stopping import Interrupted, run_to_end
 from server.mail.certificates import check_cafile
 from server.ports import held_port
 from server.workers import WorkersLostError, bound_to_supervisor, supervise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
     from types import FrameType
 
     from runtime.settings import Settings
@@ -88,7 +87,9 @@ def _run(settings: Settings) -> int:
 
 def _serve(settings: Settings, port: BoundPort) -> bool:
     if settings.workers == 1:
-        return run_to_end(_imported_serve()(settings, port))
+        from server.app import serve  # noqa: PLC0415  # a supervisor does without all that it loads
+
+        return run_to_end(serve(settings, port))
 
     def ready() -> None:
         _log.info("workers_ready", workers=settings.workers, address=port.url, listens_on=port.addresses)
@@ -96,18 +97,8 @@ def _serve(settings: Settings, port: BoundPort) -> bool:
     return run_to_end(supervise(replace(settings, port=port.number), ready=ready))
 
 
-def _imported_serve() -> Callable[..., Coroutine[None, None, bool]]:
-    """Import what serves, a supervisor does without it; with no search for garbage: imports make none."""
-    gc.disable()
-    try:
-        from server.app import serve  # noqa: PLC0415  # see above
-    finally:
-        gc.enable()
-    return serve
-
-
 def _run_worker(settings: Settings) -> int:
-    serve = _imported_serve()
+    from server.app import serve  # noqa: PLC0415  # as above
 
     async def work() -> bool:
         with bound_to_supervisor(asyncio.get_running_loop()) as say_ready:
@@ -132,4 +123,4 @@ def _hang_up(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    end_process(main())
+    sys.exit(main())

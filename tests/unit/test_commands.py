@@ -13,7 +13,13 @@ from tests.support.limits import LIMIT_S
 
 _PACKAGES: Final = ("persistence", "scripts", "seeds", "server")
 _WITHOUT_ARGUMENTS: Final = frozenset(
-    {"scripts.bench.naive", "scripts.bench.single_calls", "scripts.chaos.broken", "scripts.hostile.watched"}
+    {
+        "scripts.bench.naive",
+        "scripts.bench.passes",
+        "scripts.bench.single_calls",
+        "scripts.chaos.broken",
+        "scripts.hostile.watched",
+    }
 )
 """Started by other commands only, settings in the environment."""
 

@@ -51,17 +51,6 @@ except KeyboardInterrupt:
 """
 
 
-_ENDS = """
-import atexit, threading, time
-from runtime.stopping import end_process
-
-atexit.register(print, "registered")
-threading.Thread(target=lambda: (time.sleep(0.1), print("thread"))).start()
-print("said")
-end_process(7)
-"""
-
-
 async def loses_cancellations(times: int) -> None:
     """Go on after so many cancellations, as `asyncio.wait_for` of Python 3.11 makes its callers do."""
     while True:
@@ -167,16 +156,3 @@ def test_a_program_ends_though_a_task_does_not() -> None:
     )
     assert ended.returncode == 1
     assert b"end_forced" in ended.stdout + ended.stderr
-
-
-def test_an_end_waits_for_threads_and_lets_out_what_was_written() -> None:
-    """As the interpreter's own end does: threads first, then what is registered, then the exit code."""
-    ended = subprocess.run(
-        [sys.executable, "-c", _ENDS],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "said\nthread\nregistered\n", "")
