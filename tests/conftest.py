@@ -33,6 +33,7 @@ LONGEST_FIRST = (
     "e2e/test_start.py",
     "e2e/test_page_later.py",
     "e2e/test_page.py",
+    "e2e/test_page_lighthouse.py",
     "e2e/test_workers.py",
     "security/test_revoked_connections.py",
     "integration/test_embedded.py",
