@@ -13,6 +13,8 @@ import asyncpg
 import psutil
 from redis.exceptions import RedisError
 
+from scripts.chaos.history.samples import AWAY
+from scripts.chaos.nodes import READY_WITHIN_S, until
 from scripts.chaos.plan import FLUSHER, Fault, Kind
 from scripts.chaos.programs import Database, Killable, PythonProgram, signal_all, tree
 
@@ -146,14 +148,21 @@ class Saboteur:
             await self._have_done(end)
 
     async def _have_done(self, statements: Sequence[str]) -> None:
-        connection = await asyncpg.connect(
-            self._world.dsn, server_settings={"default_transaction_read_only": "off"}
-        )
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
+        """Have PostgreSQL do something once it can: after a backend was killed it recovers first."""
+        await until("PostgreSQL is asked", READY_WITHIN_S, lambda: self._does(statements))
+
+    async def _does(self, statements: Sequence[str]) -> bool:
+        with contextlib.suppress(*AWAY):
+            connection = await asyncpg.connect(
+                self._world.dsn, server_settings={"default_transaction_read_only": "off"}
+            )
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+            return True
+        return False
 
 
 def _down_already(program: Killable) -> contextlib.AbstractContextManager[None]:
