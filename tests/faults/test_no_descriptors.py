@@ -40,14 +40,12 @@ def test_a_shortage_is_one_line_and_a_count(game: GameServer) -> None:
         for _ in range(CLIENTS):
             client = stack.enter_context(socket.socket())
             client.connect(("127.0.0.1", game.port))
-        game.wait_for_log("connection_not_accepted", count=2)
+        # The second line may follow at once, where ten seconds of the clock end between them: with no count.
+        game.wait_for_log('"left_out":')
     assert httpx.get(f"{game.url}/readyz", timeout=LIMIT_S).status_code == httpx.codes.OK
 
     lines = [json.loads(line) for line in game.log.splitlines() if line.startswith("{")]
     first, *later = [line for line in lines if line["event"] == "connection_not_accepted"]
     assert first["reason"] == "Too many open files"
-    # The count is in the next line of the kind, or in one of its own where none came.
-    counts = [line["left_out"] for line in later]
-    counts += [line["lines"] for line in lines if line.get("of") == "connection_not_accepted"]
-    assert sum(counts) > 0
+    assert sum(line.get("left_out", 0) for line in later) > 0
     assert not [line for line in lines if "exception" in line]
