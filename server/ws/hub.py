@@ -243,6 +243,9 @@ class Hub:
         player = self._by_channel.get(channel)
         if player is not None and self._sessions.lane_of(player.ref) is lane:
             self.catching_up.doubt(player)
+            if any(exchange.joined for exchange in player.exchanges):
+                # A log-out that was published before was not heard either: revocations are published again.
+                self.redis_back.set()
 
     def lane_ready(self, lane: Lane) -> None:
         """Address every session again; send the players their state for whom the lane was down before."""
