@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from scripts.bench.stage import SERVER_CORE, cpu_s, pin, resident_bytes
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,14 +54,6 @@ class Stack:
     def resident_bytes(self) -> int:
         """Its resident memory."""
         return resident_bytes(self.process.pid)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -10,9 +10,10 @@ from redis.exceptions import RedisError
 
 from persistence.live.keys import SLOT_OF_BUCKET, bucket_of
 from scripts.chaos.history.replay import UNANSWERED
-from scripts.chaos.nodes import READY_WITHIN_S, RedisNode, free_port, until
+from scripts.chaos.nodes import READY_WITHIN_S, RedisNode, until
 from scripts.chaos.plan import Fault, Kind
 from scripts.chaos.redis_world import cut_lanes
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from runtime.embedded.programs import valkey_program
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,18 +24,6 @@ READY_WITHIN_S: Final = 180.0
 LOOK_EVERY_S: Final = 0.05
 _ANSWER_WITHIN_S: Final = 10.0
 _STOP_WITHIN_S: Final = 30.0
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on, outside those that the system hands out itself."""
-    while True:
-        port = random.randrange(15_000, 32_000)  # noqa: S311 - any will do
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
-                return port
 
 
 @dataclass(slots=True)

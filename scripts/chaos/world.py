@@ -16,11 +16,11 @@ from runtime.embedded.folder import held_folder
 from runtime.embedded.postgres import SOCKET_NAME, EmbeddedPostgres
 from scripts.chaos.cluster_world import Cluster
 from scripts.chaos.links import Link
-from scripts.chaos.nodes import free_port
 from scripts.chaos.plan import FLUSHER, MANY_WORKERS, SERVERS, Kind
 from scripts.chaos.programs import Database, PythonProgram, signal_all, tree
 from scripts.chaos.sentinel_world import Sentinels
 from scripts.chaos.single_worlds import OneRedis, TwoBehindOneAddress, debian_redis
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from urllib.request import urlopen
 
 import psutil
 import redis
+
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,7 @@ def running_stage() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="cc-soak-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)  # root's PostgreSQL runs as nobody
-        port = _free_port()
+        port = free_port()
         server = _launch(folder, port)
         stage = Stage(folder, port, server, {})
         try:
@@ -194,10 +195,3 @@ def _end(stage: Stage) -> None:
     for process in stage.processes():
         with contextlib.suppress(psutil.Error):
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,10 +14,10 @@ from clients.python.clickcook import Changed, connect
 from clients.python.clickcook.state import merge
 from scripts.clicker.book import read_book
 from scripts.clicker.player import Player
+from scripts.ports import free_port
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.limits import LIMIT_S
 from tests.support.players import PASSWORD
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

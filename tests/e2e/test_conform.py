@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from scripts.conform.__main__ import ROWS, judge
+from scripts.ports import free_port
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

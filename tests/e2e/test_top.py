@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.ports import free_port
 from server.observability.readings import Change, Reading
 from tests.support.game_server import REPOSITORY, GameServer
 from tests.support.limits import LIMIT_S
 from tests.support.players import player
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from scripts.ports import free_port
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
-from tests.support.servers import POLL_S, free_port, running_valkey, wait_for_replicas
+from tests.support.servers import POLL_S, running_valkey, wait_for_replicas
 
 if TYPE_CHECKING:
     from tests.support.game_server import GameServer

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.ports import free_port
 from tests.support.pgbouncer import needs_pgbouncer, running_pgbouncer
-from tests.support.servers import free_port, running_postgres, running_valkey
+from tests.support.servers import running_postgres, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,8 +31,8 @@ from clients.python.clickcook import (
     Unreachable,
     connect,
 )
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -17,8 +17,9 @@ import pytest
 from persistence.live.addresses import opener
 from persistence.live.lane import Lane
 from persistence.live.lane_contract import LaneDown, LaneError, LaneFull, LaneLimits, ReplyLost, pack
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port, running_valkey
+from tests.support.servers import cluster_options, running_valkey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 CHANNEL = b"user:{1}:1"
 SEEDS = range(6)
 STORM_STEPS = 500
-CLUSTER_ALONE = ("--cluster-enabled", "yes", "--cluster-port")
 
 
 @dataclass
@@ -292,7 +292,7 @@ async def test_an_error_in_place_of_a_confirmation(own_valkey: ValkeyServer) -> 
 
 async def test_a_subscription_that_the_server_ends() -> None:
     """When a slot leaves its node, the owner is notified, and no reply is taken for it."""
-    with running_valkey(*CLUSTER_ALONE, str(free_port()), port=free_port()) as node:
+    with running_valkey(*cluster_options(), port=free_port()) as node:
         node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         hearer = Hearer()
         async with running_lane(node.url, hearer) as lane:

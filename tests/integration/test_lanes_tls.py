@@ -18,11 +18,12 @@ from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.lane_contract import LaneDown
 from persistence.live.lanes import FirstCommand, Lanes
 from persistence.live.scripts import load_scripts
+from scripts.ports import free_port
 from tests.support import servers
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, player, register
-from tests.support.servers import VALKEY_PROGRAM, ValkeyServer, free_port, fresh_folder, running_valkey
+from tests.support.servers import VALKEY_PROGRAM, ValkeyServer, fresh_folder, running_valkey
 from tests.support.tls import Certificate, make_certificate, tls_doors
 
 if TYPE_CHECKING:

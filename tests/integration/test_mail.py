@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 
 from persistence.errors import DurableUnavailable
 from runtime.mail_settings import parse_smtp_url
+from scripts.ports import free_port
 from server.auth.errors import Busy
 from server.mail.letters import Letter, email_changed_letter, reset_letter
 from server.mail.outbox import Outbox
 from server.mail.smtp import MailNotSent, SmtpSender
 from tests.support.limits import LIMIT_S
 from tests.support.mail_server import PASSWORD, USER, MailServer, running_mail_server
-from tests.support.servers import free_port
 from tests.support.tls import Certificate, make_certificate
 
 if TYPE_CHECKING:

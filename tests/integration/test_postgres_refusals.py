@@ -16,9 +16,10 @@ from persistence.durable.reach import reach_postgres
 from persistence.durable.rows import row_of_session
 from persistence.durable.translated import translated
 from persistence.errors import DurableRefused, DurableUnavailable
+from scripts.ports import free_port
 from tests.support.pgbouncer import needs_pgbouncer, running_pgbouncer
 from tests.support.saving_world import player, saving_world
-from tests.support.servers import PostgresServer, free_port, fresh_folder, running_postgres
+from tests.support.servers import PostgresServer, fresh_folder, running_postgres
 from tests.support.tls import make_certificate, tls_doors
 
 if TYPE_CHECKING:

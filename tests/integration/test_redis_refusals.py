@@ -16,11 +16,12 @@ from persistence.errors import LiveUnavailable
 from persistence.live.reach import reach_redis
 from persistence.live.reasons import LiveRefused, explained
 from runtime.connection_urls import parse_redis_url
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
 from tests.support.servers import (
     VALKEY_PROGRAM,
     ValkeyServer,
-    free_port,
+    cluster_options,
     fresh_folder,
     running_cluster,
     running_valkey,
@@ -250,7 +251,7 @@ async def test_clusters_are_told_apart(world: World) -> None:
         for node in nodes:
             node.ask("CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
         unknown = await refusal(f"redis+cluster://{hosts}")
-    with running_valkey("--cluster-enabled", "yes", port=free_port()) as without_slots:
+    with running_valkey(*cluster_options(), port=free_port()) as without_slots:
         single.append(await refusal(without_slots.url))
     assert set(single) == {"this Redis is a node of a cluster: begin with redis+cluster://"}
     assert no_cluster == (

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from scripts.ports import free_port
 from tests.e2e.test_errors import close_code
 from tests.security.test_revoked_everywhere import REVOKED, post
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL, PASSWORD, Player, player, register
 from tests.support.redis_proxy import redis_proxy
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from scripts.ports import free_port
 from tests.support.game_server import running_game
 from tests.support.limits import LIMIT_S
 from tests.support.players import EXTERNAL
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

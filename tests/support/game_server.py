@@ -17,8 +17,9 @@ import httpx
 import psutil
 
 from scripts.forking import POSSIBLE, Nursery
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
-from tests.support.servers import copy_new_cluster, free_port, fresh_folder
+from tests.support.servers import copy_new_cluster, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from scripts.ports import free_port
 from tests.support.game_server import REPOSITORY
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
-from tests.support.servers import free_port, fresh_folder
+from tests.support.servers import fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
-from tests.support.servers import POLL_S, free_port, fresh_folder
+from tests.support.servers import POLL_S, fresh_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,8 @@ import functools
 import importlib.util
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +24,7 @@ import psutil
 import redis
 
 from runtime.embedded.postgres import CLUSTER_OPTIONS
+from scripts.ports import free_port
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
@@ -73,28 +72,6 @@ def fresh_folder(name: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _own_ports() -> range:
-    """Return this process' share of the ports that the system does not hand out itself."""
-    index = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return range(15_000 + index, 32_000, count)
-
-
-_given_ports: set[int] = set()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on and that no test was given before."""
-    while True:
-        port = random.choice(_own_ports())
-        if port in _given_ports:
-            continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            _given_ports.add(port)
-            return port
 
 
 @dataclass(slots=True)
@@ -197,19 +174,25 @@ def running_valkey(*options: str, program: str = VALKEY_PROGRAM, port: int = 0) 
             server.kill()
 
 
+def cluster_options() -> list[str]:
+    """Return what makes a server a node of a cluster; the last is the port at which nodes meet it.
+
+    Its own choice, 10,000 above the port of clients, may be one that the system gave to a connection.
+    """
+    return ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+
+
 @contextlib.contextmanager
 def running_cluster(masters: int = 3, replicas: int = 0) -> Iterator[list[ValkeyServer]]:
     """Run a Redis Cluster of `masters` with all slots spread evenly, each with `replicas` after them.
 
     The nodes stand in the order masters, then the replicas of the first, of the second and so on.
     """
-    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]
-    options += ["--cluster-replica-validity-factor", "0"]
+    options = ["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"]
     with fresh_folder("cluster") as folder, contextlib.ExitStack() as running:
         nodes = []
         for index in range(masters * (1 + replicas)):
-            bus = ["--cluster-port", str(free_port())]
-            node = ValkeyServer(folder / str(index), port=free_port(), options=[*options, *bus])
+            node = ValkeyServer(folder / str(index), free_port(), [*options, *cluster_options()])
             node.launch()
             running.callback(node.kill)
             nodes.append(node)

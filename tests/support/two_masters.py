@@ -23,6 +23,7 @@ from persistence.live.session_commands import PlayLimits, SessionCommands
 from persistence.live.sessions import Sessions
 from persistence.recovery.cold_load import Loader
 from runtime.turns import Turns
+from scripts.ports import free_port
 from server.auth.tokens import AccessClaims
 from server.observability.metrics import RequestMetrics
 from server.ws.dispatch import Dispatch
@@ -35,7 +36,7 @@ from tests.support.limits import LIMIT_S
 from tests.support.live_hash import with_values
 from tests.support.plain_keys import dirty_key, session_key
 from tests.support.redis_proxy import redis_proxy
-from tests.support.servers import POLL_S, free_port
+from tests.support.servers import POLL_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.packages import install
 from scripts.packages.install import NoWheelError, diagnosis
-from tests.support.servers import free_port
+from scripts.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
