@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
 import sys
@@ -12,7 +13,7 @@ PORTS: Final = range(15_000, 32_000)
 """Below those that Linux gives to connections (ip_local_port_range, 32768 and up)."""
 _KEPT: Final = 200
 
-_kept: deque[socket.socket] = deque(maxlen=_KEPT)
+_kept: deque[socket.socket] = deque()
 
 
 def free_port() -> int:
@@ -39,6 +40,13 @@ def free_port() -> int:
 def _keep(probe: socket.socket) -> None:
     # Only after the bind: two that look and both set it could bind one port.
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if len(_kept) == _KEPT:
-        _kept[0].close()
     _kept.append(probe)
+    _let_go(_KEPT)
+
+
+def _let_go(most: int = 0) -> None:
+    while len(_kept) > most:
+        _kept.popleft().close()
+
+
+atexit.register(_let_go)

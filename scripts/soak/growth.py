@@ -24,8 +24,8 @@ BACKEND_BOUND_MIB: Final = 0.5
 
 FILES_BOUND: Final = 8.0
 FILES_BOUND_SHARE: Final = 0.25
-"""Of the level: who comes, goes and meets which worker is chance, so the line through open files is never
-quite level. What is kept once all have gone is judged apart."""
+"""Of the level: connections to the databases come and go, and so do clients while they are counted, so the
+line through open files is never quite level. What is kept once all have gone is judged apart."""
 
 
 @dataclass(frozen=True, slots=True)

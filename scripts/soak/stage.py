@@ -42,7 +42,7 @@ class StageError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What each process held at a moment: memory in MiB, open files and sockets."""
+    """What each process held at a moment: memory in MiB, open files and sockets without those of clients."""
 
     at_s: float
     memory_mib: dict[str, float]
@@ -82,7 +82,7 @@ class Stage:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 memory_mib[name] = process.memory_info().rss / MIB
-                files[name] = process.num_fds()
+                files[name] = files_kept(process, self.port)
         memory_mib[VALKEY_DATA] = self.redis_facts()["used_memory"] / MIB
         memory_mib[POSTGRES], files[BACKENDS] = 0.0, 0
         for process in self.processes():
@@ -186,6 +186,19 @@ def _find_pids(stage: Stage) -> dict[str, int]:
             if index is not None and process.name() != "postgres":
                 pids[f"worker {index}"] = process.pid
     return {**dict(sorted(pids.items())), VALKEY: stage.redis_facts()["process_id"]}
+
+
+def files_kept(process: psutil.Process, port: int) -> int:
+    """Count the open files and sockets of a process without the clients who are connected to its `port`.
+
+    How many of them meet which worker is chance. A socket that its client has closed counts until the process
+    closes it too.
+    """
+    clients = sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
+        for connection in process.net_connections("tcp")
+    )
+    return int(process.num_fds()) - clients
 
 
 def _end(stage: Stage) -> None:

@@ -256,12 +256,13 @@ def _wait_for(node: ValkeyServer, question: str, name: str, value: str) -> None:
 class PostgresServer:
     """One PostgreSQL on a Unix socket, its superuser `postgres` let in without a password.
 
-    `fsync` is off: a crash of the process loses nothing all the same, only one of the machine would.
+    `fsync` is off: a crash of the process loses nothing all the same, only one of the machine would. Memory
+    that its processes share is a file of its folder, which goes with it when it was killed.
     As root it runs as `nobody`, since PostgreSQL refuses root.
     """
 
     folder: Path
-    options: Sequence[str] = ("-c", "fsync=off")
+    options: Sequence[str] = ("-c", "fsync=off", "-c", "dynamic_shared_memory_type=mmap")
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def dsn(self, database: str = "postgres") -> str:

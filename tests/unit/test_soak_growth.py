@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import socket
 
+import psutil
 import pytest
 
 from scripts.soak.growth import FILES_BOUND, MEMORY_BOUND_MIB, growths
-from scripts.soak.stage import BACKENDS, POSTGRES, Sample
+from scripts.soak.stage import BACKENDS, POSTGRES, Sample, files_kept
 
 
 def samples(*, memory_mib_a_minute: float = 0.0, files_a_minute: float = 0.0) -> list[Sample]:
@@ -50,3 +52,19 @@ def test_the_line_tells_how_much() -> None:
     assert 18 < worker.rise < 22
     assert FILES_BOUND < worker.bound < 30
     assert MEMORY_BOUND_MIB < growths(samples())[0].bound < 2 * MEMORY_BOUND_MIB
+
+
+def test_a_client_is_no_file_of_its_server_until_it_has_gone() -> None:
+    """One that is connected is left out; a socket that the server keeps after it has gone is not."""
+    process = psutil.Process()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        before = files_kept(process, port)
+        client = socket.create_connection(("127.0.0.1", port), 5)
+        served, _ = listening.accept()
+        with served:
+            with client:
+                assert files_kept(process, port) == before + 1  # the client's own end
+            assert served.recv(1) == b""
+            assert files_kept(process, port) == before + 1
+        assert files_kept(process, port) == before
