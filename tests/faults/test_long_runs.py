@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENDED_WITHIN_S = 600
 PATIENCE = 10
 DURATION_S = 60
-PLAYED_S = 30
+PLAYED_S = 20
 """In each world."""
 
 WORLDS_TOGETHER = (
@@ -86,7 +86,7 @@ def playable(worlds: Sequence[str]) -> list[str]:
 def test_every_promise_is_kept_whatever_breaks(
     running: Mapping[str, subprocess.Popen[str]], worlds: tuple[str, ...]
 ) -> None:
-    """Half a minute in each world: changes replay by the rules, tabs are sent each, PostgreSQL follows.
+    """Some time in each world: changes replay by the rules, tabs are sent each, PostgreSQL follows.
 
     The faults follow from SEED; what the machine does between them does not.
     """

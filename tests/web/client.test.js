@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, MemoryStore, NotSent, readKept, Refused, SEQ_WINDOW, WebStore } from "../../clients/js/lib/click-and-cook.js";
+import { Account, connect, MemoryStore, NotSent, readKept, Refused, SEQ_WINDOW, WebStore } from "../../clients/js/lib/click-and-cook.js";
 
 const LIFE_S = 900;
 
@@ -307,4 +307,29 @@ test("a store that tabs share waits for another one's change of the account, and
   assert.equal(true, store.busy);
   texts.set("click-and-cook.tokens.changing", String(Date.now() - 60_000));
   assert.equal(false, store.busy);
+});
+
+test("of two tabs that claim at once without locks the second waits for the pair of the first", async () => {
+  const texts = new Texts();
+  new WebStore(texts).save(pair("old"));
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  const answer = (status, body) => ({ ok: status === 200, status, headers: new Map(), json: async () => body });
+  let tell;
+  const first = new Promise((resolve) => (tell = resolve));
+  let asked = 0;
+  globalThis.fetch = async (_url, { headers }) => {
+    asked++;
+    if (asked === 1) return first;
+    if (headers.Authorization.includes("new")) return answer(409, { status: 4, message: "claimed already" });
+    return answer(401, { status: 2, message: "token invalid" });
+  };
+  const claim = () => new Account("http://game.example", new WebStore(texts)).change("/claim", {});
+  const [winner, loser] = [claim(), claim()];
+  while (asked < 3) await turn(); // the loser's claim, and its renewal
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assert.equal("old", new WebStore(texts).load()?.refresh, "the second tab forgot the log-in of both");
+  tell(answer(200, { tokens: { access_token: token("new"), refresh_token: "new" } }));
+  await winner;
+  await assert.rejects(loser, { httpStatus: 409 });
+  assert.equal("new", new WebStore(texts).load().refresh);
 });

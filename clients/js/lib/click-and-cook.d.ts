@@ -18,6 +18,8 @@ export interface TokenStore {
 	alone?<T>(act: () => Promise<T>, changing: boolean): Promise<T>;
 	/** Whether another client is changing the account just now. */
 	readonly busy?: boolean;
+	/** Waits a moment for another client's pair, where it may have ended the one with this refresh token. */
+	replaced?(refresh: string): Promise<void>;
 }
 
 /** `localStorage` and `sessionStorage` are such, and what behaves like them. */
@@ -41,6 +43,7 @@ export class WebStore implements TokenStore {
 	clear(): void;
 	alone<T>(act: () => Promise<T>, changing?: boolean): Promise<T>;
 	readonly busy: boolean;
+	replaced(refresh: string): Promise<void>;
 }
 
 /** How a client waits, in ms; the numbers of docs/clients.md are the defaults. */

@@ -365,8 +365,11 @@ export class WebStore {
 		};
 		return navigator.locks ? navigator.locks.request(this.key, marked) : marked();
 	}
+	async replaced(refresh, looks = 50) {
+		while (looks-- && !navigator.locks && this.load()?.refresh === refresh) await new Promise((resolve) => setTimeout(resolve, 100));
+	}
 	get busy() {
-		const ageMs = Date.now() - Number(this.storage.getItem(this.mark) ?? NaN);
+		const ageMs = Date.now() - this.storage.getItem(this.mark);
 		return ageMs >= 0 && ageMs < 20_000;
 	}
 }
@@ -456,6 +459,7 @@ export class Account {
 			this.#keep(await this.send("POST", "/refresh", refresh));
 		} catch (error) {
 			if (error.httpStatus !== 401 && !(error instanceof Suspended)) throw error;
+			if (changing) await this.store.replaced?.(refresh);
 			this.reload();
 			if (this.#pair && this.#pair.refresh !== refresh) return this.#pair.access;
 			if (!changing && this.store.busy) throw new Unreachable("another tab will keep the new pair", { retryable: true });

@@ -59,9 +59,13 @@ export class WebStore {
 		};
 		return navigator.locks ? navigator.locks.request(this.key, marked) : marked();
 	}
+	/** Without locks another tab's pair, which ended this one, may be on its way. */
+	async replaced(refresh, looks = 50) {
+		while (looks-- && !navigator.locks && this.load()?.refresh === refresh) await new Promise((resolve) => setTimeout(resolve, 100));
+	}
 	/** The mark of a tab that was closed grows old. */
 	get busy() {
-		const ageMs = Date.now() - Number(this.storage.getItem(this.mark) ?? NaN);
+		const ageMs = Date.now() - this.storage.getItem(this.mark);
 		return ageMs >= 0 && ageMs < 20_000;
 	}
 }
@@ -153,6 +157,7 @@ export class Account {
 			this.#keep(await this.send("POST", "/refresh", refresh));
 		} catch (error) {
 			if (error.httpStatus !== 401 && !(error instanceof Suspended)) throw error;
+			if (changing) await this.store.replaced?.(refresh);
 			this.reload();
 			if (this.#pair && this.#pair.refresh !== refresh) return this.#pair.access;
 			if (!changing && this.store.busy) throw new Unreachable("another tab will keep the new pair", { retryable: true });
