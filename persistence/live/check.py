@@ -17,7 +17,7 @@ from persistence.live.bodies import (
 )
 from persistence.live.heads import head_of
 from persistence.live.replies.clicks import CLICK_LISTS
-from persistence.live.replies.play import PLAY_SHAPES
+from persistence.live.replies.play_shapes import PLAY_SHAPES
 from persistence.live.replies.publications import PUBLICATION_SHAPES
 from persistence.live.replies.upkeep import UPKEEP_LISTS, UPKEEP_SHAPES
 from persistence.live.scripts import LUA, read_libraries

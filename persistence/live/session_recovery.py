@@ -13,7 +13,8 @@ from persistence.errors import LiveUnavailable, NoSession, NotSent
 from persistence.live.asking import ApartLane
 from persistence.live.decisions import Caller, Step
 from persistence.live.keys import bucket_of
-from persistence.live.replies.play import PLAY_SHAPES, Behind, Stale, play_reply
+from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
+from persistence.live.replies.refusals import Behind, Stale
 from persistence.live.retries import exchange, given_up, judge, prepare
 
 if TYPE_CHECKING:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from persistence.live.record import STAMP_AT, read_life, read_now
-from persistence.live.replies.play import Amount, Stale
+from persistence.live.replies.refusals import Stale
 from persistence.live.replies.status import Status
+
+if TYPE_CHECKING:
+    from persistence.live.replies.play import Amount
 
 
 class _Fields(NamedTuple):

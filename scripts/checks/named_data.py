@@ -26,7 +26,7 @@ _SPLITTING: Final = frozenset({"partition", "rpartition"})
 _HOT: Final = "a reply's status, before the reply has a type: 11 ns, where unpacking takes 160"
 _FRAME: Final = "the bytes of a frame's head, at the places that RFC 6455, 5.2 gives them"
 ALLOWED: Final[Mapping[str, Mapping[str, str]]] = {
-    "persistence/live/replies/play.py": {"reply[0]": _HOT},
+    "persistence/live/replies/play_shapes.py": {"reply[0]": _HOT},
     "persistence/live/addresses.py": {"address.nodes[0]": "the one node of an address that names one"},
     "persistence/live/reach.py": {
         "address.nodes[:1]": "the one node of an address that names one, none for a socket",

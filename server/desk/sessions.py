@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from persistence.errors import NotSent
 from persistence.live.decisions import is_failure
-from persistence.live.replies.play import PLAY_SHAPES, play_reply
+from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
 from persistence.live.replies.status import Status
 from persistence.live.retries import RETRY_FOR_S
 from persistence.live.session_commands import PlayLimits, SessionCommands
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from game.session import UserId
     from persistence.live.lane_contract import OnReply
     from persistence.live.lanes import Lanes
-    from persistence.live.replies.play import PlayReply
+    from persistence.live.replies.play_shapes import PlayReply
     from persistence.live.session_ref import SessionRef
     from persistence.live.sources import CatalogueSource
     from persistence.live.store import LiveStore

@@ -18,13 +18,13 @@ from game.errors import (
     UpgradeLocked,
     UpgradeNotFound,
 )
-from persistence.live.replies import play
+from persistence.live.replies import refusals
 from persistence.live.replies.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from persistence.live.replies.play import RefusalReply
+    from persistence.live.replies.refusals import RefusalReply
 
 
 class InvalidMessage(Refusal):
@@ -124,13 +124,13 @@ _PLAIN: Final[Mapping[bytes, Callable[[], Refusal]]] = {
 def refusal_of(reply: RefusalReply) -> Refusal:
     """Return what a script's reply refuses; raises KeyError for a status that is no refusal."""
     match reply:
-        case play.SeqTooOld():
+        case refusals.SeqTooOld():
             return SeqTooOld(int(reply.highest))
-        case play.RateLimited():
+        case refusals.RateLimited():
             return RateLimited(int(reply.retry_after_ms))
-        case play.UpgradeLocked():
+        case refusals.UpgradeLocked():
             return UpgradeLocked(int(reply.level))
-        case play.NotEnoughMoney():
+        case refusals.NotEnoughMoney():
             return NotEnoughMoney(float(reply.have), float(reply.need))
         case _:
             return _PLAIN[reply.status]()

@@ -9,16 +9,9 @@ from game.catalogue import UpgradeId
 from game.errors import Refusal, UpgradeNotFound
 from persistence.errors import LiveUnavailable, NotSent
 from persistence.live.lane_contract import ReplyLost
-from persistence.live.replies.play import (
-    PLAY_SHAPES,
-    Accrued,
-    GoldenGuest,
-    Missing,
-    RankUnchanged,
-    SessionShown,
-    Stale,
-    play_reply,
-)
+from persistence.live.replies.play import Accrued, GoldenGuest, RankUnchanged, SessionShown
+from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
+from persistence.live.replies.refusals import Missing, Stale
 from persistence.live.replies.status import Status
 from persistence.live.retries import RETRY_FOR_S
 from server.protocol import results
@@ -31,7 +24,9 @@ if TYPE_CHECKING:
 
     from game.session import UserId
     from persistence.live.lane_contract import OnReply
-    from persistence.live.replies.play import Change, PlayReply, RefusalReply
+    from persistence.live.replies.play import Change
+    from persistence.live.replies.play_shapes import PlayReply
+    from persistence.live.replies.refusals import RefusalReply
     from persistence.live.session_ref import SessionRef
     from persistence.live.sessions import Sessions
     from persistence.live.snapshots import Snapshot

@@ -20,7 +20,9 @@ from game.accrual import RAN_BACK_MS
 from persistence.errors import NoSession, NotSent, StorageUnavailable
 from persistence.live.keys import BUCKETS, bucket_of
 from persistence.live.lane_contract import ReplyLost
-from persistence.live.replies.play import PLAY_SHAPES, Accrued, Achieved, Missing, Stale, play_reply
+from persistence.live.replies.play import Accrued, Achieved
+from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
+from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from game.course import Course
     from persistence.live.lane import Lane
-    from persistence.live.replies.play import NotExecuted
+    from persistence.live.replies.refusals import NotExecuted
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Player
     from server.ws.hub import Hub

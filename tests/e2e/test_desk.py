@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from game.adjusting import Adjustment
-    from persistence.live.replies.play import PlayReply
+    from persistence.live.replies.play_shapes import PlayReply
     from scripts.databases import Databases
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from game import errors as refusals
-from persistence.live.replies import play
+from persistence.live.replies.refusals import Refused, SeqTooOld
 from persistence.live.replies.status import Status
 from server.protocol import errors
 
@@ -56,7 +56,7 @@ def test_every_code_has_its_text() -> None:
 
 def test_a_seq_that_is_too_old_is_an_invalid_message() -> None:
     """The game's refusal of an old seq has the wire's code and form for a message against the contract."""
-    refusal = errors.refusal_of(play.SeqTooOld(Status.SEQ_TOO_OLD, 77))
+    refusal = errors.refusal_of(SeqTooOld(Status.SEQ_TOO_OLD, 77))
 
     assert refusal.code == errors.InvalidMessage.code
     assert refusal.message == errors.InvalidMessage("seq is 64 or more below 77").message
@@ -66,4 +66,4 @@ def test_a_seq_that_is_too_old_is_an_invalid_message() -> None:
 def test_a_status_that_is_no_refusal_is_a_fault() -> None:
     """A word that no script refuses with is not answered as a refusal."""
     with pytest.raises(KeyError):
-        errors.refusal_of(play.Refused(Status.OK))
+        errors.refusal_of(Refused(Status.OK))

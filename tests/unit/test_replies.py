@@ -5,15 +5,10 @@ from __future__ import annotations
 import pytest
 
 from game.session import UserId
-from persistence.live.replies.play import (
-    PLAY_SHAPES,
-    Bought,
-    Cooked,
-    Income,
-    RateLimited,
-    play_reply,
-)
+from persistence.live.replies.play import Bought, Cooked, Income
+from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
 from persistence.live.replies.publications import FamilyRevoked, publication_of, revoked_text
+from persistence.live.replies.refusals import RateLimited
 from persistence.live.replies.status import Status, statuses_of
 from persistence.live.replies.upkeep import (
     DueBucket,
