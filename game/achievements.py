@@ -5,13 +5,17 @@ They are looked for beside clicks, announced once, and kept in the session's `ac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+
+from game.accrual import CAP_S
+from game.outcomes import Achieved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from game.live_session import LiveSession
     from game.session import Session
 
 STARS_SCALE: Final = 10_000
@@ -248,3 +252,20 @@ _ROWS: Final = (
 
 ACHIEVEMENTS: Final = tuple(Achievement(*row) for row in _ROWS)
 """All of them, by ascending id. An id is never given to another achievement: sessions hold it."""
+
+
+def achieve(
+    live: LiveSession, achievements: Iterable[Achievement], now_us: int, cap_s: int = CAP_S
+) -> Achieved:
+    """Record the achievements newly reached, income paid first; without any nothing changes."""
+    state = live.session
+    now_ms = now_us // 1000
+    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
+    paid = replace(state)
+    accrued.write(paid)
+    newly = sorted(one.id for one in achievements if one.id not in state.achieved and one.reached_by(paid))
+    if newly:
+        accrued.apply(state)
+        state.achieved = tuple(sorted((*state.achieved, *newly)))
+        live.change(version, now_ms)
+    return Achieved(state.version, tuple(newly))

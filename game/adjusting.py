@@ -11,7 +11,7 @@ from game.catalogue import UpgradeId, UpgradeType
 from game.rates import LONGEST_POWER, rates_of
 
 if TYPE_CHECKING:
-    from game.rules import LiveSession
+    from game.live_session import LiveSession
 
 AMOUNTS: Final = ("money", "dishes", "xp", "stars", "accumulated", "boost")
 """Fields of a session that an operator may give more or less of."""

@@ -17,7 +17,7 @@ from game.outcomes import GoldenGuest
 from game.session import ClientWindow
 
 if TYPE_CHECKING:
-    from game.rules import LiveSession
+    from game.live_session import LiveSession
     from game.session import Session, UserId
 
 GUESTS: Final = "golden guests have the numbers of the periods of Redis' time in which they come"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from game.catalogue import Catalogue
-    from game.rules import LiveSession
+    from game.live_session import LiveSession
     from game.session import Session
 
 _KNOWN: Final = frozenset(one.id for one in ACHIEVEMENTS)

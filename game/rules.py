@@ -6,11 +6,11 @@ Refusal and then has changed nothing. Times are Redis' clock: `now_us` µs, `now
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from game import clients
-from game.accrual import CAP_S, PROMISE_MS, accrue, keep_away
+from game.accrual import CAP_S
 from game.arithmetic import floor, half_up, saturated
 from game.catalogue import UpgradeId, UpgradeType
 from game.errors import (
@@ -22,69 +22,16 @@ from game.errors import (
     UpgradeNotFound,
 )
 from game.limit import UNLIMITED, Limit, draw
-from game.outcomes import Achieved, Bought, Cooked, Paid, Refreshed, Reset, Risen, Shown, Sold, Unrisen
-from game.rates import Rates, click_xp_of, cook_gain_of, need_of, prices_of, rates_of
+from game.outcomes import Bought, Cooked, Paid, Reset, Risen, Shown, Sold, Unrisen
+from game.rates import click_xp_of, cook_gain_of, need_of, prices_of, rates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from game.accrual import Accrued
-    from game.achievements import Achievement
-    from game.catalogue import Catalogue
+    from game.live_session import LiveSession
     from game.session import ClientWindow, Session
 
 ONE_STAR: Final = 10_000.0
 """Ten-thousandths: what a reset takes at least."""
-
-
-@dataclass(slots=True)
-class LiveSession:
-    """A session, its catalogue, and what only Redis holds: rates, the bucket's `tat_us`, the promise.
-
-    Until `joined_until_ms`, whatever its sign, the player counts as joined. Where it is positive, processes
-    may compute pushes from the session's version, one version for each whole second.
-    """
-
-    session: Session
-    catalogue: Catalogue
-    rates: Rates
-    tat_us: float = 0.0
-    joined_until_ms: int = 0
-
-    @classmethod
-    def of(cls, session: Session, catalogue: Catalogue) -> LiveSession:
-        """Bring a session to life."""
-        return cls(session, catalogue, rates_of(session, catalogue))
-
-    def next_version(self, now_ms: int) -> int:
-        """Return the version that the next change takes: past every push that can have been computed."""
-        computed = max(0, (self.joined_until_ms - self.session.accrued_at_ms) // 1000)
-        return max(self.session.version + (computed if self.rates.passive else 0) + 1, now_ms)
-
-    def accrue(self, now_ms: int, cap_s: int) -> Accrued:
-        """Compute the income up to now."""
-        return accrue(self.session, self.rates, now_ms, cap_s, self.joined_until_ms)
-
-    def promise(self, now_ms: int, *, asked: bool = False) -> None:
-        """Count the player as joined from now on.
-
-        Nobody computes from a version ahead of the clock, but where a process asked, once a second at most.
-        """
-        ahead = self.session.version > now_ms and not asked
-        until_ms = now_ms + PROMISE_MS if self.rates.passive else 0
-        self.joined_until_ms = -until_ms if ahead else until_ms
-
-    def advance(self, version: int, now_ms: int) -> None:
-        """Take the step to a version; nobody computes from one ahead of the clock."""
-        self.session.version = version
-        if version > now_ms:
-            self.joined_until_ms = -abs(self.joined_until_ms)
-
-    def renew(self, now_ms: int, *, asked: bool = False) -> None:
-        """Promise again where the session did not change and little is left of the promise."""
-        until_ms = self.joined_until_ms if asked else abs(self.joined_until_ms)
-        if self.rates.passive and until_ms - now_ms < PROMISE_MS // 2:
-            self.promise(now_ms, asked=asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +60,17 @@ def _changed(
     live: LiveSession,
     version: int,
     now_ms: int,
-    tag: Tag | None = None,
-    window: ClientWindow | None = None,
+    tag: Tag | None,
+    window: ClientWindow | None,
 ) -> None:
     """Take the step to the next version, promise, remember the client's number."""
-    live.session.version = version
-    live.promise(now_ms)
+    live.change(version, now_ms)
     _remember(live.session, tag, window)
 
 
 def _remember(session: Session, tag: Tag | None, window: ClientWindow | None) -> None:
     if tag is not None and window is not None:
         clients.remember(session, tag.client, window)
-
-
-def _settle(live: LiveSession, accrued: Accrued, version: int, now_ms: int) -> bool:
-    """Pay the income alone, where a request changes nothing else; returns whether it changed an amount."""
-    if accrued.moved:
-        accrued.apply(live.session)
-        _changed(live, version, now_ms)
-    return accrued.paid
 
 
 def cook(
@@ -154,7 +92,7 @@ def cook(
     try:
         window = _window(session, tag, version)
     except _AppliedBeforeError:
-        paid = _settle(live, accrued, version, now_ms)
+        paid = live.settle(accrued, version, now_ms)
         return Cooked(session.version, session.dishes, session.xp, 0, duplicate=True, paid=paid)
     if rates.cook_gain == 0:
         raise NoDish
@@ -174,7 +112,7 @@ def _pay_for_click(live: LiveSession, accrued: Accrued, version: int, now_ms: in
     """Pay the income that is due before a click; take the click's version."""
     if accrued.moved:
         accrued.apply(live.session)
-        _changed(live, version, now_ms)
+        live.change(version, now_ms)
         return
     live.session.version = version
     if live.rates.passive:
@@ -200,7 +138,7 @@ def sell(
     try:
         window = _window(session, tag, version)
     except _AppliedBeforeError:
-        paid = _settle(live, accrued, version, now_ms)
+        paid = live.settle(accrued, version, now_ms)
         return Sold(session.version, session.dishes, session.money, session.xp, 0, duplicate=True, paid=paid)
     dishes = accrued.amounts.dishes
     if dishes == 0:
@@ -243,7 +181,7 @@ def upgrade_buy(  # noqa: PLR0917 - the order of the script's arguments
     try:
         window = _window(session, tag, version)
     except _AppliedBeforeError:
-        paid = _settle(live, accrued, version, now_ms)
+        paid = live.settle(accrued, version, now_ms)
         return Bought(
             session.version,
             session.money,
@@ -291,11 +229,11 @@ def level_up(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = None)
     try:
         window = _window(session, tag, version)
     except _AppliedBeforeError:
-        paid = _settle(live, accrued, version, now_ms)
+        paid = live.settle(accrued, version, now_ms)
         return Risen(session.version, session.rank, session.xp, rates.need, duplicate=True, paid=paid)
     need_xp = 100 * rates.need
     if need_xp == 0 or accrued.amounts.xp < need_xp:
-        _settle(live, accrued, version, now_ms)
+        live.settle(accrued, version, now_ms)
         return Unrisen(
             session.version,
             session.rank,
@@ -322,7 +260,7 @@ def session_reset(live: LiveSession, now_us: int, cap_s: int, tag: Tag | None = 
     try:
         window = _window(session, tag, version)
     except _AppliedBeforeError:
-        paid = _settle(live, accrued, version, now_ms)
+        paid = live.settle(accrued, version, now_ms)
         return _reset(session, duplicate=True, paid=paid)
     if accrued.amounts.accumulated < ONE_STAR:
         raise NotEnoughPrestige
@@ -359,7 +297,7 @@ def passive(live: LiveSession, now_us: int, cap_s: int) -> Paid:
     now_ms = now_us // 1000
     version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
     if accrued.moved:
-        _settle(live, accrued, version, now_ms)
+        live.settle(accrued, version, now_ms)
         live.promise(now_ms, asked=True)
     else:
         live.renew(now_ms, asked=True)
@@ -384,54 +322,7 @@ def session(live: LiveSession, now_us: int, cap_s: int, client: str = "") -> Sho
         accrued.apply(state)
     shown, state.offline = state.offline, None
     if accrued.moved or shown is not None:
-        _changed(live, version, now_ms)
+        live.change(version, now_ms)
     else:
         live.renew(now_ms)
     return Shown(state.version, last_seq, shown, accrued.paid, live.rates.passive)
-
-
-def refresh(live: LiveSession, catalogue: Catalogue, now_us: int, cap_s: int) -> Refreshed:
-    """Derive the rates again from a catalogue.
-
-    Income up to now is paid first; what was earned under an older one at its rates until it ended, from then
-    on at the new ones. Where it is not known when it ended, it ends now.
-    """
-    state = live.session
-    now_ms = now_us // 1000
-    rates = rates_of(state, catalogue)
-    pays = live.rates.passive or rates.passive
-    version = live.next_version(now_ms)
-    if pays:
-        since_ms = state.accrued_at_ms
-        ended_ms = catalogue.ended_ms(live.catalogue.generation)
-        until_ms = now_ms if ended_ms is None else min(max(ended_ms, since_ms), now_ms)
-        before = live.accrue(until_ms, cap_s)
-        before.write(state)
-        left_s = max(0, cap_s - (before.away.away_seconds if before.away else 0))
-        since = accrue(state, rates, now_ms, left_s, live.joined_until_ms)
-        since.write(state)
-        if before.away is not None and since.away is not None:
-            keep_away(state, before.away.plus(since.away))  # both are one gap to the player
-        else:
-            keep_away(state, before.away or since.away)
-        if state.accrued_at_ms != since_ms:
-            live.advance(version, now_ms)
-    live.catalogue, live.rates = catalogue, rates
-    return Refreshed(state.version, rates.passive, pays)
-
-
-def achieve(
-    live: LiveSession, achievements: Iterable[Achievement], now_us: int, cap_s: int = CAP_S
-) -> Achieved:
-    """Record the achievements newly reached, income paid first; without any nothing changes."""
-    state = live.session
-    now_ms = now_us // 1000
-    version, accrued = live.next_version(now_ms), live.accrue(now_ms, cap_s)
-    paid = replace(state)
-    accrued.write(paid)
-    newly = sorted(one.id for one in achievements if one.id not in state.achieved and one.reached_by(paid))
-    if newly:
-        accrued.apply(state)
-        state.achieved = tuple(sorted((*state.achieved, *newly)))
-        _changed(live, version, now_ms)
-    return Achieved(state.version, tuple(newly))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from game import golden, rules
 from game.accrual import after, amounts_of, flow_of
+from game.live_session import LiveSession
 from game.outcomes import Risen
 from game.rates import prestige_factor
 from game.session import Session, UserId
@@ -62,7 +63,7 @@ class _Player:
     """One player, step by step."""
 
     def __init__(self, catalogue: Catalogue, habit: Habit, hand: random.Random) -> None:
-        self.live = rules.LiveSession.of(Session(UserId(1), version=1, accrued_at_ms=0), catalogue)
+        self.live = LiveSession.of(Session(UserId(1), version=1, accrued_at_ms=0), catalogue)
         self.course = Course()
         self.now_s = 0
         self._habit = habit

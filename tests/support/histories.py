@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from game import rules
 from game.errors import NoDishes
-from game.rules import LiveSession
+from game.live_session import LiveSession
 from game.session import Session, UserId
 from scripts.chaos.history.events import Closed, Event, Heard, History, Opened, Saved, Sent
 from scripts.chaos.history.judge import judge

@@ -10,10 +10,12 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from game import adjusting, errors, golden, rates, replacing, rules
+from game import adjusting, errors, golden, rates, refreshing, replacing, rules
 from game.accrual import CAP_S
+from game.achievements import achieve
 from game.catalogue import UpgradeId, UpgradeType
 from game.limit import UNLIMITED
+from game.live_session import LiveSession
 from persistence.live.catalogue_arguments import packed_boosts, packed_changes, packed_levels
 from persistence.live.courses import COURSE_FIELDS, course_of
 from persistence.live.hashes import fields_of, number_text, numbers_of
@@ -90,7 +92,7 @@ class Twins:
     def __init__(
         self, scripts: Mapping[str, Script], session: Session, catalogue: Catalogue, now_us: int
     ) -> None:
-        self.live = rules.LiveSession.of(session, catalogue)
+        self.live = LiveSession.of(session, catalogue)
         self.now_us = now_us
         self.stamp = ""
         self.own = 0
@@ -241,7 +243,7 @@ class Twins:
         self._both(
             "achieve",
             (packed, cap_s),
-            lambda: rules.achieve(self.live, achievements, self.now_us, cap_s),
+            lambda: achieve(self.live, achievements, self.now_us, cap_s),
         )
 
     def adjust(self, what: str, by: float, number: int, cap_s: int = SAVED_TTL_S) -> list[Any]:
@@ -337,7 +339,7 @@ class Twins:
             reply: list[Any] = [b"behind", self.stamp.encode()]
         else:
             if not stored:
-                self.live = rules.LiveSession(
+                self.live = LiveSession(
                     self.live.session,
                     catalogue,
                     rates.rates_of(self.live.session, catalogue),
@@ -348,7 +350,7 @@ class Twins:
             if not stored:
                 # Nobody knows what was shown before it was loaded.
                 state.version = raised = max(state.version, self.now_us // 1000) + BEHIND_MS
-            refreshed = rules.refresh(self.live, catalogue, self.now_us, cap_s)
+            refreshed = refreshing.refresh(self.live, catalogue, self.now_us, cap_s)
             if state.version == raised:
                 state.version += 1
             reply = [b"ok", state.version, int(refreshed.passive)]

@@ -8,8 +8,8 @@ import pytest
 
 from game import golden, rules
 from game.catalogue import Boost, BoostType, Names, Upgrade, UpgradeId, UpgradeType
+from game.live_session import LiveSession
 from game.rates import Rates, click_xp_of, cook_gain_of, need_of, price_of
-from game.rules import LiveSession
 from game.session import Session, UserId
 from tests.support.doc_examples import Block, blocks
 from tests.support.game_catalogue import CATALOGUE

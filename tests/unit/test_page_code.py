@@ -18,8 +18,9 @@ import pytest
 
 from game.catalogue import BoostType, Catalogue, UpgradeType
 from game.errors import Refusal
+from game.live_session import LiveSession
 from game.rates import need_of, price_of, rates_of
-from game.rules import LiveSession, cook, sell, session_reset, upgrade_buy
+from game.rules import cook, sell, session_reset, upgrade_buy
 from game.session import Session, UserId
 from scripts.simulate.advice import advise
 from seeds.files import read_catalogue

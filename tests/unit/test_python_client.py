@@ -23,8 +23,9 @@ from clients.python.clickcook.state import Boost, Game, Upgrade
 from clients.python.clickcook.waiting import COUNTED
 from game.catalogue import UpgradeType
 from game.errors import Refusal
+from game.live_session import LiveSession
 from game.rates import price_of
-from game.rules import LiveSession, cook, sell, upgrade_buy
+from game.rules import cook, sell, upgrade_buy
 from game.session import Session, UserId
 from server.protocol.errors import REFUSALS
 from server.protocol.fields import REQUEST_TYPES, STATE_CHANGING

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from game import rules
+from game import refreshing, rules
 from game.arithmetic import EXACT, LIMIT, ceiling, half_up
 from game.catalogue import BoostType, Catalogue, UpgradeType
 from game.errors import (
@@ -21,9 +21,9 @@ from game.errors import (
     UpgradeLocked,
     UpgradeNotFound,
 )
+from game.live_session import LiveSession
 from game.outcomes import Bought, Cooked, Reset, Risen, Sold, Unrisen
 from game.rates import UNAFFORDABLE, price_of
-from game.rules import LiveSession
 from game.session import Offline, Session, UserId
 from tests.support.game_catalogue import CATALOGUE, CHANGED, FEAST, LOBSTER, SANDWICH, upgrade
 
@@ -263,7 +263,7 @@ def test_cooking_later_is_not_sold_for_idle_seconds() -> None:
 def test_nothing_is_paid_at_a_rate_of_another_catalogue() -> None:
     """Seconds before a change of the catalogue are paid at its rates, those after it at the new ones."""
     player = live(bought={SANDWICH: 1, 5: 10}, accrued_at_ms=NOW_MS - 10_000)
-    rules.refresh(player, CHANGED, NOW_US, CAP_S)
+    refreshing.refresh(player, CHANGED, NOW_US, CAP_S)
     assert player.session.dishes == 4 * 10
     rules.passive(player, NOW_US + 10_000_000, CAP_S)
     assert player.session.dishes == 4 * 10 + 9 * 10
@@ -273,7 +273,7 @@ def test_seconds_without_income_do_not_wait_for_a_better_catalogue() -> None:
     """Where a change of the catalogue brings income, the seconds before it stay unpaid."""
     bare = Catalogue(0, CATALOGUE.upgrades[:1], CATALOGUE.level_xp)
     player = live(bare, bought={SANDWICH: 1, 11: 1}, accrued_at_ms=NOW_MS - 50_000)
-    rules.refresh(player, CATALOGUE, NOW_US, CAP_S)
+    refreshing.refresh(player, CATALOGUE, NOW_US, CAP_S)
     assert not rules.passive(player, NOW_US, CAP_S).changed
     assert player.session.dishes == 0
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from game import clients, errors, rules
-from game.achievements import ACHIEVEMENTS, Counter, packed_achievements
+from game.achievements import ACHIEVEMENTS, Counter, achieve, packed_achievements
 from game.limit import Limit, draw
-from game.rules import LiveSession, Tag
+from game.live_session import LiveSession
+from game.rules import Tag
 from game.session import Session, UserId
 from tests.support.game_catalogue import CATALOGUE, SANDWICH
 
@@ -145,15 +146,15 @@ def test_a_window_knows_what_a_set_knows(numbers: list[int]) -> None:
 def test_achievements_are_announced_once() -> None:
     """A counter at its threshold is news once; what is not reached stays open."""
     player = live()
-    assert rules.achieve(player, ACHIEVEMENTS, NOW_US).newly == ()
+    assert achieve(player, ACHIEVEMENTS, NOW_US).newly == ()
     rules.cook(player, 1, NOW_US)
     before = player.session.version
-    first = rules.achieve(player, ACHIEVEMENTS, NOW_US)
+    first = achieve(player, ACHIEVEMENTS, NOW_US)
     assert first.newly == (1,)
     assert first.version > before
-    assert rules.achieve(player, ACHIEVEMENTS, NOW_US).newly == ()
+    assert achieve(player, ACHIEVEMENTS, NOW_US).newly == ()
     rules.cook(player, 999, NOW_US)
-    assert rules.achieve(player, ACHIEVEMENTS, NOW_US).newly == (2, 5, 6)
+    assert achieve(player, ACHIEVEMENTS, NOW_US).newly == (2, 5, 6)
     assert player.session.achieved == (1, 2, 5, 6)
 
 

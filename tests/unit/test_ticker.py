@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 import pytest
 
-from game import rules
+from game import refreshing, rules
 from game.accrual import PROMISE_MS, accrue, amounts_of, flow_of
-from game.achievements import ACHIEVEMENTS, Counter
+from game.achievements import ACHIEVEMENTS, Counter, achieve
 from game.course import Course
+from game.live_session import LiveSession
 from game.session import Session, UserId
 from server.ws.exchange import Exchange
 from server.ws.gathering import Gathering
@@ -51,7 +52,7 @@ class Redis:
     """One player's session in the model, and the processes that hear of it. Counts what it is asked."""
 
     def __init__(self, state: Session, cap_s: int = CAP_S) -> None:
-        self.live = rules.LiveSession.of(state, CATALOGUE)
+        self.live = LiveSession.of(state, CATALOGUE)
         self.now_us = START_US
         self.cap_s = cap_s
         self.asked = 0
@@ -197,7 +198,7 @@ class Process:
 
     def achieve(self, _ref: object, on_reply: Callable[[object], None]) -> None:
         """Record achievements by the model."""
-        achieved = rules.achieve(self.redis.live, ACHIEVEMENTS, self.redis.now_us, self.redis.cap_s)
+        achieved = achieve(self.redis.live, ACHIEVEMENTS, self.redis.now_us, self.redis.cap_s)
         newly = ",".join(map(str, achieved.newly))
         if newly:
             self.redis.publish(self, "achieved", achieved.version, newly)
@@ -206,7 +207,7 @@ class Process:
 
 def paid_each_second(state: Session, seconds: int) -> tuple[float, ...]:
     """Play the rules second by second, as if each had been asked for."""
-    live = rules.LiveSession.of(state, CATALOGUE)
+    live = LiveSession.of(state, CATALOGUE)
     for second in range(1, seconds + 1):
         rules.passive(live, START_US + 1_000_000 * second, NOBODY_AWAY_S)
     return amounts_of(live.session).shown
@@ -342,7 +343,7 @@ async def test_a_changed_catalogue_is_computed_with_from_the_moment_it_is_heard_
     for second in range(20):
         redis.now_us += 1_000_000
         if second == 10:
-            rules.refresh(redis.live, CHANGED, redis.now_us, CAP_S)
+            refreshing.refresh(redis.live, CHANGED, redis.now_us, CAP_S)
             here.player.active = True
             redis.publish(here, *redis.income())
         for process in (here, there):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from game.rules import LiveSession
+from game.live_session import LiveSession
 from scripts.chaos.history.events import Faulted, Heard
 from scripts.chaos.history.judge import Judgement, judge
 from scripts.chaos.history.said import copy_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from game import rules
-from game.rules import LiveSession
+from game.live_session import LiveSession
 from scripts.chaos.history.facts import Facts, facts_of
 from scripts.chaos.history.timeline import CHANGING, Operation
 
