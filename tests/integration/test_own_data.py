@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,19 +9,15 @@ import orjson
 import pytest
 import redis.asyncio
 
-from game.session import UserId
 from persistence.durable.community import Community
 from persistence.durable.operator_log import OperatorLog, Outcome, Wish
 from persistence.durable.sessions import SessionWriter, load_rows
 from persistence.durable.token_families import TokenFamilies
-from persistence.errors import StorageUnavailable
 from persistence.live.hashes import fields_of
 from persistence.live.record import PACKED_RATES, RECORD, Rates
 from persistence.writeback.batch import Saver
-from server.auth.errors import Busy
-from server.auth.export_service import MOST_AT_ONCE, MOST_WAITING, ExportService
 from server.auth.tidying import tidy_once
-from server.auth.tokens import REFRESH_TTL_S, AccessClaims
+from server.auth.tokens import REFRESH_TTL_S
 from tests.integration.test_guests import user_of
 from tests.integration.test_http_accounts import INVALID, said
 from tests.integration.test_recovery import Postbox
@@ -32,7 +27,7 @@ from tests.support.saving_world import player
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.auth.account_service import AccountService
+    from game.session import UserId
 
 NAME = "Anna of the kitchen"
 PASSWORD = "pass word"
@@ -340,23 +335,6 @@ async def test_a_guest_who_never_played(world: World) -> None:
     assert len(kept["log_ins"]) == 1
 
 
-async def test_only_the_player_gets_the_export(world: World) -> None:
-    """An access token whose family is live; nothing else, and no other method."""
-    _, tokens = await world.registered()
-    for bearer, message in (
-        (None, "missing token"),
-        ("Basic x", "invalid token format"),
-        (f"Bearer {tokens['refresh_token']}", "token invalid"),
-    ):
-        headers = {} if bearer is None else {"Authorization": bearer}
-        answer = await world.client.get("/export", headers=headers)
-        assert said(answer) == (401, {"status": 1, "message": message})
-    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    assert (await world.client.post("/export", headers=headers)).status_code == 405
-    await world.post("/logout", tokens["refresh_token"])
-    assert said(await world.client.get("/export", headers=headers)) == (401, INVALID)
-
-
 async def test_a_session_that_cannot_be_read_is_shown_as_it_is(world: World, own_redis: str) -> None:
     """The export has it in hexadecimal, with the reason, and all the rest."""
     traces = await with_traces(world, own_redis)
@@ -369,32 +347,3 @@ async def test_a_session_that_cannot_be_read_is_shown_as_it_is(world: World, own
         await client.delete(world.store.keys.session(traces.user_id))
         await client.set(world.store.keys.session(traces.user_id), "no hash")
         assert "WRONGTYPE" in (await export(world, traces.tokens))["live"]["unreadable"]
-
-
-async def test_exports_wait_for_each_other_and_a_player_asks_for_one_at_a_time() -> None:
-    """Four are made at once, others wait, a player's second is refused; places are free again afterwards."""
-    going_on = asyncio.Event()
-    begun: list[UserId] = []
-
-    async def read(user_id: UserId) -> dict[str, Any]:
-        begun.append(user_id)
-        await going_on.wait()
-        raise StorageUnavailable("away")
-
-    class Anybody:
-        async def authenticate(self, token: str) -> AccessClaims:
-            return AccessClaims(UserId(int(token)), "family", 0)
-
-    exports = ExportService(cast("AccountService", Anybody()), read)
-    making = [asyncio.create_task(exports.export(f"{number}")) for number in range(MOST_WAITING)]
-    await asyncio.sleep(0)
-    assert begun == [*range(MOST_AT_ONCE)]
-    for refused in ("0", f"{MOST_WAITING}"):
-        with pytest.raises(Busy):
-            await exports.export(refused)
-    going_on.set()
-    for made in await asyncio.gather(*making, return_exceptions=True):
-        assert isinstance(made, StorageUnavailable)
-    assert begun == [*range(MOST_WAITING)]
-    with pytest.raises(StorageUnavailable):
-        await exports.export("0")
