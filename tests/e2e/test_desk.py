@@ -1,4 +1,4 @@
-"""Operators change players who play: over a real server, next to each other and to failures."""
+"""Operators change players who play: over a real server, next to each other and to clicks."""
 
 from __future__ import annotations
 
@@ -6,86 +6,30 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-import httpx
-import jwt
 import orjson
 import pytest
 
 from game.adjusting import OPERATORS
-from game.replacing import NUMBERS, Progress
-from game.session import UserId
-from persistence.durable.current_catalogue import open_catalogues
-from persistence.durable.operator_log import OperatorLog, Outcome, Turn, Wish
-from persistence.durable.sessions import load_rows
-from persistence.errors import DurableUnavailable
+from game.replacing import Progress
+from persistence.durable.operator_log import Outcome, Wish
 from persistence.live.keys import bucket_of
 from persistence.live.store import call
-from runtime.settings import read_settings
-from scripts.databases import open_databases
 from server.desk.changing import Changes
 from server.desk.errors import NotBegun
-from server.desk.importing import progress_json
 from server.desk.operations import Operations
 from server.desk.orders import Order
-from server.desk.sessions import OperatorSessions, open_sessions
-from tests.support.commands import run_command
 from tests.support.desk_client import DeskClient, running_desk
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
-from tests.support.players import PASSWORD, Player, click_until, joined, register
+from tests.support.operators import EXPORTED, command, cooking, desk
+from tests.support.players import Player, click_until, joined, register, user_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
-
-    from game.adjusting import Adjustment
-    from persistence.live.replies.play_shapes import PlayReply
-    from scripts.databases import Databases
-
-
-def user_of(tokens: Mapping[str, str]) -> UserId:
-    """Read whose tokens these are."""
-    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-    return UserId(int(claims["id"]))
-
-
-async def command(settings: Mapping[str, str], *words: object, code: int = 0) -> str:
-    """Run `scripts.player` as an operator does; returns what it printed."""
-    environment = {**os.environ, **settings}
-    done = await asyncio.to_thread(run_command, "scripts.player", *map(str, words), environment=environment)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@asynccontextmanager
-async def desk(settings: Mapping[str, str]) -> AsyncIterator[tuple[Databases, OperatorSessions, OperatorLog]]:
-    """Open what a command works with, in this process."""
-    async with open_databases(read_settings(dict(settings))) as databases:
-        catalogues = await open_catalogues(databases.pool, "ru")
-        read_rows = partial(load_rows, databases.pool)
-        async with open_sessions(databases.store, catalogues, read_rows, databases.settings) as sessions:
-            yield databases, sessions, OperatorLog(databases.pool)
-
-
-async def money_of(each: Player) -> int:
-    """Ask for the session's money."""
-    shown = await each.ask("session")
-    money: int = shown["session"]["money"]
-    return money
-
-
-async def cooking(stack: AsyncExitStack, server: GameServer) -> tuple[Player, UserId, dict[str, str]]:
-    """Open an account that owns the sandwich."""
-    tokens = await asyncio.to_thread(register, server)
-    each = await joined(stack, server, tokens["access_token"])
-    await each.ask("upgrade_buy", id=1)
-    return each, user_of(tokens), tokens
 
 
 async def test_operators_next_to_clicks_of_two_processes(game: GameServer) -> None:
@@ -182,43 +126,6 @@ async def test_the_desk_shows_every_server_of_the_game(game: GameServer) -> None
         await anna.until("figures", lambda said: away in said["troubles"])
 
 
-async def test_an_operator_and_a_deletion_under_way(game: GameServer) -> None:
-    """Nobody writes the outcome of a deletion for it, and who waits for it finds no account in the end."""
-    async with AsyncExitStack() as stack:
-        _, user_id, _ = await cooking(stack, game)
-        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
-        async with log.turn(user_id) as turn:
-            assert turn is not None
-            intent = await turn.begin(Wish("anna", "letter 1", "delete"))
-        made, settled = await Changes(log, sessions, user_id).make(Wish("boris", "letter 2", "money", 7.0))
-        assert (made is not None and made.outcome, settled) == (Outcome.DONE, [])
-        await log.finish(intent, Outcome.DONE)
-        by_number = {entry["number"]: entry["outcome"] for entry in await log.latest(user_id, 9)}
-        assert by_number[intent.number] == "done"
-        connection = await asyncpg.connect(game.settings["DB_CONNECTION"])
-        stack.push_async_callback(connection.close)
-        deletion = connection.transaction()
-        await deletion.start()
-        await connection.execute("DELETE FROM accounts WHERE id = $1", user_id)
-        waiting = asyncio.create_task(
-            Changes(log, sessions, user_id).make(Wish("boris", "letter 3", "money", 1))
-        )
-        waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%operator_subjects%'"
-        waits += " AND wait_event_type = 'Lock' AND datname = current_database())"
-        async with asyncio.timeout(LIMIT_S):
-            while True:
-                if await databases.pool.fetchval(waits):
-                    break
-                await asyncio.sleep(0.02)
-        await deletion.commit()
-        assert await waiting == (None, [])
-
-
-EXPORTED = Progress(
-    **dict.fromkeys(NUMBERS, 7.0) | {"money": 700.0, "rank": 3.0}, bought={1: 1}, achieved=(1,)
-)
-
-
 def as_export(progress: Progress, user_id: int) -> dict[str, Any]:
     """Write progress as an export has it."""
     return {"format": 1, "account": {"user_id": user_id}, "saved": {"version": 5, **progress.plain()}}
@@ -305,114 +212,6 @@ async def test_a_watched_player(game: GameServer) -> None:
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(LIMIT_S):
             assert await process.wait() == 0
-
-
-class _Interrupted(OperatorSessions):
-    """Sessions of an operator whose command ends before (`at` 0) or after (1) the change is made."""
-
-    def __init__(self, sessions: OperatorSessions, at: int) -> None:
-        self._inner = sessions
-        self._at = at
-
-    async def replace(self, user_id: UserId, progress: Progress, number: int) -> PlayReply:
-        """End as a killed command does."""
-        if self._at:
-            await self._inner.replace(user_id, progress, number)
-        raise _KilledError
-
-    async def adjust(self, user_id: UserId, change: Adjustment, number: int) -> PlayReply:
-        """End as a killed command does."""
-        if self._at:
-            await self._inner.adjust(user_id, change, number)
-        raise _KilledError
-
-
-class _KilledError(Exception):
-    """The command was killed here."""
-
-
-@pytest.mark.parametrize("at", [0, 1])
-async def test_a_killed_command_is_made_once(game: GameServer, at: int) -> None:
-    """Whether it ended before or after the change: repeated, it counts once; so it does before another's."""
-    async with AsyncExitStack() as stack:
-        anna, user_id, _ = await cooking(stack, game)
-        _, sessions, log = await stack.enter_async_context(desk(game.settings))
-        killed = Changes(log, _Interrupted(sessions, at), user_id)
-        same, others = Wish("boris", "letter 1", "money", 5.0), Wish("anna", "letter 2", "money", 9.0)
-        for wish in (same, others):
-            with pytest.raises(_KilledError):
-                await killed.make(wish)
-            assert await money_of(anna) == (5 if wish is others else 0) + at * int(wish.amount)
-            changes = Changes(log, sessions, user_id)
-            made, settled = await changes.make(same)
-            assert made is not None
-            assert [each.wish for each in settled] == [wish]
-        assert await money_of(anna) == 14
-        rich = Wish("anna", "letter 3", "import", session=progress_json(EXPORTED))
-        with pytest.raises(_KilledError):
-            await killed.make(rich)
-        await Changes(log, sessions, user_id).make(same)
-        assert await money_of(anna) == 700
-        entries = await log.latest(user_id, 9)
-        assert [(entry["amount"], entry["outcome"]) for entry in entries] == [
-            (0, "done"),
-            (9, "done"),
-            (5, "done"),
-        ]
-        assert (entries[0]["session_found"] is None) == bool(at)
-
-
-async def test_without_postgresql_nothing_is_done_by_halves(
-    game: GameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Away before: refused. Away after the change: the same command again logs it, and changes nothing."""
-    async with AsyncExitStack() as stack:
-        anna, user_id, _ = await cooking(stack, game)
-        wish = Wish("boris", "letter 1", "money", 5.0)
-        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
-        finish = Turn.finish
-
-        async def cut(self: Turn, *words: Any) -> None:
-            pid = await self._connection.fetchval("SELECT pg_backend_pid()")
-            await databases.pool.execute("SELECT pg_terminate_backend($1)", pid)
-            await finish(self, *words)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Turn, "finish", cut)
-            with pytest.raises(DurableUnavailable):
-                await Changes(log, sessions, user_id).make(wish)
-        assert await money_of(anna) == 5
-        made, _ = await Changes(log, sessions, user_id).make(wish)
-        assert made is not None
-        assert (made.outcome, made.before, made.earlier) == (Outcome.DONE, None, False)
-        assert await money_of(anna) == 5
-        databases.pool.terminate()
-        with pytest.raises(DurableUnavailable):
-            await Changes(log, sessions, user_id).make(Wish("boris", "letter 2", "money", 5.0))
-        assert await money_of(anna) == 5
-
-
-async def test_the_log_stays_and_forgets_who(game: GameServer) -> None:
-    """The server's own role can't change or delete it; a deletion takes the link to the player alone."""
-    async with AsyncExitStack() as stack:
-        _, user_id, tokens = await cooking(stack, game)
-        databases, sessions, log = await stack.enter_async_context(desk(game.settings))
-        made, _ = await Changes(log, sessions, user_id).make(Wish("boris", "letter 1", "money", 5.0))
-        assert made is not None
-        for table in ("operator_log", "operator_intents"):
-            for statement in ("UPDATE {} SET reason = 'x'", "DELETE FROM {}", "TRUNCATE {} CASCADE"):
-                with pytest.raises(asyncpg.RaiseError, match="cannot be changed"):
-                    await databases.pool.execute(statement.format(table))
-        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-        async with httpx.AsyncClient(timeout=LIMIT_S) as client:
-            body = {"password": PASSWORD}
-            gone = await client.request("DELETE", f"{game.url}/account", headers=headers, json=body)
-            assert gone.status_code == 200
-        row = await databases.pool.fetchrow("SELECT * FROM operator_log WHERE number = $1", made.number)
-        assert row is not None
-        assert (row["operator"], row["after"]) == ("boris", 5)
-        links = "SELECT count(*) FROM operator_subjects WHERE subject = $1 OR user_id = $2"
-        assert await databases.pool.fetchval(links, row["subject"], user_id) == 0
 
 
 async def test_a_player_who_is_away_is_loaded_first(game: GameServer) -> None:

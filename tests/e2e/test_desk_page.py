@@ -15,12 +15,11 @@ from playwright.async_api import expect
 from server.desk.orders import ORDERS
 from server.desk.troubles import TROUBLES
 from server.http.static import read_files
-from tests.e2e.test_desk import user_of
 from tests.support.accessible import AXE, found
 from tests.support.browser import PHONE, keep_screenshot, visitor
 from tests.support.desk_client import ANNA, LOOKER, DeskClient, running_desk
 from tests.support.game_server import REPOSITORY
-from tests.support.players import joined, register
+from tests.support.players import joined, register, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

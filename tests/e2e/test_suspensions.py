@@ -18,10 +18,10 @@ from persistence.durable.operator_log import OperatorLog
 from persistence.durable.reset_links import ResetLinks
 from server.desk.access import Access
 from server.desk.errors import NoPlayer
-from tests.e2e.test_desk import command, cooking, desk
 from tests.support.browser import visitor
 from tests.support.game_server import GameServer, running_game
 from tests.support.limits import LIMIT_S
+from tests.support.operators import command, cooking, desk
 from tests.support.players import PASSWORD, Player, joined
 
 if TYPE_CHECKING:

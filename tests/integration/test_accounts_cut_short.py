@@ -17,10 +17,10 @@ from persistence.live.store import call
 from server.auth import housekeeping as housekeeping_of_log_ins
 from server.auth.housekeeping import keep_log_ins
 from server.auth.tokens import REFRESH_TTL_S
-from tests.integration.test_guests import user_of
 from tests.integration.test_http_accounts import AWAY, INVALID, said
 from tests.support.http_world import World, running
 from tests.support.limits import LIMIT_S
+from tests.support.players import user_of
 from tests.support.saving_world import player
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import jwt
 import pytest
 
 from game.session import UserId
@@ -20,6 +19,7 @@ from server.auth.tidying import tidy_once
 from server.http.people_routes import Features
 from tests.integration.test_http_accounts import INVALID, NOT_ENOUGH, UNKNOWN, said
 from tests.support.http_world import World, running
+from tests.support.players import user_of
 from tests.support.saving_world import player
 
 if TYPE_CHECKING:
@@ -46,12 +46,6 @@ async def guest(world: World) -> dict[str, str]:
     assert answer.status_code == 200
     tokens: dict[str, str] = answer.json()["tokens"]
     return tokens
-
-
-def user_of(tokens: dict[str, str]) -> UserId:
-    """Read whose a pair is."""
-    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-    return UserId(int(claims["id"]))
 
 
 async def claim(world: World, tokens: dict[str, str], email: str) -> httpx.Response:

@@ -18,10 +18,10 @@ from persistence.live.record import PACKED_RATES, RECORD, Rates
 from persistence.writeback.batch import Saver
 from server.auth.tidying import tidy_once
 from server.auth.tokens import REFRESH_TTL_S
-from tests.integration.test_guests import user_of
 from tests.integration.test_http_accounts import INVALID, said
 from tests.integration.test_recovery import Postbox
 from tests.support.http_world import World, running
+from tests.support.players import user_of
 from tests.support.saving_world import player
 
 if TYPE_CHECKING:

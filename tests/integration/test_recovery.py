@@ -12,10 +12,11 @@ import pytest
 
 from server.auth.errors import Busy
 from server.auth.recovery_service import LINK_TTL_S, ResetLink
-from tests.integration.test_guests import claim, guest, user_of
+from tests.integration.test_guests import claim, guest
 from tests.integration.test_http_accounts import AWAY, INVALID, NOT_ENOUGH, UNKNOWN, said
 from tests.support.http_world import World, running
 from tests.support.limits import LIMIT_S
+from tests.support.players import user_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

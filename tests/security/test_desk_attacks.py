@@ -12,9 +12,8 @@ import pytest
 
 from server.desk.guard import Guard
 from server.http.messages import HttpRequest
-from tests.e2e.test_desk import user_of
 from tests.support.desk_client import ANNA, LOOKER, DeskClient, running_desk
-from tests.support.players import Player, click_until, joined, register
+from tests.support.players import Player, click_until, joined, register, user_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import jwt
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
+from game.session import UserId
 from tests.support.limits import LIMIT_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from tests.support.game_server import GameServer
 
@@ -42,6 +44,12 @@ def register(server: GameServer, email: str | None = None) -> dict[str, str]:
     answer.raise_for_status()
     tokens: dict[str, str] = answer.json()["tokens"]
     return tokens
+
+
+def user_of(tokens: Mapping[str, str]) -> UserId:
+    """Read whose tokens these are."""
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    return UserId(int(claims["id"]))
 
 
 @dataclass(slots=True)
