@@ -5,42 +5,28 @@ The parameters of `test_what_is_broken_is_found` are the kinds of faults that th
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections import defaultdict
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.chaos.broken import BREAKS
 from scripts.chaos.history.events import (
-    Event,
     Faulted,
     Heard,
     History,
-    Lagged,
-    Quit,
     read_events,
 )
-from scripts.chaos.history.impact import Impact, add_impacts
 from scripts.chaos.history.judge import judge
 from scripts.chaos.history.order import against_time
 from scripts.chaos.history.timeline import Timeline
-from scripts.chaos.plan import Kind, plan
-from scripts.chaos.proof import PROOFS
-from scripts.chaos.world import WORLDS
 from tests.support.broken_histories import BROKEN, push_of
 from tests.support.faultless import faultless
-from tests.support.game_server import REPOSITORY
 from tests.support.histories import (
     ANNA,
     BERT,
     CATALOGUE,
     NO_DISHES,
     OVEN,
-    UNAVAILABLE,
     Story,
     played,
     violated,
@@ -50,11 +36,6 @@ from tests.support.histories import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def is_refusal(event: Event) -> bool:
-    """Tell whether an event is an answer `unavailable`."""
-    return isinstance(event, Heard) and event.data.get("code") == "unavailable"
 
 
 def test_a_good_history_passes() -> None:
@@ -280,70 +261,6 @@ def test_an_answer_that_redis_may_lose_says_nothing_of_later_ones() -> None:
         story.history.events.pop()
 
 
-def test_times_wait_for_faults_and_for_the_recorder() -> None:
-    """What comes 2 s after the end of a fault, or of a standstill of the recorder, comes in time."""
-    story = played()
-    said = story.does(ANNA, "cook", 5)
-    without(story.history, Heard, push_of(BERT, said["version"]))
-    at_s = story.now_s
-    story.now_s += 11
-    story.hears(BERT, 0, "session", story.shown())
-    history = story.ends()
-    assert violated(history) == {"told"}
-    for excuse in (Faulted(at_s - 1, at_s + 10, "clients cut off", ""), Lagged(at_s + 10, 9.5)):
-        history.events.append(excuse)
-        assert violated(history) == set()
-        history.events.remove(excuse)
-
-
-def test_a_request_of_before_a_fault_may_be_refused_within_it() -> None:
-    """It was sent in calm and answered once a fault had begun; an answer before the fault is not excused."""
-    story = played()
-    request = story.sends(ANNA, "cook")
-    story.now_s += 1
-    story.hears(ANNA, request, "error", {"code": "unavailable"})
-    history = story.ends()
-    assert "served" in violated(history)
-    for begins_s, is_excused in ((story.now_s - 0.5, True), (story.now_s + 0.5, False)):
-        fault = Faulted(begins_s, begins_s + 1, "roles exchanged", "", loses="unanswered")
-        history.events.append(fault)
-        assert ("served" not in violated(history)) is is_excused
-        history.events.remove(fault)
-
-
-def test_what_a_busy_machine_cannot_serve_in_time_may_be_refused() -> None:
-    """A server gives up after 1 s and more, whatever the patience; what it refuses at once is no excuse."""
-    story = played()
-    request = story.sends(ANNA, "session")
-    story.hears(ANNA, request, "error", {"code": "unavailable"})
-    history = story.ends()
-    assert [violated(history, patience) for patience in (1, 3)] == [{"served"}, {"served"}]
-    answer = history.events.pop(next(at for at, each in enumerate(history.events) if is_refusal(each)))
-    assert isinstance(answer, Heard)
-    history.events.append(replace(answer, at_s=answer.at_s + 2.5))
-    assert [violated(history, patience) for patience in (1, 3)] == [{"served"}, set()]
-
-
-def test_a_start_may_be_given_up_while_a_database_is_away() -> None:
-    """A supervisor starts such a program again; one that ends in calm, or for another reason, is wrong."""
-    story = played()
-    story.add(Faulted(story.now_s, story.now_s + 12, "Redis killed (-9)", ""))
-    quit_ = Quit(story.now_s + 1, story.now_s + 11, "carl", 2, lacked_database=True)
-    story.add(quit_)
-    history = story.ends()
-    assert judge(history, CATALOGUE).lines == []
-    for wrong in (
-        replace(quit_, lacked_database=False),
-        replace(quit_, started_s=story.now_s + 40, at_s=story.now_s + 50),
-    ):
-        history.events.append(wrong)
-        assert violated(history) == {"ends"}
-        history.events.remove(wrong)
-    cut = replace(next(each for each in history.events if isinstance(each, Faulted)), kind="clients cut off")
-    events = [cut if isinstance(each, Faulted) else each for each in history.events]
-    assert violated(replace(history, events=events)) == {"ends"}
-
-
 def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:
     """There was nothing to sell before a cook that was under way while the sell was; not so long before."""
     story = played()
@@ -359,44 +276,6 @@ def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:
     sell = story.sends(ANNA, "sell", count=1)
     story.hears(ANNA, sell, "error", NO_DISHES)
     assert violated(story.ends()) == {"refused"}
-
-
-def test_what_a_fault_cost_is_put_down_to_it() -> None:
-    """A refused click, a lost connection and the time until both tabs play on are those of the fault."""
-    story = played()
-    at_s = story.now_s
-    request = story.sends(ANNA, "cook", count=1)
-    story.hears(ANNA, request, "error", UNAVAILABLE)
-    story.closes(BERT, 1006)
-    story.add(Faulted(at_s, story.now_s + 0.5, "Redis killed", ""))
-    story.opens(3, "bert")
-    story.does(ANNA, "cook", 1)
-    impacts: dict[str, Impact] = defaultdict(Impact)
-    add_impacts(story.ends(), impacts)
-    cost = impacts["Redis killed"]
-    assert (cost.times, cost.refused, cost.lost) == (1, 1, 1)
-    assert cost.recovered_s == cost.alone_s == [pytest.approx(1.6)]
-
-
-def test_a_plan_follows_from_its_seed_and_has_every_kind() -> None:
-    """The same seed breaks the same things at the same moments."""
-    faults = plan(5, 60, len(Kind))
-    assert faults == plan(5, 60, len(Kind))
-    assert faults != plan(6, 60, len(Kind))
-    assert {fault.kind for fault in faults} == set(Kind)
-    assert all(earlier.at_s <= later.at_s for earlier, later in pairwise(faults))
-
-
-def test_every_break_has_a_proof() -> None:
-    """What is broken on purpose is played with, in a world that there is."""
-    assert set(BREAKS) == set(PROOFS)
-    assert {proof.world for proof in PROOFS.values()} <= set(WORLDS)
-
-
-def test_every_break_fits_the_server() -> None:
-    """What a break changes is there to be changed; in a process of its own, which is broken afterwards."""
-    every = "from scripts.chaos.broken import BREAKS\nfor each in BREAKS.values(): each()"
-    subprocess.run([sys.executable, "-c", every], check=True, cwd=REPOSITORY)
 
 
 def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
