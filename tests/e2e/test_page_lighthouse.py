@@ -54,7 +54,8 @@ TRIES: Final = 3
 
 def report(url: str, *options: str) -> dict[str, Any]:
     """Run Lighthouse on a page and return its report."""
-    command = (LIGHTHOUSE, url, "--quiet", "--output=json", "--throttling-method=provided", "--disable-full-page-screenshot", *options)
+    ways = ("--throttling-method=provided", "--disable-full-page-screenshot")
+    command = (LIGHTHOUSE, url, "--quiet", "--output=json", *ways, *options)
     categories = f"--only-categories={','.join((*CATEGORIES, 'performance'))}"
     told: dict[str, Any] = {}
     for _try in range(TRIES):
