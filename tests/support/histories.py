@@ -107,7 +107,14 @@ class Story:
         said = {"dishes": state.dishes, "xp": state.xp / 100, "applied": int(state.clicks - before)}
         if kind == "sell":
             said["money"] = state.money
+        if kind == "session_reset":
+            said = self._reset_shown()
         return {**said, "version": state.version}
+
+    def _reset_shown(self) -> dict[str, Any]:
+        session = self.shown()["session"]
+        said = {name: session[name] for name in ("money", "dishes", "prestige")}
+        return said | {f"level_{name}": value for name, value in session["level"].items()}
 
     def earns(self, seconds: int) -> None:
         """Let an oven cook, and say so to every tab."""
@@ -157,3 +164,25 @@ def without(history: History, kind: type[Kind], wanted: Callable[[Kind], bool]) 
 def violated(history: History, patience: float = 1) -> set[str]:
     """Judge a history; return the names of the promises that were broken."""
     return set(judge(history, CATALOGUE, patience).violations)
+
+
+def unanswered(story: Story, *counts: int) -> list[int]:
+    """Send numbered cooks of so many dishes from ANNA's tab that nobody is answered; return their numbers."""
+    first = story.requests + 1
+    for seq, count in enumerate(counts, first):
+        story.sends(ANNA, "cook", count=count, client="u", seq=seq)
+    return list(range(first, first + len(counts)))
+
+
+def resent(story: Story, connection: int, *cooks: tuple[int, int]) -> None:
+    """Let a connection send cooks again, each a number and a count: they were applied before."""
+    for seq, count in cooks:
+        again = story.sends(connection, "cook", count=count, client="u", seq=seq)
+        state = story.live.session
+        said = {"dishes": state.dishes, "xp": state.xp / 100, "applied": 0, "duplicate": True}
+        story.hears(connection, again, "cook", {**said, "version": state.version})
+
+
+def judged(story: Story) -> list[str]:
+    """Judge whether the changes of a story follow from what was asked for."""
+    return [line for line in judge(story.ends(), CATALOGUE).lines if "linearizable" in line]

@@ -13,7 +13,7 @@ from scripts.chaos.history.search import MOST_STATES, Search
 from scripts.chaos.history.steps import Change, Replayed, Step, Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from game.catalogue import Catalogue
     from game.session import Session
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 ON_ITS_WAY_S: Final = 30.0
 """How long after its sending a request without an answer may still reach Redis: longer than any fault."""
 
+RESET: Final = "session_reset"
+"""What hides all that was done before it, but for the totals."""
+
 _Totals: TypeAlias = "list[tuple[float, ...]]"
+_Mark: TypeAlias = "tuple[list[Step], list[Stretch], set[int], int, list[Step], int]"
 _Places: TypeAlias = "tuple[list[Step], list[Operation | None], list[list[Step]], set[int], _Totals]"
 """The steps, the operation of each, the hidden steps of each stretch, what is taken to be applied, and the
 totals of the sessions.
@@ -53,6 +57,10 @@ class Course:
         """Find the fewest hidden operations that lead to what was said; None where none do."""
         return self.search.path(said, start, self.free(said, self.trail[-1].heard_s, self.version), most)
 
+    def ways_to(self, said: Said, start: Session) -> Iterator[list[Step]]:
+        """Yield all ways to what was said, as `path_to` finds the first."""
+        return self.search.paths(said, start, self.free(said, self.trail[-1].heard_s, self.version))
+
     def free(self, said: Said, since_s: float, after: int) -> list[Operation]:
         """Return what may have been applied between a state that was heard of at `since_s` and what was said.
 
@@ -63,11 +71,18 @@ class Course:
             op
             for op in self.open
             if id(op) not in self.applied
-            and op.sent_s <= said.last_heard_s
+            and op.sent_s <= self.sent_by_s(said)
             and (self.losses or op.known_at > after)
             and (op.duplicates or op.last_sent_s >= since_s - ON_ITS_WAY_S)
         ]
         return sorted(free, key=lambda op: (op.known_at, op.sent_s))
+
+    def sent_by_s(self, said: Said) -> float:
+        """Return by when that was sent which led to what was said: when it was heard first.
+
+        Where something is lost, two masters may have given one version.
+        """
+        return said.last_heard_s if self.losses else said.heard_s
 
     def lost(self, said: Said) -> list[Operation]:
         """Name what was answered, and was perhaps lost and applied once more, since it was sent again."""
@@ -81,11 +96,12 @@ class Course:
         *between, last = path
         self.outcome.hidden += len(between)
         before = self.trail[-1]
-        if between:
+        if between or said.change == RESET:
             facts = [*said.facts, facts_in_play(last.session)]
             end = replace(said, operation=last.operation, facts=facts)
             start = copy_of(before.session)
-            self.stretches.append(Stretch(start, self.version, before.heard_s, end, between, last))
+            times_s = before.heard_s, self.sent_by_s(said)
+            self.stretches.append(Stretch(start, self.version, *times_s, end, between, last))
         for step in path:
             # A request without an answer may have been applied before what is known, or after it.
             step.is_guessed = bool(between)
@@ -99,6 +115,27 @@ class Course:
         self.trail.append(last)
         self.applied |= {id(step.operation) for step in path if step.operation is not None}
         self.version = max(self.version, said.version)
+
+    def mark(self) -> _Mark:
+        """Return what there is now, to `return_to`."""
+        steps, hidden = list(self.outcome.steps), self.outcome.hidden
+        return list(self.trail), list(self.stretches), set(self.applied), self.version, steps, hidden
+
+    def return_to(self, mark: _Mark) -> None:
+        """Take back all that was walked since a mark was made."""
+        self.trail, self.stretches, self.applied, self.version, steps, hidden = mark
+        self.outcome.steps, self.outcome.hidden = steps, hidden
+
+    def go_back(self, step: Step, version: int) -> None:
+        """Take back all that was walked since a step, at which the version was this one."""
+        at = next(at for at, each in enumerate(self.trail) if each is step) + 1
+        gone = set(map(id, self.trail[at:]))
+        self.outcome.hidden -= sum(len(one.between) for one in self.stretches if id(one.last) in gone)
+        self.trail = self.trail[:at]
+        self.outcome.steps = [each for each in self.outcome.steps if id(each) not in gone]
+        self.stretches = [one for one in self.stretches if id(one.last) not in gone]
+        self.applied = {id(each.operation) for each in self.trail if each.operation is not None}
+        self.version = version
 
     def explain(
         self, stretch: Stretch, needed: Sequence[Operation], without: Operation | None = None
@@ -114,6 +151,12 @@ class Course:
         path = self.search.path(stretch.said, stretch.start, free, needed=ids)
         if path is None:
             return None
+        self.go_otherwise(stretch, path)
+        self.applied |= set(map(id, stretch.used))
+        return [op for op in known if id(op) not in self.applied and op is not without]
+
+    def go_otherwise(self, stretch: Stretch, path: list[Step]) -> None:
+        """Go another way over a stretch."""
         *between, last = path
         for step in between:
             step.is_guessed = True
@@ -122,8 +165,6 @@ class Course:
         self.trail[end - len(stretch.between) : end] = between
         self.outcome.steps += between
         stretch.between = between
-        self.applied |= set(map(id, stretch.used))
-        return [op for op in known if id(op) not in self.applied and op is not without]
 
     def _add_totals(self, stretch: Stretch, end: Session) -> None:
         """Let a stretch end with the totals of another session, and what comes after count on from there."""

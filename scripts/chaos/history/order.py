@@ -92,7 +92,6 @@ def forgotten(timeline: Timeline) -> Iterator[str]:
                     (answer.at_s, str(operation.asked["client"]), int(operation.asked["seq"]))
                     for answer in operation.applied
                     if not _may_be_lost(answer.at_s, lost)
-                    if answer.request_type != "level_up" or "next_xp" in answer.data
                 )
         for line in timeline.of_player(player):
             for attempt in line.attempts.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scripts.chaos.history.course import ON_ITS_WAY_S
+from scripts.chaos.history.facts import totals_of
 
 if TYPE_CHECKING:
     from scripts.chaos.history.course import Course
@@ -21,19 +22,15 @@ class Places:
 
     def with_more_hidden(self, end: Said) -> list[Step] | None:
         """Explain the end by what a reset had hidden: a sell before it shows in the totals alone."""
-        before = self._course.places()
-        if not self._course.losses:
-            self.place_duplicates()
-        for operation in (None, *self._course.open):
-            if operation is not None and id(operation) in self._course.applied:
+        for operation in self._course.open:
+            if id(operation) in self._course.applied:
                 continue
-            placed = self._course.places()
-            if operation is None or self._was_hidden(operation, frozenset()):
+            before = self._course.places()
+            if self._was_hidden(operation, frozenset()):
                 path = self._course.path_to(end, self._course.trail[-1].session)
                 if path is not None:
                     return path
-            self._course.put_back(placed)
-        self._course.put_back(before)
+            self._course.put_back(before)
         return None
 
     def place_duplicates(self) -> None:
@@ -42,6 +39,11 @@ class Places:
             for operation in self.lacking():
                 if id(operation) not in self._course.applied:
                     self._find_place(operation)
+
+    def is_complete(self, totals: tuple[float, ...] | None) -> bool:
+        """Tell whether all duplicates have places, and the end has the totals that it should have."""
+        held = totals_of(self._course.trail[-1].session)
+        return not self.lacking() and totals in (None, held)
 
     def lacking(self) -> list[Operation]:
         """Return the duplicates without a place, the last that were sent first: they have the fewest."""
@@ -120,7 +122,10 @@ class Places:
         for operation in self._course.open:
             if id(operation) not in self._course.applied or operation.known_at < said.version:
                 continue
-            if operation.last_sent_s < said.heard_s - ON_ITS_WAY_S or operation.sent_s > said.last_heard_s:
+            if (
+                operation.last_sent_s < said.heard_s - ON_ITS_WAY_S
+                or operation.sent_s > self._course.sent_by_s(said)
+            ):
                 continue
             before = self._course.places()
             if (

@@ -12,18 +12,22 @@ and what was lost may be applied again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from game.errors import Refusal
 from game.rates import rates_of
+from scripts.chaos.history.again import Again
 from scripts.chaos.history.course import Course
-from scripts.chaos.history.facts import differences, facts_of_session
+from scripts.chaos.history.facts import differences, facts_in_play, facts_of_session, totals_of
 from scripts.chaos.history.order import LOST_BY_S
 from scripts.chaos.history.places import Places
+from scripts.chaos.history.rearranged import Rearrangement
 from scripts.chaos.history.said import Said, by_version, copy_of, play
 
 if TYPE_CHECKING:
     from game.catalogue import Catalogue
+    from game.session import Session
     from scripts.chaos.history.events import Faulted, History
     from scripts.chaos.history.steps import Replayed, Step
     from scripts.chaos.history.timeline import Operation, Timeline
@@ -68,6 +72,7 @@ class _Replay:
     ) -> None:
         self._course = course
         self._places = Places(course)
+        self._again = Again(course)
         self._catalogue = catalogue
         self._faults = timeline.faults
         self._end = history.live.get(player) or history.saved.get(player)
@@ -89,30 +94,47 @@ class _Replay:
         if path is None and self._fell_back(said):
             return
         path = path or self._places.of_one_taken(said)
-        if path is None:
+        if path is not None:
+            self._again.walk(path, said)
+        elif self._course.losses or not self._again.otherwise(said):
             raise _UnexplainedError(self._why(said))
-        self._course.walk(path, said)
 
     def finish(self) -> None:
         """Hold the end against what is stored, and each duplicate against what was applied."""
-        if self._end is not None:
-            stored = facts_of_session(self._end)
-            end = Said(self._end.version, float("inf"), float("inf"), [stored])
-            path = self._course.path_to(end, self._course.trail[-1].session)
-            if path is None and self._fell_back(end):
-                return
-            path = path or self._places.with_more_hidden(end)
-            if path is None:
-                raise _UnexplainedError(self._why(end))
-            self._course.walk(path, end)
+        if self._end is not None and self._fell_back_at(self._end):
+            return
         if self._course.losses:
             return
+        self._places.place_duplicates()
+        totals = None if self._end is None else totals_of(self._end)
+        if not self._places.is_complete(totals):
+            Rearrangement(self._course, totals).place_all()
+        for operation in self._places.lacking():
+            raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
+        if self._end is not None and not self._places.is_complete(totals):
+            raise _UnexplainedError(self._why(_stored(self._end)))
         paid_s = self._paid_seconds()
         if paid_s > self._most_s:
             raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
-        self._places.place_duplicates()
-        for operation in self._places.lacking():
-            raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
+
+    def _fell_back_at(self, stored: Session) -> bool:
+        """Go on to what is stored; tell whether the session fell back to that."""
+        end = _stored(stored)
+        path = self._course.path_to(end, self._course.trail[-1].session)
+        if path is None and self._fell_back(end):
+            return True
+        if path is None and self._course.losses:
+            path = self._places.with_more_hidden(end)
+        elif path is None:
+            # What a reset had hidden shows in the totals alone, and is looked for when all else is known.
+            in_play = replace(end, facts=[facts_in_play(stored)])
+            path = self._course.path_to(in_play, self._course.trail[-1].session)
+            if path is None and self._again.otherwise(in_play):
+                return False
+        if path is None:
+            raise _UnexplainedError(self._why(end))
+        self._course.walk(path, end)
+        return False
 
     def _paid_seconds(self) -> float:
         """Return for how many seconds the player's oven has cooked."""
@@ -163,6 +185,10 @@ class _Replay:
         if step.heard_s < fault.at_s - LOST_BY_S or (fault.loses == UNANSWERED and _was_answered(step)):
             return False
         return step.change is None or step.heard_s <= self._faults.deadline_s(fault.ended_s, HEARD_WITHIN_S)
+
+
+def _stored(session: Session) -> Said:
+    return Said(session.version, float("inf"), float("inf"), [facts_of_session(session)])
 
 
 def _was_answered(step: Step) -> bool:

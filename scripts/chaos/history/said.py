@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from game import rules
 from game.live_session import LiveSession
 from scripts.chaos.history.facts import Facts, facts_of
-from scripts.chaos.history.timeline import CHANGING, Operation
+from scripts.chaos.history.timeline import CHANGING, Operation, is_read
 
 if TYPE_CHECKING:
     from game.catalogue import Catalogue
@@ -46,10 +46,8 @@ def by_version(player: str, timeline: Timeline) -> list[Said]:
             entry.heard_s = min(entry.heard_s, heard.at_s)
             entry.last_heard_s = max(entry.last_heard_s, heard.at_s)
             entry.facts.append(facts_of(kind, heard.data))
-            if kind not in CHANGING or heard.data.get("duplicate"):
+            if kind not in CHANGING or heard.data.get("duplicate") or is_read(heard):
                 continue
-            if kind == "level_up" and "next_xp" not in heard.data:
-                continue  # not enough xp: a read
             entry.change = kind
             entry.applied = heard.data.get("applied", entry.applied)
             attempt = line.attempts.get(heard.request)

@@ -45,6 +45,17 @@ class Search:
         needed: frozenset[int] = frozenset(),
     ) -> list[Step] | None:
         """Find the fewest of some operations that lead to what was said, with all that are needed."""
+        return next(self.paths(said, start, free, most, needed), None)
+
+    def paths(
+        self,
+        said: Said,
+        start: Session,
+        free: list[Operation],
+        most: int = MOST_STATES,
+        needed: frozenset[int] = frozenset(),
+    ) -> Iterator[list[Step]]:
+        """Yield the ways that lead to what was said, those of the fewest operations first."""
         waiting: deque[tuple[list[Step], list[Operation]]] = deque([([Step(start, 0)], free)])
         seen: set[object] = set()
         while waiting and len(seen) < most:
@@ -52,7 +63,7 @@ class Search:
             enough = needed.isdisjoint(map(id, left))
             for last in self._last_steps(steps[-1].session, left, said) if enough else ():
                 if self._fits(last.session, said):
-                    return [*steps[1:], last]
+                    yield [*steps[1:], last]
             tried = set()
             for operation in left:
                 if operation.effect in tried:
@@ -70,7 +81,6 @@ class Search:
                 if key not in seen:
                     seen.add(key)
                     waiting.append(([*steps, Step(session, said.heard_s, operation)], rest))
-        return None
 
     def _last_steps(self, before: Session, left: Sequence[Operation], said: Said) -> Iterator[Step]:
         """Yield the ways to end with what was said: nothing more, the operation, or one of its kind."""

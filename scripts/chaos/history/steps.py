@@ -57,11 +57,15 @@ class Replayed:
 
 @dataclass(slots=True)
 class Stretch:
-    """From a state of the version `after`, heard of at `since_s`, over hidden steps to what was said next."""
+    """From a state of the version `after`, heard of at `since_s`, over hidden steps to what was said next.
+
+    What is hidden was sent by `sent_by_s`.
+    """
 
     start: Session
     after: int
     since_s: float
+    sent_by_s: float
     said: Said
     between: list[Step]
     last: Step
@@ -78,4 +82,4 @@ class Stretch:
 
     def may_hold(self, operation: Operation) -> bool:
         """Tell whether an operation can have been applied here: sent before its end, a duplicate after."""
-        return operation.sent_s <= self.said.last_heard_s and operation.known_at > self.after
+        return operation.sent_s <= self.sent_by_s and operation.known_at > self.after

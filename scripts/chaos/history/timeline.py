@@ -21,6 +21,11 @@ UNDECIDED: Final = frozenset({"unavailable"})
 """Errors after which it is not known whether a request was applied; every other one changed nothing."""
 
 
+def is_read(answer: Heard) -> bool:
+    """Tell whether an answer is of a `level_up` without enough xp: it only says what there is."""
+    return answer.request_type == "level_up" and "next_xp" not in answer.data
+
+
 @dataclass(slots=True)
 class Attempt:
     """One sending of a request on one connection, and what it was answered."""
@@ -65,7 +70,7 @@ class Operation:
         return [
             answer
             for answer in self.answers
-            if answer.request_type != "error" and not answer.data.get("duplicate")
+            if answer.request_type != "error" and not answer.data.get("duplicate") and not is_read(answer)
         ]
 
     @property
@@ -84,8 +89,8 @@ class Operation:
         if self.applied:
             return False
         for attempt in self.attempts:
-            codes = {answer.data.get("code", "") for answer in attempt.answers}
-            if not codes or codes & (UNDECIDED | {""}):
+            codes = {answer.data.get("code", "") for answer in attempt.answers if not is_read(answer)}
+            if not attempt.answers or codes & (UNDECIDED | {""}):
                 return True
         return False
 
