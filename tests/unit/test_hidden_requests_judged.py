@@ -77,6 +77,26 @@ def test_what_an_answer_left_open_is_decided_by_what_is_said_later() -> None:
     assert judged(story) == []
 
 
+def test_two_requests_that_did_the_same_once_change_places() -> None:
+    """A sell of 20 sold the 3 that there were, as one of 1000 would have, and that one sold 30 later."""
+    story = Story()
+    story.does(BERT, "cook", 3)
+    asked = {"client": "u", "count": 1000, "seq": 1}, {"client": "u", "count": 20, "seq": 2}
+    for each in asked:
+        story.sends(ANNA, "sell", **each)
+    story.hears(BERT, 0, "sell", story.applies("sell", 20))
+    story.does(BERT, "cook", 30)
+    story.applies("sell", 1000)
+    story.reads(BERT)
+    for each in asked:
+        again = story.sends(BERT, "sell", **each)
+        state = story.live.session
+        amounts = {"dishes": state.dishes, "money": state.money, "xp": state.xp / 100}
+        again_said = {**amounts, "applied": 0, "duplicate": True, "version": state.version}
+        story.hears(BERT, again, "sell", again_said)
+    assert judged(story) == []
+
+
 def test_what_no_way_before_explains_is_found() -> None:
     """Neither the sell nor the cook leaves so many dishes."""
     story = Story()

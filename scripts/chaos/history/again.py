@@ -2,7 +2,7 @@
 
 A message says a part of the session: a cook's answer says nothing of the money, one to a `level_up` nothing
 of the dishes. Hidden operations that lead to the same answer by different ways may so lead to different
-sessions, and only what is said later shows which it was.
+sessions, or leave different operations for what comes, and only what is said later shows which it was.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ class Again:
             mark, walked = self._course.mark(), list(self._walked)
             first, *rest = [each.said for each in walked[-back:]]
             gone = walked[-back]
-            seen = {repr(facts_in_play(gone.step.session))}
+            seen: set[object] = set()
             self._course.go_back(gone.since, gone.version)
             for way in islice(self._course.ways_to(first, gone.since.session), _MOST_WAYS):
-                end = repr(facts_in_play(way[-1].session))
+                used = sorted(step.operation.effect for step in way if step.operation is not None)
+                end = repr(facts_in_play(way[-1].session)), *used
                 if end in seen:
                     continue
                 if next(tries, None) is None:

@@ -96,12 +96,13 @@ class Course:
         *between, last = path
         self.outcome.hidden += len(between)
         before = self.trail[-1]
-        if between or said.change == RESET:
+        is_of_nobody = bool(said.change) and said.operation is None
+        if between or is_of_nobody or said.change == RESET:
             facts = [*said.facts, facts_in_play(last.session)]
             end = replace(said, operation=last.operation, facts=facts)
             start = copy_of(before.session)
             times_s = before.heard_s, self.sent_by_s(said)
-            self.stretches.append(Stretch(start, self.version, *times_s, end, between, last))
+            self.stretches.append(Stretch(start, self.version, *times_s, end, between, last, is_of_nobody))
         for step in path:
             # A request without an answer may have been applied before what is known, or after it.
             step.is_guessed = bool(between)

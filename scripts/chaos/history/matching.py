@@ -38,14 +38,13 @@ class Place:
     """A step that some operation must be: sent by `sent_by_s`, as a duplicate not known before `known_from`.
 
     One that is not known to be applied was on its way still, if last sent at `last_sent_s` or later.
-    `stretch` is the one that it is hidden in; None where somebody heard of it.
     """
 
     step: Step
+    stretch: Stretch
     sent_by_s: float
     known_from: float
     last_sent_s: float = float("-inf")
-    stretch: Stretch | None = None
 
     def takes(self, candidate: Candidate) -> bool:
         """Tell whether an operation may be here."""

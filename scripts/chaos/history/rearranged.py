@@ -8,7 +8,7 @@ kinds of operations explain a stretch, and only where another kind would free a 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count, islice
 from operator import ge, sub
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from scripts.chaos.history.course import Course
     from scripts.chaos.history.steps import Step, Stretch
+    from scripts.chaos.history.timeline import Operation
 
 MOST_WORK: Final = 5_000_000
 """How many times it is asked whether an operation may be at a place."""
@@ -61,18 +62,12 @@ class Rearrangement:
         for operation in course.open:
             self._operations[operation.effect].append(Candidate.of(operation))
         self._stretches = {id(stretch): stretch for stretch in course.stretches}
-        self._told: dict[_Effect, list[Place]] = defaultdict(list)
-        for step in course.trail:
-            if step.change is not None and step.change.operation is None and step.operation is not None:
-                place = Place(step, step.heard_s, step.change.version)
-                self._told[step.operation.effect].append(place)
         self._ways_of: dict[int, list[list[Step]]] = {}
 
     def place_all(self) -> bool:
         """Give every operation that is known to be applied its place; if that cannot be, all is as it was."""
         first = _Arrangement(more=self._more)
-        effects = {**self._told, **self._operations}
-        first.matchings = {effect: self._matching(effect, first.ways) for effect in effects}
+        first.matchings = {effect: self._matching(effect, first.ways) for effect in self._operations}
         tickets = count()
         waiting = [(first.lacks, next(tickets), first)]
         tried: set[object] = set()
@@ -103,7 +98,7 @@ class Rearrangement:
                 yield from self._others(arrangement, holders, effect, more=True)
                 return
             for place in matching.empty:
-                holders = [each.stretch for each in matching.in_the_way(place) if each.stretch is not None]
+                holders = [each.stretch for each in matching.in_the_way(place)]
                 yield from self._others(arrangement, holders, effect, more=False)
                 return
         for stretch in self._course.stretches:
@@ -117,21 +112,22 @@ class Rearrangement:
         for stretch in {id(each): each for each in stretches}.values():
             if id(stretch) in arrangement.ways:
                 continue
-            now = _effects(stretch.between)[effect]
+            now = _effects(stretch)[effect]
             for way in self._ways(stretch):
-                times = _effects(way[:-1])[effect]
+                times = _effects(stretch, way)[effect]
                 if (times > now) if more else (times < now):
                     yield stretch, way
 
     def _ways(self, stretch: Stretch) -> list[list[Step]]:
-        """Return what explains a stretch, whoever may be needed elsewhere."""
+        """Return what explains a stretch, also by operations that may be needed elsewhere."""
         ways = self._ways_of.get(id(stretch))
         if ways is None:
             place = _hidden(stretch.last, stretch)
             candidates = [each for several in self._operations.values() for each in several]
             candidates.sort(key=lambda each: (each.known_at, each.sent_s))
             pool = [each.operation for each in candidates if place.takes(each)]
-            found = self._course.search.paths(stretch.said, stretch.start, pool)
+            said = replace(stretch.said, operation=None) if stretch.is_of_nobody else stretch.said
+            found = self._course.search.paths(said, stretch.start, pool)
             fits = (way for way in found if all(map(ge, self._most, _added(stretch, way))))
             kinds = {self._kind(id(stretch), way): way for way in islice(fits, _MOST_WAYS)}
             ways = self._ways_of[id(stretch)] = list(kinds.values())
@@ -139,14 +135,14 @@ class Rearrangement:
 
     def _kind(self, at: int, way: Sequence[Step]) -> object:
         """Return what tells two ways of one stretch apart."""
-        return tuple(sorted(_effects(way[:-1]).items())), _added(self._stretches[at], way)
+        stretch = self._stretches[at]
+        return tuple(sorted(_effects(stretch, way).items())), _added(stretch, way)
 
     def _changed(self, before: _Arrangement, stretch: Stretch, ways: dict[int, list[Step]]) -> _Arrangement:
-        """Match anew what another way of a stretch changes."""
+        """Match again what another way of a stretch changes."""
         old, new = before.ways.get(id(stretch)), ways[id(stretch)]
-        was, becomes = _effects(stretch.between if old is None else old[:-1]), _effects(new[:-1])
         matchings = dict(before.matchings)
-        for effect in was.keys() | becomes.keys():
+        for effect in _effects(stretch, old).keys() | _effects(stretch, new).keys():
             matchings[effect] = self._matching(effect, ways)
         came, comes = (_added(stretch, way) for way in (old, new))
         more = tuple(
@@ -155,14 +151,12 @@ class Rearrangement:
         return _Arrangement(ways, matchings, more)
 
     def _matching(self, effect: _Effect, ways: dict[int, list[Step]]) -> Matching:
-        places = list(self._told[effect])
-        for at, stretch in self._stretches.items():
-            between = ways[at][:-1] if at in ways else stretch.between
-            places += [
-                _hidden(step, stretch)
-                for step in between
-                if step.operation is not None and step.operation.effect == effect
-            ]
+        places = [
+            place
+            for at, stretch in self._stretches.items()
+            for place, operation in _guesses(stretch, ways.get(at))
+            if operation.effect == effect
+        ]
         operations = self._operations[effect]
         self._work += 1 + len(places) * len(operations)
         return Matching(places, operations)
@@ -180,9 +174,19 @@ class Rearrangement:
         }
 
 
+def _guesses(stretch: Stretch, way: Sequence[Step] | None = None) -> Iterator[tuple[Place, Operation]]:
+    """Yield the places in a stretch, and of each the operation that it was found with."""
+    between, last = (stretch.between, stretch.last) if way is None else (way[:-1], way[-1])
+    for step in between:
+        if step.operation is not None:
+            yield _hidden(step, stretch), step.operation
+    if stretch.is_of_nobody and last.operation is not None:
+        yield Place(stretch.last, stretch, stretch.said.heard_s, stretch.said.version), last.operation
+
+
 def _hidden(step: Step, stretch: Stretch) -> Place:
-    """Make a place in a stretch."""
-    return Place(step, stretch.sent_by_s, stretch.after + 1, stretch.since_s - ON_ITS_WAY_S, stretch)
+    """Make a place for a hidden operation."""
+    return Place(step, stretch, stretch.sent_by_s, stretch.after + 1, stretch.since_s - ON_ITS_WAY_S)
 
 
 def _added(stretch: Stretch, way: Sequence[Step] | None) -> tuple[float, ...]:
@@ -191,5 +195,5 @@ def _added(stretch: Stretch, way: Sequence[Step] | None) -> tuple[float, ...]:
     return tuple(map(sub, held if way is None else totals_of(way[-1].session), held))
 
 
-def _effects(steps: Sequence[Step]) -> Counter[_Effect]:
-    return Counter(step.operation.effect for step in steps if step.operation is not None)
+def _effects(stretch: Stretch, way: Sequence[Step] | None = None) -> Counter[_Effect]:
+    return Counter(operation.effect for _, operation in _guesses(stretch, way))

@@ -101,7 +101,7 @@ class _Replay:
 
     def finish(self) -> None:
         """Hold the end against what is stored, and each duplicate against what was applied."""
-        if self._end is not None and self._fell_back_at(self._end):
+        if self._end is not None and self._walk_to_end(self._end):
             return
         if self._course.losses:
             return
@@ -117,8 +117,8 @@ class _Replay:
         if paid_s > self._most_s:
             raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
 
-    def _fell_back_at(self, stored: Session) -> bool:
-        """Go on to what is stored; tell whether the session fell back to that."""
+    def _walk_to_end(self, stored: Session) -> bool:
+        """Go on to what is stored; tell whether the session lost something by then."""
         end = _stored(stored)
         path = self._course.path_to(end, self._course.trail[-1].session)
         if path is None and self._fell_back(end):

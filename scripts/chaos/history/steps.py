@@ -59,7 +59,7 @@ class Replayed:
 class Stretch:
     """From a state of the version `after`, heard of at `since_s`, over hidden steps to what was said next.
 
-    What is hidden was sent by `sent_by_s`.
+    What is hidden was sent by `sent_by_s`. `is_of_nobody`: which operation the last step was is guessed too.
     """
 
     start: Session
@@ -69,6 +69,7 @@ class Stretch:
     said: Said
     between: list[Step]
     last: Step
+    is_of_nobody: bool = False
 
     @property
     def used(self) -> list[Operation]:
