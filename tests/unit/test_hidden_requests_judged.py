@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from game import rules
+from scripts.chaos.history.events import Faulted
 from tests.support.histories import (
     ANNA,
     BERT,
@@ -30,8 +31,11 @@ def reads_xp(story: Story, connection: int, **tag: object) -> None:
     story.hears(connection, request, "level_up", shown_as_level_up(story))
 
 
+@pytest.mark.parametrize("loses", ["", "unanswered"])
 @pytest.mark.parametrize("cooks", [(3,), (3, 2, 2)], ids=["one", "more"])
-def test_what_an_answered_reset_hides_shows_in_the_totals_of_the_end(cooks: tuple[int, ...]) -> None:
+def test_what_an_answered_reset_hides_shows_in_the_totals_of_the_end(
+    cooks: tuple[int, ...], loses: str
+) -> None:
     """Cooks were applied whose answers were lost, then a reset was answered, which says nothing of them."""
     story = Story(accumulated=25_000.0)
     unanswered(story, *cooks)
@@ -39,6 +43,8 @@ def test_what_an_answered_reset_hides_shows_in_the_totals_of_the_end(cooks: tupl
         story.applies("cook", count)
     story.closes(ANNA, 1006)
     story.does(BERT, "session_reset")
+    if loses:
+        story.add(Faulted(0.0, 1.0, "failover", "", loses=loses))
     assert judged(story) == []
 
 

@@ -10,7 +10,7 @@ from game.rates import rates_of
 from scripts.chaos.history.facts import facts_in_play, set_totals, totals_of
 from scripts.chaos.history.said import Said, copy_of
 from scripts.chaos.history.search import MOST_STATES, Search
-from scripts.chaos.history.steps import Change, Replayed, Step, Stretch
+from scripts.chaos.history.steps import RESET, Change, Replayed, Step, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 ON_ITS_WAY_S: Final = 30.0
 """How long after its sending a request without an answer may still reach Redis: longer than any fault."""
-
-RESET: Final = "session_reset"
-"""What hides all that was done before it, but for the totals."""
 
 _Totals: TypeAlias = "list[tuple[float, ...]]"
 _Mark: TypeAlias = "tuple[list[Step], list[Stretch], set[int], int, list[Step], int]"

@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
 
 class Candidate(NamedTuple):
-    """An operation, and what places ask of it; `is_known`: it was applied, and needs a place."""
+    """An operation, and what places ask of it; `is_needed`: it was applied, and needs a place."""
 
     operation: Operation
     sent_s: float
     last_sent_s: float
     known_at: float
-    is_known: bool
+    is_needed: bool
 
     @classmethod
-    def of(cls, operation: Operation) -> Candidate:
-        """Look at an operation."""
-        times_s = operation.sent_s, operation.last_sent_s
-        return cls(operation, *times_s, operation.known_at, bool(operation.duplicates))
+    def of(cls, operation: Operation, *, may_be_lost: bool) -> Candidate:
+        """Look at an operation. What was known of one says nothing where it `may_be_lost`."""
+        is_known = bool(operation.duplicates)
+        last_sent_s = float("inf") if is_known else operation.last_sent_s
+        known_at = float("inf") if may_be_lost else operation.known_at
+        return cls(operation, operation.sent_s, last_sent_s, known_at, is_known and not may_be_lost)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """A step that some operation must be: sent by `sent_by_s`, as a duplicate not known before `known_from`.
 
-    One that is not known to be applied was on its way still, if last sent at `last_sent_s` or later.
+    It was on its way still, if it was last sent at `last_sent_s` or later, or is known to be applied.
     """
 
     step: Step
@@ -50,7 +52,7 @@ class Place:
         """Tell whether an operation may be here."""
         if candidate.sent_s > self.sent_by_s or candidate.known_at < self.known_from:
             return False
-        return candidate.is_known or candidate.last_sent_s >= self.last_sent_s
+        return candidate.last_sent_s >= self.last_sent_s
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class Matching:
             for operation in allowed:
                 self._places_for[operation].append(place)
         for at, candidate in enumerate(self.operations):
-            if candidate.is_known:
+            if candidate.is_needed:
                 self._seat(at, set())
         for place in range(len(self.places)):
             if place not in self.operation_at:
@@ -88,7 +90,7 @@ class Matching:
     @property
     def unplaced(self) -> list[int]:
         """The operations that were applied, and have no place."""
-        known = (at for at, candidate in enumerate(self.operations) if candidate.is_known)
+        known = (at for at, candidate in enumerate(self.operations) if candidate.is_needed)
         return [operation for operation in known if operation not in self.place_of]
 
     def rivals(self, operation: int) -> list[Operation]:

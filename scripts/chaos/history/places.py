@@ -20,19 +20,6 @@ class Places:
     def __init__(self, course: Course) -> None:
         self._course = course
 
-    def with_more_hidden(self, end: Said) -> list[Step] | None:
-        """Explain the end by what a reset had hidden: a sell before it shows in the totals alone."""
-        for operation in self._course.open:
-            if id(operation) in self._course.applied:
-                continue
-            before = self._course.places()
-            if self._was_hidden(operation, frozenset()):
-                path = self._course.path_to(end, self._course.trail[-1].session)
-                if path is not None:
-                    return path
-            self._course.put_back(before)
-        return None
-
     def place_duplicates(self) -> None:
         """Give each duplicate a place; what finds none may find one when others have theirs."""
         for _ in range(2):
@@ -41,9 +28,13 @@ class Places:
                     self._find_place(operation)
 
     def is_complete(self, totals: tuple[float, ...] | None) -> bool:
-        """Tell whether all duplicates have places, and the end has the totals that it should have."""
+        """Tell whether all duplicates have places, and the end has the totals that it should have.
+
+        Where something is lost a duplicate may have been lost too.
+        """
         held = totals_of(self._course.trail[-1].session)
-        return not self.lacking() and totals in (None, held)
+        are_placed = bool(self._course.losses) or not self.lacking()
+        return are_placed and totals in (None, held)
 
     def lacking(self) -> list[Operation]:
         """Return the duplicates without a place, the last that were sent first: they have the fewest."""

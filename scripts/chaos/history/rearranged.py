@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from scripts.chaos.history.steps import Step, Stretch
     from scripts.chaos.history.timeline import Operation
 
-MOST_WORK: Final = 5_000_000
-"""How many times it is asked whether an operation may be at a place."""
+MOST_WORK: Final = 2_000_000
+"""How many times at most it is asked whether an operation may be at a place, and the like."""
+_WORK_FOR_WAYS: Final = 10_000
+"""How much of that the ways of one stretch count for."""
 _MOST_WAYS: Final = 200
 """How many ways are tried for one stretch."""
 
@@ -59,9 +61,12 @@ class Rearrangement:
         self._most = tuple(max(lack, 0.0) for lack in self._more)
         self._work = 0
         self._operations: dict[_Effect, list[Candidate]] = defaultdict(list)
-        for operation in course.open:
-            self._operations[operation.effect].append(Candidate.of(operation))
         self._stretches = {id(stretch): stretch for stretch in course.stretches}
+        guessed = {id(operation) for stretch in course.stretches for _, operation in _guesses(stretch)}
+        for operation in course.open:
+            if id(operation) in guessed or id(operation) not in course.applied:
+                candidate = Candidate.of(operation, may_be_lost=bool(course.losses))
+                self._operations[operation.effect].append(candidate)
         self._ways_of: dict[int, list[list[Step]]] = {}
 
     def place_all(self) -> bool:
@@ -102,7 +107,7 @@ class Rearrangement:
                 yield from self._others(arrangement, holders, effect, more=False)
                 return
         for stretch in self._course.stretches:
-            if id(stretch) not in arrangement.ways:
+            if stretch.has_reset and id(stretch) not in arrangement.ways:
                 yield from ((stretch, way) for way in self._ways(stretch) if any(_added(stretch, way)))
 
     def _others(
@@ -122,6 +127,7 @@ class Rearrangement:
         """Return what explains a stretch, also by operations that may be needed elsewhere."""
         ways = self._ways_of.get(id(stretch))
         if ways is None:
+            self._work += _WORK_FOR_WAYS
             place = _hidden(stretch.last, stretch)
             candidates = [each for several in self._operations.values() for each in several]
             candidates.sort(key=lambda each: (each.known_at, each.sent_s))
@@ -158,7 +164,7 @@ class Rearrangement:
             if operation.effect == effect
         ]
         operations = self._operations[effect]
-        self._work += 1 + len(places) * len(operations)
+        self._work += len(self._stretches) + len(places) * len(operations)
         return Matching(places, operations)
 
     def _take(self, arrangement: _Arrangement) -> None:

@@ -103,17 +103,16 @@ class _Replay:
         """Hold the end against what is stored, and each duplicate against what was applied."""
         if self._end is not None and self._walk_to_end(self._end):
             return
-        if self._course.losses:
-            return
-        self._places.place_duplicates()
+        if not self._course.losses:
+            self._places.place_duplicates()
         totals = None if self._end is None else totals_of(self._end)
         if not self._places.is_complete(totals):
             Rearrangement(self._course, totals).place_all()
-        for operation in self._places.lacking():
+        for operation in [] if self._course.losses else self._places.lacking():
             raise _UnexplainedError(f"{_named(operation)} was a duplicate, and never applied")
         if self._end is not None and not self._places.is_complete(totals):
             raise _UnexplainedError(self._why(_stored(self._end)))
-        paid_s = self._paid_seconds()
+        paid_s = 0.0 if self._course.losses else self._paid_seconds()
         if paid_s > self._most_s:
             raise _UnexplainedError(f"was paid {paid_s:.0f} s of income in {self._most_s:.0f} s")
 
@@ -123,13 +122,11 @@ class _Replay:
         path = self._course.path_to(end, self._course.trail[-1].session)
         if path is None and self._fell_back(end):
             return True
-        if path is None and self._course.losses:
-            path = self._places.with_more_hidden(end)
-        elif path is None:
+        if path is None:
             # What a reset had hidden shows in the totals alone, and is looked for when all else is known.
             in_play = replace(end, facts=[facts_in_play(stored)])
             path = self._course.path_to(in_play, self._course.trail[-1].session)
-            if path is None and self._again.otherwise(in_play):
+            if path is None and not self._course.losses and self._again.otherwise(in_play):
                 return False
         if path is None:
             raise _UnexplainedError(self._why(end))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from game.session import Session
     from scripts.chaos.history.said import Said
     from scripts.chaos.history.timeline import Operation
+
+
+RESET: Final = "session_reset"
+"""What hides all that was done before it, but for the totals."""
 
 
 @dataclass(slots=True)
@@ -80,6 +84,12 @@ class Stretch:
     def known(self) -> list[Operation]:
         """The hidden operations that were applied for certain."""
         return [operation for operation in self.used if operation.duplicates]
+
+    @property
+    def has_reset(self) -> bool:
+        """Tell whether what was done before a reset may be hidden here, but for the totals."""
+        kinds = {operation.request_type for operation in self.used}
+        return RESET in kinds or self.said.change == RESET
 
     def may_hold(self, operation: Operation) -> bool:
         """Tell whether an operation can have been applied here: sent before its end, a duplicate after."""
