@@ -94,21 +94,28 @@ class FlushTotals:
 class _Pass:
     """What a pass has before it.
 
-    `waiting`: users whose marks were seen as of `seen_ms` and that no batch has taken yet. `undone`: tried
-    before. `writing`: batches on their way to PostgreSQL, the oldest first. Marks after `until_ms` belong to
-    the next pass.
+    `waiting`: users whose marks were seen as of `seen_ms` and that no batch has taken yet; `all_seen`: there
+    are no others. `undone`: tried before. `writing`: batches on their way to PostgreSQL, the oldest first.
+    Marks after `until_ms` belong to the next pass. `standing` counts the marks that are known to stay.
     """
 
     waiting: deque[UserId] = field(default_factory=deque)
+    all_seen: bool = False
+    standing: int = 0
     seen_ms: int = 0
     until_ms: int | None = None
     undone: set[UserId] = field(default_factory=set)
     writing: deque[_Writing] = field(default_factory=deque)
 
     @property
+    def being_written(self) -> set[UserId]:
+        """Whose sessions are on their way to PostgreSQL."""
+        return {user_id for each in self.writing for user_id in each.users}
+
+    @property
     def passed_over(self) -> set[UserId]:
         """Whose marks may stand without another batch taking them."""
-        return self.undone.union(*(each.users for each in self.writing))
+        return self.undone | self.being_written
 
 
 class _Writing(NamedTuple):
@@ -248,6 +255,9 @@ class Flusher:
                         writing.append(_Writing(batch.users, task))
             finally:
                 await self._end(writing)
+            if present.all_seen:
+                self.totals.dirty = present.standing
+                self.totals.oldest_age_ms *= present.standing > 0
             written = self.totals.written - before
             self.totals.rate_per_s = written / max(_now_s() - began_s, 1e-6)
             return written
@@ -260,6 +270,7 @@ class Flusher:
         self._account(oldest.users, outcome)
         # Tried once a pass: what could not be done now waits for the next.
         present.undone |= outcome.undone
+        present.standing += outcome.again + len(outcome.undone) + len(outcome.bad)
         on_batch(outcome.saved)
 
     async def _end(self, writing: Iterable[_Writing]) -> None:
@@ -277,7 +288,7 @@ class Flusher:
 
     async def _collect(self, buckets: Sequence[Bucket], present: _Pass) -> Batch:
         """Read the next batch of a pass, none at its end."""
-        if not present.waiting:
+        if not (present.waiting or present.all_seen):
             await self._look(buckets, present)
         waiting = present.waiting
         most = min(self._batch, _MOST_WHILE_PLAYED) if self._gently else self._batch
@@ -302,6 +313,7 @@ class Flusher:
         present.seen_ms = due.now_ms
         present.until_ms = until_ms - (present.until_ms is None)
         now_s = _now_s()
+        present.all_seen = due.complete
         present.waiting.extend(
             mark.user_id
             for mark in (due.marks if self._portions.by_bucket else due.oldest_first())
@@ -309,6 +321,8 @@ class Flusher:
             and mark.user_id not in passed_over
             and not self._quarantine.waits(mark.user_id, now_s)
         )
+        written = present.being_written
+        present.standing = sum(mark.user_id not in written for mark in due.marks) - len(present.waiting)
 
     def _marks_a_bucket(self, passed_over: int) -> int:
         """How many marks to read of each bucket to fill some batches, with those that will be passed over."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from persistence.live.keys import BUCKETS, Bucket
 from persistence.live.replies.upkeep import due_reply
-from persistence.live.store import expect
+from persistence.live.store import call, expect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 EVERY_BUCKET: Final = tuple(map(Bucket, range(BUCKETS)))
 _BUCKETS_A_CALL: Final = 64
 _CALLS_AT_ONCE: Final = 2
+_KEYS_AT_ONCE: Final = 512
 _MOVED_A_BUCKET: Final = 64
 
 
@@ -37,6 +39,11 @@ class Due:
     oldest_age_ms: int
     marks: list[DueMark]
 
+    @property
+    def complete(self) -> bool:
+        """Whether `marks` are all that there were, and none is of a time to come."""
+        return len(self.marks) == self.dirty and not self.ahead
+
     def oldest_first(self) -> list[DueMark]:
         """List the marks in the order in which they were set."""
         return sorted(self.marks, key=attrgetter("since_ms"))
@@ -50,10 +57,13 @@ async def read_due(
     Raises LiveUnavailable.
     """
     until = "+inf" if until_ms is None else until_ms
-    calls = [
-        store.script("due", bucket, [store.keys.dirty(bucket) for bucket in group], (until, most))
+    groups = [
+        (bucket, [store.keys.dirty(each) for each in group])
         for bucket, group in store.groups(buckets, Bucket, _BUCKETS_A_CALL)
     ]
+    # Without any marks, one group is asked for the time.
+    asked = await _with_marks(store, groups) or list(islice(groups, 1))
+    calls = [store.script("due", bucket, keys, (until, most)) for bucket, keys in asked]
     replies: list[object] = []
     for at in range(0, len(calls), _CALLS_AT_ONCE):
         replies += await store.run(calls[at : at + _CALLS_AT_ONCE])
@@ -69,6 +79,19 @@ async def read_due(
             oldest_ms = min(oldest_ms or bucket.oldest_ms, bucket.oldest_ms)
             marks += bucket.marks
     return Due(now_ms, dirty, ahead, marked, max(0, now_ms - oldest_ms) if dirty else 0, marks)
+
+
+async def _with_marks(
+    store: LiveStore, groups: Sequence[tuple[Bucket, list[str]]]
+) -> list[tuple[Bucket, list[str]]]:
+    """Leave out groups without any marks: mostly all, and the script takes far more of Redis for each."""
+    at_once = _KEYS_AT_ONCE // max((len(keys) for _, keys in groups), default=1)
+    counts: list[object] = []
+    for at in range(0, len(groups), at_once):
+        counts += await store.run(
+            [call(bucket, "EXISTS", *keys) for bucket, keys in groups[at : at + at_once]]
+        )
+    return [group for group, count in zip(groups, counts, strict=True) if expect(count, int)]
 
 
 async def make_due(store: LiveStore, buckets: Sequence[Bucket], since_ms: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,8 +14,9 @@ from persistence.durable.rows import row_of_session
 from persistence.durable.sessions import SessionWriter
 from persistence.errors import DurableUnavailable
 from persistence.live.keys import bucket_of
+from persistence.writeback import flusher as flusher_module
 from persistence.writeback.flusher import Pace
-from persistence.writeback.marks import EVERY_BUCKET, read_due
+from persistence.writeback.marks import EVERY_BUCKET, Due, read_due
 from tests.support.limits import LIMIT_S
 from tests.support.plain_keys import channel, dirty_key, session_key
 from tests.support.saving_world import TTL_S, SavingWorld, changed, player, saving_world, until
@@ -199,7 +200,8 @@ async def test_everything_that_was_dirty_is_saved_in_one_go_and_it_ends(world: S
         version = 2000
         while playing:
             version += 1
-            now_ms = (await world.redis.time())[0] * 1000 + 999_000
+            now_s, now_us = await world.redis.time()
+            now_ms = now_s * 1000 + now_us // 1000
             await world.put([player(users[0], version=version)], marked_ms=now_ms)
 
     game = asyncio.create_task(play())
@@ -226,7 +228,29 @@ async def test_who_plays_on_is_saved_once_a_pass(world: SavingWorld, monkeypatch
     flusher = world.flusher()
     assert await flusher.flush_once() == 50
     assert sorted(await world.marks()) == users
+    assert flusher.totals.dirty == 50
+    assert flusher.totals.oldest_age_ms > 0
     assert await flusher.flush_once() == 50
+
+
+@pytest.mark.parametrize("dirty", [0, 1, 300])
+async def test_a_pass_looks_once_where_it_saw_every_mark(
+    world: SavingWorld, monkeypatch: pytest.MonkeyPatch, dirty: int
+) -> None:
+    """Looking costs Redis more than the marks of players who watch."""
+    users = await world.accounts(dirty)
+    await world.put(player(user) for user in users)
+    looked = []
+
+    async def read(*args: Any) -> Due:
+        looked.append(await read_due(*args))
+        return looked[-1]
+
+    monkeypatch.setattr(flusher_module, "read_due", read)
+    flusher = world.flusher()
+    assert await flusher.flush_once() == dirty
+    assert len(looked) == 1
+    assert flusher.totals.dirty == 0
 
 
 async def test_a_session_goes_into_one_batch_of_a_pass(

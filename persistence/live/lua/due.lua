@@ -8,8 +8,8 @@
 --          bucket: {dirty (how many marks), oldest_ms (since when), ahead (how many are of a time to come), marks…}
 --          mark: {user_id, since_ms} (not in a list of its own)
 -- EFFECTS  none
--- COST     EXISTS; with any mark, EXISTS for eight buckets; for each of eight with any mark ZCARD; a bucket with marks:
---          ZRANGEBYSCORE, ZCOUNT (and ZRANGE where none is found); O(log n + most)
+-- COST     EXISTS for eight buckets; for each of eight with any mark ZCARD; a bucket with marks: ZRANGEBYSCORE, ZCOUNT (and
+--          ZRANGE where none is found); O(log n + most)
 
 --@include now_us
 
@@ -20,9 +20,6 @@ local EIGHT = 8
 
 local now_ms = math.floor(now_us() / 1e3)
 local reply = { now_ms }
-if redis.call('EXISTS', unpack(KEYS)) == 0 then
-  return reply
-end
 local some
 for i, marks in ipairs(KEYS) do
   if (i - 1) % EIGHT == 0 then
