@@ -5,12 +5,13 @@
 --
 -- KEYS     1 session
 -- ARGV     1 version (integer: the highest that a connection of the caller was sent)
---          2 kept_ms (integer: how long it waits where there is no session)
+--          2 kept_ms (integer: how long it waits, at least)
 -- REPLY    ahead (of the version)
 --          suspected
 --          missing (there is no session)
--- EFFECTS  session: floor, and the run of its stamp; or floor alone, with PEXPIRE. No version: the state of the game is the same
--- COST     HMGET, HSET
+-- EFFECTS  session: floor, with PEXPIRE where it would leave Redis earlier, and the run of its stamp; or floor alone, with PEXPIRE.
+--          No version: the state of the game is the same
+-- COST     HMGET, HSET, PEXPIRE
 
 --@include formats
 
@@ -25,6 +26,8 @@ if not now then
   redis.call('PEXPIRE', session, kept_ms)
   return { 'missing' }
 end
+-- A clean session may be about to leave Redis: the version would go with it, and the next load know nothing of it.
+redis.call('PEXPIRE', session, kept_ms, 'GT')
 if rates then
   -- A run that no Redis is.
   local generation = string.match(string.sub(rates, STAMP), '^%d*')
