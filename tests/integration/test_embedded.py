@@ -18,6 +18,7 @@ import redis
 
 from runtime.embedded import embedded_servers
 from runtime.embedded.postgres import memory_is_held
+from runtime.embedded.processes import LeftBehind
 from runtime.embedded.valkey import PACKED_HASHES
 from runtime.settings import Secret, Settings, StartupError
 from tests.support.limits import LIMIT_S
@@ -156,7 +157,9 @@ async def test_nothing_is_lost_with_a_killed_server(data_dir: Path, also: tuple[
     with killed_server(data_dir, "kept"):
         left = running_pids(data_dir)
         for name in also:
-            os.kill(left[name], signal.SIGKILL)
+            victim = LeftBehind(psutil.Process(left[name]))
+            victim.process.kill()
+            assert victim.wait(LIMIT_S)  # until then it would be adopted
 
         with embedded_servers(Settings(data_dir=data_dir), on_loss=never) as settings:
             assert read(settings) == "kept"
