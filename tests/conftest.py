@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 FOLDERS = ("unit", "integration")
-WORKERS_A_CORE = 4
+WORKERS_A_CORE = 5
 """Most tests wait for a server most of their time."""
 LONGEST_FIRST = (
     "faults/test_long_runs.py",
