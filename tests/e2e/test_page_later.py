@@ -226,6 +226,7 @@ async def test_the_board_shows_who_chose_a_name(game: GameServer, live: redis.Re
             await expect(other.locator("#dialog [aria-pressed=true]")).to_have_text(by)
             if await other.locator("#dialog li").count() == 2:
                 break
+            await asyncio.sleep(0.5)
         await keep_screenshot(other, "board")
         assert anna.complaints == boris.complaints == []
 
