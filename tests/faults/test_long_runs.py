@@ -51,7 +51,7 @@ def plot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def running(plot: Path) -> Iterator[Mapping[str, subprocess.Popen[str]]]:
     """All of them, started together."""
-    commands = {"soak": ["soak", "--minutes", str(DURATION_S / 60), "--players", "20", "--plot", str(plot)]}
+    commands = {"soak": ["soak", "--minutes", str(DURATION_S / 60), "--players", "14", "--plot", str(plot)]}
     commands["soak"] += ["--patience", str(PATIENCE)]
     for worlds in WORLDS_TOGETHER:
         here = playable(worlds)
