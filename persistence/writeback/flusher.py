@@ -257,7 +257,8 @@ class Flusher:
                 await self._end(writing)
             if present.all_seen:
                 self.totals.dirty = present.standing
-                self.totals.oldest_age_ms *= present.standing > 0
+                if not present.standing:
+                    self.totals.oldest_age_ms = 0
             written = self.totals.written - before
             self.totals.rate_per_s = written / max(_now_s() - began_s, 1e-6)
             return written

@@ -11,32 +11,17 @@ from game.session import Session, UserId
 from persistence.live.hashes import fields_of
 from persistence.live.session_commands import FLOOR_KEPT_MS
 from tests.support.plain_keys import session_key
-from tests.support.wire import Wire, connected, load_for_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from persistence.live.scripts import Script
-    from tests.support.servers import ValkeyServer
+    from tests.support.wire import Wire
 
 VERSION: Final = 5000
 A_DAY_MS: Final = 86_400_000
 FOREVER: Final = -1
 _users: Final = map(UserId, itertools.count(940_000))
-
-
-@pytest.fixture
-def wire(valkey_server: ValkeyServer) -> Iterator[Wire]:
-    """The connection that calls."""
-    with connected(str(valkey_server.socket)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def scripts(valkey_server: ValkeyServer) -> Mapping[str, Script]:
-    """All scripts, loaded."""
-    with connected(str(valkey_server.socket)) as opened:
-        return load_for_test(opened)
 
 
 def _session(wire: Wire, left_ms: int) -> str:

@@ -17,10 +17,10 @@ from persistence.live.record import PACKED_NOW, PACKED_RATES, read_now
 from persistence.live.replies.clicks import REPLIES_OF_CLICKS
 from tests.support.game_catalogue import CATALOGUE, SANDWICH
 from tests.support.plain_keys import channel, dirty_key, session_key
-from tests.support.wire import CLOCK_KEY, Wire, connected, load_for_test
+from tests.support.wire import CLOCK_KEY, Wire, connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from persistence.live.scripts import Script
     from tests.support.servers import ValkeyServer
@@ -29,20 +29,6 @@ NOW_US: Final = 1_764_000_000_123_456
 STAMP: Final = "3.run"
 CAP_S: Final = 28_800
 _users: Final = map(UserId, itertools.count(930_000))
-
-
-@pytest.fixture
-def wire(valkey_server: ValkeyServer) -> Iterator[Wire]:
-    """The connection that calls."""
-    with connected(str(valkey_server.socket)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def scripts(valkey_server: ValkeyServer) -> Mapping[str, Script]:
-    """The scripts, with a clock that the test sets."""
-    with connected(str(valkey_server.socket)) as opened:
-        return load_for_test(opened)
 
 
 def _player(wire: Wire) -> UserId:
