@@ -37,6 +37,11 @@ REWRITE_FROM = "256mb"
 that is once for 100,000 sessions that are loaded or saved. A file of this size is loaded in a few seconds."""
 
 
+HZ = ("--hz", "5")
+"""How often a second it looks after itself: at Redis' own 10 it takes 2 ms of CPU a second when nobody plays,
+and half of that so. An order to stop is seen 0.2 s later at most."""
+
+
 class EmbeddedValkey:
     """Valkey with its data in `valkey/` of DATA_DIR. The data outlive any stop."""
 
@@ -77,7 +82,7 @@ class EmbeddedValkey:
         command += ["--dir", self._data, "--pidfile", self._pid_file, "--daemonize", "no"]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         command += ["--maxmemory-policy", "noeviction", "--auto-aof-rewrite-min-size", REWRITE_FROM]
-        command += PACKED_HASHES
+        command += PACKED_HASHES + HZ
         self._log_start = fresh_log(self._log)
         self._running = Child(launch(command, self._log, environment=ALLOCATION))
 

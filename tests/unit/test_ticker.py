@@ -54,7 +54,7 @@ async def test_an_hour_of_watching_comes_to_what_each_second_earned(
 
 
 @pytest.mark.parametrize(("cap_s", "every_s"), [(CAP_S, WRITE_EVERY_S), (30, 30)])
-async def test_redis_is_asked_once_in_200_seconds_or_a_shorter_cap(cap_s: int, every_s: int) -> None:
+async def test_redis_is_asked_once_a_period_or_a_shorter_cap(cap_s: int, every_s: int) -> None:
     """It pays, and the session is read again; nothing else is asked for."""
     redis = Redis(session(cooked=2e5, earned=2e6), cap_s)
     watcher = Process(redis)
@@ -196,15 +196,15 @@ async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
     ("players", "active", "sizes"),
     [
         (120, 0, [120]),
-        (700, 0, [600, 100]),
-        (400, 100, [50, 50, 300]),  # who is read again costs as much as twelve who are not
-        (90_000, 0, [900] * 100),
+        (1200, 0, [1000, 200]),
+        (400, 100, [50, 50, 300]),  # who is read again costs as much as twenty who are not
+        (150_000, 0, [1500] * 100),
     ],
 )
 async def test_players_are_served_in_portions_in_the_order_in_which_they_came(
     players: int, active: int, sizes: list[int]
 ) -> None:
-    """No portion costs much more than 600 pushes, unless there would be over a hundred of them."""
+    """No portion costs much more than a thousand pushes, unless there would be over a hundred of them."""
     process = Process(Redis(session()))
     came = [SimpleNamespace(ref=None, active=at < active, earns=True) for at in range(players)]
     process.hub.players = cast("Any", dict(enumerate(came)))
