@@ -1,4 +1,8 @@
-"""Where the bench plays: a fresh Valkey and PostgreSQL, players in them, and which core runs what."""
+"""Where the bench plays: a fresh Valkey and PostgreSQL, players in them, and which core runs what.
+
+With BENCH_REDIS=PROGRAM (`redis-server`, `valkey-server`) that program runs in the place of the embedded
+Valkey, with `deploy/redis.conf`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 SERVER_CORE: Final = 0
 LOAD_CORE: Final = 1
 """Redis and the load share it, so that whatever the server does it does alone."""
+_REDIS_CONF: Final = Path(__file__).resolve().parents[2] / "deploy" / "redis.conf"
+_REDIS_STARTS_WITHIN_S: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -99,7 +106,12 @@ def stage() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="cc-bench-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)  # root's PostgreSQL runs as nobody
-        with embedded_servers(Settings(data_dir=folder / "data"), on_loss=_lost) as settings:
+        with (
+            _chosen_redis(folder) as chosen,
+            embedded_servers(
+                Settings(data_dir=folder / "data", redis_connection=chosen), on_loss=_lost
+            ) as settings,
+        ):
             with redis.Redis.from_url(settings.redis_connection.reveal()) as client:
                 redis_pid = int(client.info("server")["process_id"])
             pin(redis_pid, LOAD_CORE)
@@ -108,6 +120,40 @@ def stage() -> Iterator[Stage]:
                 [key.reveal() for key in settings.refresh_token_secrets],
             )
             yield Stage(dataclasses.replace(settings, data_dir=folder), redis_pid, signer)
+
+
+@contextlib.contextmanager
+def _chosen_redis(folder: Path) -> Iterator[Secret]:
+    """Run the program that BENCH_REDIS names, if any; yields its address, or an empty one."""
+    program = os.environ.get("BENCH_REDIS")
+    if not program:
+        yield Secret("")
+        return
+    data, listening = folder / "redis", folder / "redis.sock"
+    data.mkdir()
+    words = [
+        program,
+        _REDIS_CONF,
+        "--dir",
+        data,
+        "--port",
+        "0",
+        "--unixsocket",
+        listening,
+        "--logfile",
+        data / "log",
+    ]
+    process = subprocess.Popen([*map(str, words)])  # noqa: S603 - the caller's own program
+    try:
+        deadline_s = time.monotonic() + _REDIS_STARTS_WITHIN_S
+        while not listening.exists():
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                raise SystemExit(f"BENCH_REDIS: {program} does not start (code {process.poll()})")
+            time.sleep(0.01)
+        yield Secret(f"unix://{listening}")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 async def with_database(built: Stage, name: str) -> Stage:
