@@ -35,8 +35,6 @@ than `now` has. (docs/performance.md, "The embedded Valkey")"""
 REWRITE_FROM = "256mb"
 """Rewriting the append-only file takes a core for a moment, and clicks wait then: from Redis' own 64 MB on,
 that is once for 100,000 sessions that are loaded or saved. A file of this size is loaded in a few seconds."""
-
-
 HZ = ("--hz", "5")
 """How often a second it looks after itself: at Redis' own 10 it takes 2 ms of CPU a second when nobody plays,
 and half of that so. An order to stop is seen 0.2 s later at most."""

@@ -143,7 +143,10 @@ def _chosen_redis(folder: Path) -> Iterator[Secret]:
         "--logfile",
         data / "log",
     ]
-    process = subprocess.Popen([*map(str, words)])  # noqa: S603 - the caller's own program
+    try:
+        process = subprocess.Popen([*map(str, words)])  # noqa: S603 - the caller's own program
+    except OSError as error:
+        raise SystemExit(f"BENCH_REDIS: {program} cannot be started: {error.strerror}") from error
     try:
         deadline_s = time.monotonic() + _REDIS_STARTS_WITHIN_S
         while not listening.exists():

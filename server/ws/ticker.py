@@ -44,7 +44,8 @@ WRITE_EVERY_S: Final = 240
 
 _PORTION: Final = 1000
 """Pushes for which Redis is asked for its clock together, at least: asking, and waking up for the answer,
-costs as much as thirty. Redis feels it too: with 600, ten thousand players woke it up seven times more."""
+costs as much as thirty. Redis feels it too: at 600, ten thousand
+players woke it up seven times a second more."""
 _AT_ONCE: Final = 200
 """Pushes of one pass of the loop: a click waits for them for some 2 ms."""
 _MOST_PORTIONS: Final = 100
