@@ -144,7 +144,6 @@ def _arguments(text: str) -> list[str]:
 
 _FORMATS: Final = {"NOW": Now._fields, "LIFE": Life._fields, "RATES": Rates._fields}
 _STARTS: Final = {
-    "SAVED": (Life._fields, "saved"),
     "ACCRUED": (Life._fields, "accrued_at"),
     "JOINED": (Life._fields, "joined_until"),
 }
@@ -190,10 +189,10 @@ def formats_differences(text: str) -> list[str]:
     """Say which constants of lib/formats are not those of the record."""
     formats = ", ".join(f"'<{'d' * len(fields)}'" for fields in _FORMATS.values())
     rest, stamp = Now._fields.index("dishes"), len(Rates._fields)
-    saved, *begin = (fields.index(first) for fields, first in _STARTS.values())
+    begin = (fields.index(first) for fields, first in _STARTS.values())
     lines = [
         f"local NOW, LIFE, RATES = {formats}",
-        f"local REST, SAVED, STAMP = {_offsets(rest, saved, stamp)}",
+        f"local REST, STAMP = {_offsets(rest, stamp)}",
         f"local ACCRUED, JOINED = {_offsets(*begin)}",
     ]
     return [f"lib/formats: must say {line}" for line in lines if line not in text.splitlines()]

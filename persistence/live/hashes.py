@@ -120,12 +120,12 @@ def fields_of(
 ) -> list[bytes]:
     """Write the persistent part and the e-mail as `name, value, name, value, …`, as HSET takes it.
 
-    PostgreSQL counts as having version `saved` (this one). The player counts as joined until
-    `joined_until_ms`; no rate limit holds.
+    PostgreSQL counts as having version `saved` (this one); `dirty` sessions are to be marked. The player
+    counts as joined until `joined_until_ms`; no rate limit holds.
     """
     now = Now(
         version=session.version,
-        dirty=dirty,
+        dirty=_dirty(session.version, saved, marked=dirty),
         dishes=session.dishes,
         money=session.money,
         xp=session.xp,
@@ -142,7 +142,7 @@ def fields_of(
         stars=session.stars,
         purchases=session.purchases,
         resets=session.resets,
-        saved=session.version if saved is None else saved,
+        spare=0,
         joined_until=joined_until_ms,
     )
     fields = [
@@ -158,6 +158,12 @@ def fields_of(
     for name, window in session.clients.items():
         fields += (CLIENT_PREFIX + name.encode(), packed_window(window))
     return fields
+
+
+def _dirty(version: int, saved: int | None, *, marked: bool) -> int:
+    if marked:
+        return 1 + (version if saved is None else saved)
+    return 0 if saved in (None, version) else -1 - saved
 
 
 def parse_bought(text: str) -> dict[int, int]:

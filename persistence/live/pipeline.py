@@ -137,16 +137,18 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
             raise self._full()
         self._push(command, on_reply)
 
-    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
-        """Queue packed commands, all or none; `on_reply` is called once for each, in their order.
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply, on_last: OnReply) -> None:
+        """Queue packed commands, at least one, all or none.
 
-        Raises LaneDown or LaneFull as `send` does.
+        `on_reply` is called once for each, in their order, and `on_last` for the last. Raises LaneDown or
+        LaneFull as `send` does.
         """
         if not self.up:
             raise LaneDown(self.name)
         if len(self._pending) + len(commands) > self._max_pending:
             raise self._full()
-        self._pending.extend(repeat(on_reply, len(commands)))
+        self._pending.extend(repeat(on_reply, len(commands) - 1))
+        self._pending.append(on_last)
         self._outgoing += commands
         if not self._flush_scheduled:
             self._schedule_flush()

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Now(NamedTuple):
-    """Field `now`: what clicks change. `dirty` and `tat` are in Redis alone."""
+    """Field `now`: what clicks change. `dirty` and `tat` are in Redis alone.
+
+    `dirty` is 0 while PostgreSQL has this version. Otherwise it is 1 + the version that PostgreSQL has, and
+    negative where the session may not be marked: the next change marks it.
+    """
 
     version: float
     dirty: float
@@ -31,7 +35,11 @@ class Now(NamedTuple):
 
 
 class Life(NamedTuple):
-    """Field `life`: what else is kept. `saved` and `joined_until` are in Redis alone."""
+    """Field `life`: what else is kept. `spare` and `joined_until` are in Redis alone.
+
+    `spare` is 0: an older release beside this one reads there which version PostgreSQL has, and marks where
+    that is not the session's.
+    """
 
     boost: float
     accrued_at: float
@@ -40,7 +48,7 @@ class Life(NamedTuple):
     stars: float
     purchases: float
     resets: float
-    saved: float
+    spare: float
     joined_until: float
 
 
@@ -78,13 +86,22 @@ RECORD: Final[Mapping[bytes, tuple[tuple[str, ...], struct.Struct]]] = {
 WHOLE: Final = ("version", "accrued_at", "rank")
 """Numbers that are integers in PostgreSQL and in `Session`."""
 
-_LIVE_ONLY: Final = frozenset({"dirty", "tat", "saved", "joined_until"})
+_LIVE_ONLY: Final = frozenset({"dirty", "tat", "spare", "joined_until"})
 _KEPT: Final = (*Now._fields, *Life._fields)
 AMOUNTS: Final = tuple(name for name in _KEPT if name not in {*WHOLE, *_LIVE_ONLY})
 """Numbers that are doubles in PostgreSQL and in `Session` too, by the same name."""
 
 _ZERO: Final = "8x"
 """Eight zero bytes: the double 0.0, which takes no argument of `pack`."""
+
+
+packed_version: Final[Callable[[int], bytes]] = struct.Struct("<d").pack
+"""Writes a version as `now` begins with it."""
+
+
+def saved_version(version: float, dirty: float) -> float:
+    """Return the version that PostgreSQL is known to have of a session; 0: none."""
+    return version if dirty == 0 else abs(dirty) - 1
 
 
 def read_now(packed: bytes) -> Now:
@@ -112,12 +129,10 @@ class Columns(Protocol):
 def saved_packer(field: type[Now | Life]) -> Callable[[Columns], bytes]:
     """Make the function that packs a field of the record from the columns of a saved session.
 
-    PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
+    The numbers of Redis alone are 0: PostgreSQL has the version that it gives.
     """
     packed = _kept_packer(field)
-    values_of = itemgetter(
-        *("version" if name == "saved" else name for name in field._fields if _is_kept(name))
-    )
+    values_of = itemgetter(*(name for name in field._fields if _is_kept(name)))
     return lambda record: packed.pack(*values_of(record))
 
 
@@ -166,13 +181,12 @@ ROW_NUMBERS: Final = struct.Struct(">2x" + "4xq" * 3 + "4xh" + "4xd" * len(AMOUN
 def row_reader() -> FieldsOfRow:
     """Make the opposite of `row_packer`: the function that packs a session's fields from a row of COPY.
 
-    PostgreSQL has the version that it gives, so `saved` is that; the other numbers of Redis alone are 0.
+    The numbers of Redis alone are 0: PostgreSQL has the version that it gives.
     """
     packed = struct.Struct(f"<i{_kept_format(Now)}i{_kept_format(Life)}")
     source = f"""
 def fields_of_row(copied, at):
     {", ".join(_ROW_VALUES)} = unpack_from(copied, at)
-    saved = version
     return user_id, pack({PACKED_NOW.size}, {_kept_names(Now)}, {PACKED_LIFE.size}, {_kept_names(Life)})
 """
     made: dict[str, Any] = {"unpack_from": ROW_NUMBERS.unpack_from, "pack": packed.pack}
@@ -193,5 +207,5 @@ def _kept_names(field: type[Now | Life]) -> str:
 
 
 def _is_kept(name: str) -> bool:
-    """Tell whether a number comes from PostgreSQL: `saved` is the version that it has."""
-    return name == "saved" or name not in _LIVE_ONLY
+    """Tell whether a number comes from PostgreSQL."""
+    return name not in _LIVE_ONLY

@@ -68,11 +68,15 @@ async def exchange_over(parts: Sequence[tuple[Lanes, Sequence[tuple[Bucket, byte
     replies: list[object] = []
     for lanes, calls, answers in sent:
         first = len(replies)
-        replies += [None] * len(calls)
-        for indices, answered in answers:
-            for index, reply in zip(indices, await answered, strict=True):
-                replies[first + index] = reply
-        for index, (_, packed) in enumerate(calls, first):
+        if len(answers) == 1:
+            for _, answered in answers:
+                replies += await answered
+        else:
+            replies += [None] * len(calls)
+            for indices, answered in answers:
+                for index, reply in zip(indices, await answered, strict=True):
+                    replies[first + index] = reply
+        for index, (_, packed) in enumerate(calls if lanes.cluster else (), first):
             if isinstance(error := replies[index], hiredis.ReplyError) and _asks(lanes, error):
                 replies[index] = await _asked(lanes, packed, error)
     return replies
@@ -82,15 +86,18 @@ def _asks(lanes: Lanes, error: hiredis.ReplyError) -> bool:
     return decide(error, Caller.BULK, cluster=lanes.cluster).step is Step.ASK
 
 
-_Answers: TypeAlias = "list[tuple[list[int], asyncio.Future[list[object]]]]"
+_Answers: TypeAlias = "list[tuple[Sequence[int], asyncio.Future[list[object]]]]"
 
 
 def _send(lanes: Lanes, calls: Sequence[tuple[Bucket, bytes]]) -> _Answers:
     """Send commands, those of one lane together; return which these are, and what brings their replies."""
+    commands = [packed for _, packed in calls]
+    if commands and not lanes.cluster:
+        bucket, _ = next(iter(calls))
+        return [(range(len(commands)), _answered(lanes.lane_for(bucket), commands))]
     by_lane: dict[Lane, list[int]] = {}
     for index, (bucket, _) in enumerate(calls):
         by_lane.setdefault(lanes.lane_for(bucket), []).append(index)
-    commands = [packed for _, packed in calls]
     return [
         (indices, _answered(lane, [commands[index] for index in indices]))
         for lane, indices in by_lane.items()
@@ -102,13 +109,13 @@ def _answered(lane: Lane, commands: list[bytes]) -> asyncio.Future[list[object]]
     answered: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
     replies: list[object] = []
 
-    def take(reply: object) -> None:
+    def take_last(reply: object) -> None:
         replies.append(reply)
-        if len(replies) == len(commands) and not answered.done():
+        if not answered.done():
             answered.set_result(replies)
 
     try:
-        lane.send_all(commands, take)
+        lane.send_all(commands, replies.append, take_last)
     except LaneError as error:
         answered.set_result([error] * len(commands))
     return answered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from persistence.live.record import STAMP_AT, read_life, read_now
+from persistence.live.record import STAMP_AT, read_life, read_now, saved_version
 from persistence.live.replies.refusals import Stale
 from persistence.live.replies.status import Status
 
@@ -58,7 +58,7 @@ def snapshot_of(reply: object) -> Snapshot | None:
     now, life = read_now(fields.now), read_life(fields.life)
     return Snapshot(
         version=int(now.version),
-        saved=int(life.saved),
+        saved=int(saved_version(now.version, now.dirty)),
         email=email,
         money=_amount(now.money),
         dishes=_amount(now.dishes),

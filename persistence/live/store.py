@@ -123,7 +123,7 @@ class LiveStore:
         """Prepare a call of a script."""
         return call(bucket, "EVALSHA", self._lanes.scripts[name].sha, len(keys), *keys, *args)
 
-    async def run(self, calls: Sequence[Call]) -> list[object]:
+    async def run(self, calls: Sequence[tuple[Bucket, bytes]]) -> list[object]:
         """Send all at once; return the replies in order, a refusal as a `hiredis.ReplyError` in its place.
 
         Calls that meet a moving slot, a loading or a lost Redis are repeated for up to 2 s, so each must be
@@ -149,11 +149,11 @@ class LiveStore:
             if asyncio.get_running_loop().time() > end_s:
                 reason = cast("Exception", replies[next(iter(again))])
                 raise LiveUnavailable(f"{type(reason).__name__}: {reason}") from reason
-            await prepare(lanes, [(calls[index].bucket, decision) for index, decision in again.items()])
             waiting = list(again)
-            for index, reply in zip(
-                waiting, await exchange(lanes, [calls[at] for at in waiting]), strict=True
-            ):
+            once_more = [calls[index] for index in waiting]
+            buckets = [bucket for bucket, _ in once_more]
+            await prepare(lanes, zip(buckets, again.values(), strict=True))
+            for index, reply in zip(waiting, await exchange(lanes, once_more), strict=True):
                 replies[index] = reply
 
     async def hashes(self, user_ids: Sequence[UserId]) -> list[dict[bytes, bytes] | str]:
@@ -162,7 +162,7 @@ class LiveStore:
         Raises LiveUnavailable.
         """
         key_of = self.keys.session
-        calls = [Call(bucket_of(user_id), _hgetall(key_of(user_id).encode())) for user_id in user_ids]
+        calls = [(bucket_of(user_id), _hgetall(key_of(user_id).encode())) for user_id in user_ids]
         return [
             reply
             if isinstance(reply, dict)

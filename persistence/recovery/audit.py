@@ -16,6 +16,7 @@ from persistence.durable.rows import session_of_record
 from persistence.durable.sessions import load_records
 from persistence.live.hashes import MalformedSessionError, numbers_of, session_of
 from persistence.live.keys import bucket_of
+from persistence.live.record import saved_version
 from persistence.live.replies.upkeep import Looked, look_reply
 from persistence.live.store import expect
 from persistence.writeback.marks import EVERY_BUCKET, read_due
@@ -166,13 +167,13 @@ def _difference(
     if newest > session.version:
         return Difference(user_id, f"PostgreSQL has version {newest}, Redis the older {session.version}")
     marked = live.mark_ms is not None
-    if bool(numbers["dirty"]) != marked:
+    if (numbers["dirty"] > 0) != marked:
         return Difference(
             user_id, f"a mark{'' if marked else ' is missing'} that its session does not know of"
         )
     if marked:
         return Difference(user_id, "dirty, but about to expire") if live.ttl_ms >= 0 else None
-    return _clean_difference(session, saved, int(numbers["saved"]))
+    return _clean_difference(session, saved, int(saved_version(session.version, numbers["dirty"])))
 
 
 def _clean_difference(session: Session, saved: Session | None, noted: int) -> Difference | None:

@@ -45,7 +45,7 @@ UNITS: Final = {
     "bought": "times bought by the number of the upgrade",
     "applied": "of the 64 numbers up to the highest: a bit for each, in hexadecimal",
 }
-_LIVE_ONLY: Final = ("dirty", "tat", "saved", "joined_until")
+_LIVE_ONLY: Final = ("dirty", "tat", "spare", "joined_until")
 _EXACT_TO: Final = 2**53
 
 

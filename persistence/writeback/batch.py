@@ -16,6 +16,7 @@ from persistence.durable.rows import Row, row_of_hash
 from persistence.live.forget import forget
 from persistence.live.hashes import MalformedSessionError
 from persistence.live.keys import bucket_of
+from persistence.live.record import packed_version
 from persistence.live.replies.status import Status, statuses_of
 from persistence.live.store import expect
 from persistence.recovery.restore import load_newer
@@ -174,13 +175,13 @@ class Saver:
             for user_id in group:
                 by_bucket.setdefault(bucket_of(user_id), []).append(user_id)
             keys: list[str] = []
-            args: list[int] = [self._ttl_s, batch.read_ms]
+            args: list[int | bytes] = [self._ttl_s, batch.read_ms]
             for each, user_ids in by_bucket.items():
                 keys.append(named.dirty(each))
                 keys += map(named.session, user_ids)
                 args.append(len(user_ids))
                 for user_id in user_ids:
-                    args += (user_id, written[user_id])
+                    args += (user_id, packed_version(written[user_id]))
             calls.append(self.store.script("clean", bucket, keys, args))
         for at in range(0, len(calls), batch.portions.calls):
             for reply in await self.store.run(calls[at : at + batch.portions.calls]):

@@ -9,7 +9,7 @@ import pytest
 
 from persistence.durable.rows import row_of_session
 from persistence.live.keys import bucket_of
-from persistence.live.store import Call, LiveStore
+from persistence.live.store import LiveStore
 from persistence.recovery.audit import AuditTotals, Difference, audit, repair
 from tests.support.plain_keys import dirty_key, session_key
 from tests.support.saving_world import SavingWorld, changed, player, saving_world
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from game.session import Session, UserId
+    from persistence.live.keys import Bucket
     from tests.support.servers import ValkeyServer
 
 
@@ -198,7 +199,7 @@ class _PlayedOn(LiveStore):
         self._world = world
         self._session: Session | None = session
 
-    async def run(self, calls: Sequence[Call]) -> list[object]:
+    async def run(self, calls: Sequence[tuple[Bucket, bytes]]) -> list[object]:
         """Read what is there by then."""
         session, self._session = self._session, None
         if session is not None:

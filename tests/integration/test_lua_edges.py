@@ -84,7 +84,7 @@ def test_fields_that_are_absent_count_as_nothing(wire: Wire, scripts: Mapping[st
     sold = wire.ask("EVALSHA", scripts["sell"].sha, 2, *keys, *common, 1, "20000.0", 10, "tab", 2)
     assert sold == [b"ok", now_ms + 1, 2, 0, 0, 1]
     shown = wire.ask("EVALSHA", scripts["session"].sha, 2, *keys, *common, CAP_S, "tab")
-    assert shown == [b"ok", now_ms + 1, 0, b"", 0, 2, 0, 0, 0, 0, 0, b"", 2, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert shown == [b"ok", now_ms + 1, 1, b"", 0, 2, 0, 0, 0, 0, 0, b"", 2, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

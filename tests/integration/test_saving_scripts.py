@@ -12,11 +12,11 @@ import redis.asyncio
 from game.session import Session, UserId
 from persistence.live.hashes import fields_of, session_of
 from persistence.live.keys import bucket_of
-from persistence.live.record import PACKED_RATES, Rates
+from persistence.live.record import PACKED_RATES, Rates, packed_version
 from persistence.live.scripts import load_scripts
 from persistence.live.store import LiveStore, expect, open_store
 from tests.support.limits import LIMIT_S
-from tests.support.live_hash import by_name
+from tests.support.live_hash import by_name, with_values
 from tests.support.plain_keys import channel, dirty_key, load_key, session_key
 from tests.support.saving_world import player
 from tests.support.servers import running_valkey
@@ -76,7 +76,7 @@ def load_args(mode: str, session: Session, claim: str) -> list[str | bytes | int
 async def clean(store: LiveStore, user: UserId, version: int, read_ms: int = 5000) -> str:
     """Take a mark back; returns the word."""
     keys = [dirty_key(bucket_of(user)), session_key(user)]
-    [word] = await run(store, "clean", user, keys, 100, read_ms, 1, user, version)
+    [word] = await run(store, "clean", user, keys, 100, read_ms, 1, user, packed_version(version))
     return word
 
 
@@ -235,7 +235,7 @@ class TestClean:
         await put_marked(client, player(user, version=1001), marked_ms=1000)
         assert await clean(store, user, 1000, read_ms=5000) == "dirty"
         assert await mark_of(client, user) == 5000
-        assert await values(store, user, "dirty", "saved") == ["1", "1000"]
+        assert await values(store, user, "dirty", "saved") == ["1001", "1000"]
         assert await client.ttl(session_key(user)) == -1
 
     async def test_a_stalled_flusher_takes_nothing_back(
@@ -256,6 +256,38 @@ class TestClean:
         assert await mark_of(client, user) == 1000
         assert await values(store, user, "saved") == ["0"]
 
+    async def test_a_session_that_may_have_no_mark_is_not_taken_for_a_marked_one(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """Its slot was on its way: the next change marks it, whatever is saved by then."""
+        await put(client, player(user, version=1001), saved=900)
+        assert await values(store, user, "dirty") == ["-901"]
+        assert await clean(store, user, 1000) == "dirty"
+        assert await values(store, user, "dirty", "saved") == ["-1001", "1000"]
+        assert await mark_of(client, user) is None
+
+    async def test_a_session_that_another_has_saved_since_stays_clean(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
+    ) -> None:
+        """A flusher that wakes late says nothing of it."""
+        await put(client, player(user, version=1001), saved=1001)
+        assert await clean(store, user, 1000) == "dirty"
+        assert await values(store, user, "dirty", "saved") == ["0", "1001"]
+        assert await mark_of(client, user) is None
+
+    @pytest.mark.parametrize(("written", "said"), [(1000, "clean"), (999, "dirty")])
+    async def test_the_mark_of_an_older_release_goes_as_well(
+        self, store: LiveStore, client: redis.asyncio.Redis, user: UserId, written: int, said: str
+    ) -> None:
+        """It wrote 1 for a marked session, and what is saved into `life`."""
+        await put_marked(client, player(user))
+        [held] = await store.hashes([user])
+        assert isinstance(held, dict)
+        older = with_values(held, {"dirty": 1, "spare": 900})
+        await client.hset(session_key(user), items=[*itertools.chain.from_iterable(older.items())])
+        assert await clean(store, user, written) == said
+        assert await values(store, user, "saved", "spare") == [str(written), "900"]
+
     async def test_a_mark_without_a_session_goes(
         self, store: LiveStore, client: redis.asyncio.Redis, user: UserId
     ) -> None:
@@ -272,10 +304,12 @@ class TestClean:
         for each, version in ((unchanged, 1000), (changed, 1001), (other, 1000)):
             await put_marked(client, player(each, version=version))
         await client.zadd(dirty_key(bucket_of(gone)), {str(gone): 1})
-        keys, args = [], [100, 5000]
+        keys: list[str] = []
+        args: list[int | bytes] = [100, 5000]
         for group in ([unchanged, changed, gone], [other]):
             keys += [dirty_key(bucket_of(group[-1])), *map(session_key, group)]
-            args += [len(group), *(word for each in group for word in (each, 0 if each == gone else 1000))]
+            written = {each: packed_version(0 if each == gone else 1000) for each in group}
+            args += [len(group), *(word for pair in written.items() for word in pair)]
         assert await run(store, "clean", user, keys, *args) == ["clean", "dirty", "gone", "clean"]
         marks = [await mark_of(client, each) for each in (unchanged, changed, gone, other)]
         assert marks == [None, 5000, None, None]
@@ -313,7 +347,7 @@ class TestRelease:
         assert await run(store, "release", user, keys, "1.r", user, channel(user), 10, 100) == ["dirty"]
         assert await client.ttl(session_key(user)) == -1
         assert await mark_of(client, user) is not None
-        assert await values(store, user, "dirty") == ["1"]
+        assert await values(store, user, "dirty", "saved") == ["1001", "1000"]
 
     @pytest.mark.parametrize("elsewhere", [False, True])
     async def test_who_left_is_paid_and_joined_no_longer(

@@ -13,7 +13,7 @@ from persistence.live.hashes import (
     text_of_window,
     texts_of,
 )
-from persistence.live.record import RECORD, STAMP_AT
+from persistence.live.record import RECORD, STAMP_AT, saved_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,11 @@ _JOINED = {*TEXTS, "stamp"}
 
 
 def by_name(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Read a hash: each number as text, each text as it is."""
-    numbers = {name: number_text(value) for name, value in numbers_of(fields).items()}
+    """Read a hash: each number as text, each text as it is; and `saved`, which `dirty` says."""
+    held = numbers_of(fields)
+    if "dirty" in held:
+        held["saved"] = saved_version(held["version"], held["dirty"])
+    numbers = {name: number_text(value) for name, value in held.items()}
     plain = {
         name.decode(): text_of_window(value) if name.startswith(b"c:") else value.decode()
         for name, value in fields.items()

@@ -223,7 +223,8 @@ class TwinState:
         words = fields_of(self.live.session)
         fields = by_name(dict(zip(words[::2], words[1::2], strict=True)))
         numbers = {name: number_text(value) for name, value in self._numbers().items()}
-        return fields | numbers | {"email": EMAIL, "stamp": self.stamp}
+        texts = {"saved": number_text(self._saved), "email": EMAIL, "stamp": self.stamp}
+        return fields | numbers | texts
 
     def _numbers(self) -> dict[str, float]:
         """Return every number of the hash."""
@@ -232,12 +233,17 @@ class TwinState:
         return {
             **numbers_of(dict(zip(words[::2], words[1::2], strict=True))),
             **{kind.value: amount for kind, amount in derived.sums.items()},
-            "saved": self._saved,
             "joined_until": float(self.live.joined_until_ms),
             "cook_gain": derived.cook_gain,
             "click_xp": derived.click_xp,
             "need": derived.need,
             "first_need": float(self.live.catalogue.level_xp[1]),
             "tat": self.live.tat_us,
-            "dirty": float(self._marked_ms is not None),
+            "dirty": self._dirty(),
         }
+
+    def _dirty(self) -> float:
+        """Return what the hash says of the version that PostgreSQL has."""
+        if self._marked_ms is not None:
+            return 1 + self._saved
+        return 0.0 if self._saved == self.live.session.version else -1 - self._saved

@@ -125,10 +125,12 @@ class ScriptedLane:
             raise reply
         on_reply(reply)
 
-    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply, on_last: OnReply) -> None:
         """Answer some commands."""
-        for command in commands:
+        *others, last = commands
+        for command in others:
             self.send(command, on_reply)
+        self.send(last, on_last)
 
 
 def lanes_over(lane: ScriptedLane, *, cluster: bool = False) -> Lanes:

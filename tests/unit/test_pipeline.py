@@ -103,7 +103,11 @@ async def test_commands_that_are_sent_together_are_all_queued_or_none() -> None:
     """Where there is no room for all of them, none was sent; their replies come in their order."""
     pipeline = Connected()
     taken: list[object] = []
-    pipeline.send_all([pack("GET", "a"), pack("GET", "b")], taken.append)
+    last: list[object] = []
+    pipeline.send_all([pack("GET", "a"), pack("GET", "b")], taken.append, last.append)
     with pytest.raises(LaneFull):
-        pipeline.send_all([pack("PING")] * LaneLimits().max_pending, taken.append)
+        pipeline.send_all([pack("PING")] * LaneLimits().max_pending, taken.append, last.append)
     assert pipeline.depth == 2
+    pipeline._flush()
+    pipeline.receive(b"$1\r\na\r\n$1\r\nb\r\n" + ONE_REPLICA)
+    assert (taken, last) == ([b"a"], [b"b"])

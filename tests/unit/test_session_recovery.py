@@ -40,10 +40,12 @@ class FakeLane:
     send: Callable[[bytes, OnReply], None]
     run_id: str = RUN
 
-    def send_all(self, commands: Sequence[bytes], on_reply: OnReply) -> None:
+    def send_all(self, commands: Sequence[bytes], on_reply: OnReply, on_last: OnReply) -> None:
         """Send each."""
-        for command in commands:
+        *others, last = commands
+        for command in others:
             self.send(command, on_reply)
+        self.send(last, on_last)
 
     def subscribe(self, _: bytes) -> None:
         """Have nothing to say."""

@@ -9,38 +9,47 @@
 --          2 read_ms (integer: the moment of the read)
 --          3 sessions (integer: how many of the first bucket follow)
 --          4 user_id (integer)
---          5 written (integer: the version that PostgreSQL has); these two for each session, the last three for each bucket…
+--          5 written (bytes: the version that PostgreSQL has, packed); these two for each session, the last three for each bucket…
 -- REPLY    clean
 --          dirty (changed since)
 --          gone (there is no session)
--- EFFECTS  session: life (saved); where clean also now (dirty), EXPIRE and the mark; replies a word for each session
--- COST     a session: HMGET, HSET, EXPIRE; a bucket: ZREM of all its marks that go
+-- EFFECTS  session: now (dirty); where clean also PEXPIREAT and the mark; replies a word for each session
+-- COST     TIME; a session: HGET, HSET, PEXPIREAT; a bucket: ZREM of all its marks that go
 
+--@include calls
 --@include formats
+--@include now_us
 
 local ttl_s, read_ms = ARGV[1], ARGV[2]
 
+-- One text for all: a moment, where EXPIRE would be written to the file as a moment of its own each.
+local expires_ms = string.format('%.0f', math.floor(now_us() / 1e3) + 1000 * ttl_s)
+local SAVED_IS_VERSION = string.rep('\0', REST - 9)
+
+-- Where the session has moved on.
+local function moved_on(session, now, marks, user_id, written)
+  local version, dirty = struct_unpack('<dd', now)
+  written = struct_unpack('<d', written)
+  -- A version below the written one means that Redis lost its last seconds: its mark stays, and the next flush finds PostgreSQL ahead.
+  if version < written or math.abs(dirty) > written or dirty == 0 then return end
+  call('HSET', session, 'now', struct_pack('<dd', version, dirty > 0 and 1 + written or -1 - written) .. sub(now, REST))
+  call('ZADD', marks, 'XX', 'GT', read_ms, user_id)
+end
+
 -- Marks that go are left in `going`.
 local function clean(session, marks, user_id, written, going)
-  local held = redis.call('HMGET', session, 'now', 'life')
-  local now, life = held[1], held[2]
+  local now = call('HGET', session, 'now')
   if not now then
     going[#going + 1] = user_id
     return { 'gone' }
   end
-  local version = struct.unpack('<d', now)
-  local saved_life = string.sub(life, 1, SAVED - 1) .. struct.pack('<d', written) .. string.sub(life, JOINED)
-  if version == written then
-    redis.call('HSET', session, 'now', struct.pack('<dd', version, 0) .. string.sub(now, REST), 'life', saved_life)
-    redis.call('EXPIRE', session, ttl_s)
+  if sub(now, 1, 8) == written then
+    call('HSET', session, 'now', written .. SAVED_IS_VERSION .. sub(now, REST))
+    call('PEXPIREAT', session, expires_ms)
     going[#going + 1] = user_id
     return { 'clean' }
   end
-  -- A version below the written one means that Redis lost its last seconds: its mark stays, and the next flush finds PostgreSQL ahead.
-  if version > written and struct.unpack('<d', life, SAVED) < written then
-    redis.call('HSET', session, 'life', saved_life)
-    redis.call('ZADD', marks, 'XX', 'GT', read_ms, user_id)
-  end
+  moved_on(session, now, marks, user_id, written)
   return { 'dirty' }
 end
 
@@ -48,10 +57,9 @@ local statuses, key_at, at = {}, 1, 3
 while key_at <= #KEYS do
   local marks, sessions, going = KEYS[key_at], tonumber(ARGV[at]), {}
   for i = 1, sessions do
-    local user_id, written = ARGV[at + 2 * i - 1], tonumber(ARGV[at + 2 * i])
-    statuses[#statuses + 1] = clean(KEYS[key_at + i], marks, user_id, written, going)[1]
+    statuses[#statuses + 1] = clean(KEYS[key_at + i], marks, ARGV[at + 2 * i - 1], ARGV[at + 2 * i], going)[1]
   end
-  if #going > 0 then redis.call('ZREM', marks, unpack(going)) end
+  if #going > 0 then call('ZREM', marks, unpack(going)) end
   key_at, at = key_at + sessions + 1, at + 2 * sessions + 1
 end
 return statuses

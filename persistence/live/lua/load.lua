@@ -32,7 +32,7 @@ local mode, ttl_s, origin = ARGV[1], ARGV[2], ARGV[3]
 local now_ms = math.floor(now_us() / 1e3)
 
 local function create(session, marks, user_id, first, last)
-  local dirty = marks == session and 0 or 1
+  local dirty = marks == session and -1 or 1
   redis.call('HSET', session, 'now', struct.pack(NOW, now_ms, dirty, 0, 0, 0, 0, 0, 0, 0),
     'life', struct.pack(LIFE, 0, now_ms, 0, 0, 0, 0, 0, 0, 0), unpack(ARGV, first, last))
   if dirty == 1 then redis.call('ZADD', marks, 'NX', now_ms, user_id) end

@@ -6,7 +6,7 @@
 --          2 raised (integer, a version: while the session has it, it is raised, so that the fence lets the same state through; 0: never)
 -- REPLY    marked
 --          gone (there is no session)
--- EFFECTS  the dirty mark, the session's now (version, dirty), PERSIST; saved is 0 again
+-- EFFECTS  the dirty mark, the session's now (version, dirty: PostgreSQL counts as having nothing), PERSIST
 -- COST     HMGET, ZADD, HSET, PERSIST
 
 --@include formats
@@ -29,7 +29,6 @@ if version == tonumber(raised) then
   version = next_version(version + max(0, floor((joined_until - accrued_at) / 1000)), now_ms)
 end
 redis.call('ZADD', marks, 'NX', string.format('%.0f', now_ms), user_id)
-redis.call('HSET', session, 'now', struct.pack('<dd', version, 1) .. string.sub(now, REST),
-  'life', string.sub(life, 1, SAVED - 1) .. struct.pack('<d', 0) .. string.sub(life, SAVED + 8))
+redis.call('HSET', session, 'now', struct.pack('<dd', version, 1) .. string.sub(now, REST))
 redis.call('PERSIST', session)
 return { 'marked' }

@@ -39,10 +39,10 @@ if redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2] == 0 and s.joined_until ~= 0 
   end
   if s.moved then write(s, now_ms, with_offline(s, {})) else store(s, {}) end
 end
-if s.dirty == 0 and s.version == s.saved then
+if s.dirty == 0 then
   redis.call('EXPIRE', session, ttl_s)
   return { 'clean' }
 end
-if s.dirty == 0 then write(s, now_ms, {}) end
+if s.dirty < 0 then write(s, now_ms, {}) end
 redis.call('PERSIST', session)
 return { 'dirty' }

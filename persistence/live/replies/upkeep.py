@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from persistence.live.replies.status import Status, statuses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from game.session import UserId
 
@@ -117,6 +118,10 @@ def _shaped(script: str, reply: Sequence[Any]) -> UpkeepReply:
     return UPKEEP_SHAPES[script][status]._make(reply)
 
 
+# What `DueMark._make` does, in half its time: a flush makes one for each session.
+_due_mark: Final = cast("Callable[[tuple[int, int]], DueMark]", partial(tuple.__new__, DueMark))
+
+
 def due_reply(reply: Sequence[Any]) -> DueRead:
     """Name what `due` replied."""
     now_ms, *buckets = reply
@@ -125,12 +130,7 @@ def due_reply(reply: Sequence[Any]) -> DueRead:
 
 def _due_bucket(dirty: int, oldest_ms: int, ahead: int, *words: int) -> DueBucket:
     pairs = iter(words)
-    return DueBucket(
-        dirty,
-        oldest_ms,
-        ahead,
-        list(map(DueMark._make, zip(pairs, pairs, strict=True))),
-    )
+    return DueBucket(dirty, oldest_ms, ahead, list(map(_due_mark, zip(pairs, pairs, strict=True))))
 
 
 def lease_reply(reply: Sequence[int], leases: Iterable[int]) -> set[int]:

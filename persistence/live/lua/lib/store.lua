@@ -4,6 +4,6 @@
 local function store(s, more)
   redis.call('HSET', s.key,
     'now', struct.pack(NOW, s.version, s.dirty, s.dishes, s.money, s.xp, s.clicks, s.cooked, s.earned, s.tat),
-    'life', struct.pack(LIFE, s.boost, s.accrued_at, s.accumulated, s.rank, s.stars, s.purchases, s.resets, s.saved, s.joined_until),
+    'life', struct.pack(LIFE, s.boost, s.accrued_at, s.accumulated, s.rank, s.stars, s.purchases, s.resets, 0, s.joined_until),
     unpack(more))
 end

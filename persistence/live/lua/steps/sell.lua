@@ -91,9 +91,10 @@ if s then
   s.dishes, s.money, s.xp, s.clicks, s.earned, s.tat = dishes, money, xp, clicks + applied, earned, tat
   settle(window and { window_field, window } or {})
 else
-  if dirty == 0 then
+  if dirty <= 0 then
     --@include mark
-    dirty = mark(session, marks, user_id or string.match(session, '%d+$'), now_ms)
+    local saved = dirty == 0 and struct_unpack('<d', now) or -1 - dirty
+    dirty = mark(session, marks, user_id or string.match(session, '%d+$'), now_ms, saved)
   end
   if joined_until > 0 and version > now_ms then
     -- As lib/advance.lua does.
