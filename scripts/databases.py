@@ -98,9 +98,7 @@ def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) ->
     """
     try:
         settings = read_settings(os.environ | NO_TOKENS)
-        # A command's answer is what it prints: of the log, only what is wrong, in containers too.
-        quiet = replace(settings, log_level="warning") if settings.log_level == "info" else settings
-        configure_logs(quiet)
+        configure_quiet_logs(settings)
         with reached_servers(settings, on_loss=_end_at_once) as reached:
             return asyncio.run(_work(reached, work, connections))
     except StartupError as error:
@@ -109,6 +107,11 @@ def run(work: Callable[[Databases], Awaitable[int]], *, connections: int = 1) ->
         return fail(REFUSED, line_of(error))
     except KeyboardInterrupt:
         return fail(INTERRUPTED, "interrupted; what was done stays, start again for the rest")
+
+
+def configure_quiet_logs(settings: Settings) -> None:
+    """Log only what is wrong, in containers too: a command's answer is what it prints."""
+    configure_logs(replace(settings, log_level="warning") if settings.log_level == "info" else settings)
 
 
 def fail(code: int, line: str) -> int:

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from functools import partial
+from typing import Final
 
-from persistence.writeback.batch import BULK, BULK_CONNECTIONS, Saver
-from persistence.writeback.flusher import Flusher
+from persistence.writeback.batch import BULK_CONNECTIONS
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 from runtime.exit_codes import UNFINISHED
 from scripts.databases import Databases, fail, parser_for, progress, run
+from scripts.flush_helpers import HelperError, flush_together, helpers, most_processes, shares
+
+_WORTH_A_PROCESS: Final = 20_000
+"""Marked sessions: fewer are written before another process has started."""
 
 
-async def flush(databases: Databases) -> int:
+async def flush(processes: int | None, databases: Databases) -> int:
     """Flush, say how many; returns 1 where some could not be written."""
-    store = databases.store
-    flusher = Flusher(Saver(store, databases.writer, databases.settings.session_ttl_s), portions=BULK)
-    marked = (await read_due(store, EVERY_BUCKET, 0)).dirty
-    with progress("flushed", marked) as shown:
-        written = await flusher.flush_once(shown.advance)
-    totals = flusher.totals
+    marked = (await read_due(databases.store, EVERY_BUCKET, 0)).dirty
+    wanted = min(most_processes(), 1 + marked // _WORTH_A_PROCESS) if processes is None else processes
+    try:
+        with progress("flushed", marked) as shown, helpers(databases.settings, wanted - 1) as started:
+            done = await flush_together(databases, started, shares(marked, wanted), shown.advance)
+    except HelperError as error:
+        return fail(UNFINISHED, f"{error}; what was done stays, start again for the rest")
     print(
-        f"wrote {written} sessions; {totals.reloaded} were newer in PostgreSQL, {totals.gone} of no account"
+        f"wrote {done.written} sessions; {done.reloaded} were newer in PostgreSQL, {done.gone} of no account"
     )
-    if totals.set_aside:
-        return fail(UNFINISHED, f"{totals.set_aside} could not be written, the last for: {totals.last_error}")
+    if done.set_aside:
+        return fail(UNFINISHED, f"{done.set_aside} could not be written, the last for: {done.last_error}")
     return 0
+
+
+def at_least_one(text: str) -> int:
+    """Read a number of processes."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
 
 
 def main() -> int:
     """Parse the command line and run."""
-    parser_for(
+    parser = parser_for(
         "scripts.flush",
         "Write every dirty session to PostgreSQL now. Exit code 1: some could not be written.",
-    ).parse_args()
-    return run(flush, connections=BULK_CONNECTIONS)
+    )
+    parser.add_argument(
+        "--processes",
+        type=at_least_one,
+        metavar="N",
+        help="that share the work (default: by what is to be written and the cores)",
+    )
+    return run(partial(flush, parser.parse_args().processes), connections=BULK_CONNECTIONS)
 
 
 if __name__ == "__main__":

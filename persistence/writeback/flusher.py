@@ -126,7 +126,7 @@ class _Writing(NamedTuple):
 
 
 class Flusher:
-    """Flushes the buckets it holds leases on; without `leases`, all of them.
+    """Flushes the buckets it holds leases on; without `leases`, those that it is given.
 
     Call `run` in a supervised task; at the end set its event, await it, then call `drain`. `played`
     returns a number that grows with the requests of players whom this process serves; while it stands still,
@@ -139,9 +139,12 @@ class Flusher:
         leases: Leases | None = None,
         pace: Pace | None = None,
         played: Callable[[], int] = lambda: 0,
+        *,
         portions: Portions = FAST,
+        buckets: Sequence[Bucket] = EVERY_BUCKET,
     ) -> None:
         self._saver = saver
+        self._buckets = buckets
         self._store = saver.store
         self._leases = leases
         self._pace = pace or Pace()
@@ -283,7 +286,7 @@ class Flusher:
 
     async def _held_buckets(self) -> Sequence[Bucket]:
         if self._leases is None:
-            return EVERY_BUCKET
+            return self._buckets
         await self._leases.keep()
         return self._leases.buckets
 

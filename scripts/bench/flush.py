@@ -37,6 +37,8 @@ from persistence.writeback.flusher import Flusher
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 from runtime.embedded import embedded_servers
 from runtime.settings import Settings
+from scripts.databases import open_databases
+from scripts.flush_helpers import flush_together, helpers, shares
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Sequence
@@ -44,12 +46,15 @@ if TYPE_CHECKING:
     from persistence.durable.pool import Pool
     from persistence.durable.rows import Row
     from persistence.live.store import Call
+    from scripts.databases import Databases
+    from scripts.flush_helpers import Helper
 
 _KEYS: Final = Keys()
 TTL_S: Final = 1200
 PUT_AT_ONCE: Final = 500
 MIDDLE_OF_THE_GAME: Final = 40  # upgrades owned
 RATES: Final = PACKED_RATES.pack(*[1234.0] * len(Rates._fields)) + b"1.run"
+PROCESSES: Final = 3
 ROWS_A_BATCH: Final = 1024
 HSETS_AT_ONCE: Final = 3000
 _LAST_BACKEND_ENDS_S: Final = 0.5
@@ -85,7 +90,7 @@ class Cost(NamedTuple):
 
 
 class Cpu(NamedTuple):
-    """CPU seconds of this process, of Valkey, and of PostgreSQL with all its backends."""
+    """CPU seconds of this process and its helpers, of Valkey, and of PostgreSQL with all its backends."""
 
     python_s: float
     valkey_s: float
@@ -97,7 +102,7 @@ class Cpu(NamedTuple):
         return Cost(rate, *spent)
 
 
-async def cpu(store: LiveStore, pool: Pool) -> Cpu:
+async def cpu(store: LiveStore, pool: Pool, helping: Sequence[Helper] = ()) -> Cpu:
     """Read the CPU seconds of all programs."""
     await asyncio.sleep(_LAST_BACKEND_ENDS_S)
     [info] = await store.run([call(bucket_of(UserId(0)), "INFO", "server")])
@@ -108,7 +113,8 @@ async def cpu(store: LiveStore, pool: Pool) -> Cpu:
         raise RuntimeError("a backend without a postmaster")
     alive = sum(_used_s(each) for each in postmaster.children())
     ended = postmaster.cpu_times().children_user + postmaster.cpu_times().children_system
-    return Cpu(time.process_time(), _used_s(psutil.Process(int(valkey))), _used_s(postmaster) + alive + ended)
+    python_s = time.process_time() + sum(_used_s(psutil.Process(each.process.pid)) for each in helping)
+    return Cpu(python_s, _used_s(psutil.Process(int(valkey))), _used_s(postmaster) + alive + ended)
 
 
 def _used_s(process: psutil.Process) -> float:
@@ -191,6 +197,13 @@ async def flushed(store: LiveStore, dsn: str) -> float:
     return written / took_s
 
 
+async def flushed_together(databases: Databases, helping: Sequence[Helper]) -> float:
+    """Flush everything, with helpers that wait for it; returns sessions a second."""
+    began_s = time.perf_counter()
+    done = await flush_together(databases, helping, shares(0, 1 + len(helping)))
+    return done.written / (time.perf_counter() - began_s)
+
+
 async def restored(store: LiveStore, pool: Pool) -> float:
     """Restore everything; returns sessions a second."""
     began_s = time.perf_counter()
@@ -206,10 +219,16 @@ async def measure(settings: Settings, count: int) -> dict[str, Cost]:
     pool = await open_pool(dsn)
     costs: dict[str, Cost] = {}
 
-    async def note(name: str, store: LiveStore, way: Awaitable[float], sessions: int = count) -> None:
-        before = await cpu(store, pool)
+    async def note(
+        name: str,
+        store: LiveStore,
+        way: Awaitable[float],
+        sessions: int = count,
+        helping: Sequence[Helper] = (),
+    ) -> None:
+        before = await cpu(store, pool, helping)
         rate = await way
-        costs[name] = (await cpu(store, pool)).cost(before, rate, sessions)
+        costs[name] = (await cpu(store, pool, helping)).cost(before, rate, sessions)
 
     few = max(200, count // 50)
     try:
@@ -224,6 +243,14 @@ async def measure(settings: Settings, count: int) -> dict[str, Cost]:
             await put(store, count, 2000)
             await note("flush, row by row", store, row_by_row(store, dsn, few), few)
             await note("flush, known rows", store, flushed(store, dsn))
+            with helpers(settings, PROCESSES - 1) as helping:
+                # A helper that has flushed nothing once has its connections.
+                for each in helping:
+                    await each.flush((), lambda _: None)
+                await put(store, count, 2500)
+                async with open_databases(settings, BULK_CONNECTIONS) as databases:
+                    together = flushed_together(databases, helping)
+                    await note(f"… in {PROCESSES} processes", store, together, helping=helping)
             rows = [row_of_session(player(number, 3000)) for number in range(1, count + 1)]
             await note("floor: COPY, update", store, copied(dsn, rows))
         async with open_store(redis_url, "bench", scripts, connections=RESTORE_CONNECTIONS) as store:

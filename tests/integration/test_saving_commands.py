@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from persistence.durable.rows import row_of_session
@@ -85,6 +86,65 @@ async def test_flush_says_what_it_could_not_write(world: SavingWorld) -> None:
     code, out, errors = await command(world, "scripts.flush")
     assert (code, out.splitlines()[-1].partition(";")[0]) == (1, "wrote 2 sessions")
     assert "1 could not be written" in errors
+
+
+async def test_flush_shares_the_work_with_helpers(world: SavingWorld) -> None:
+    """Three processes write what one would, and say what none of them could."""
+    users = await world.accounts(300)
+    await world.put(player(user) for user in users)
+    await world.overwrite(users[7], money="nan")
+    code, out, errors = await command(world, "scripts.flush", "--processes", "3")
+    assert (code, out.splitlines()[-1].partition(";")[0]) == (1, "wrote 299 sessions")
+    assert "1 could not be written" in errors
+    assert set(await world.marks()) == {users[7]}
+    code, _, errors = await command(world, "scripts.flush", "--processes", "0")
+    assert code == 2
+    assert "0 is less than 1" in errors
+
+
+async def test_an_interrupted_flush_leaves_no_helper(world: SavingWorld) -> None:
+    """Exit code 130, though PostgreSQL answers neither it nor its helpers; what is unsaved stays marked."""
+    users = await world.accounts(300)
+    await world.put(player(user) for user in users)
+    async with world.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE sessions")
+        process = await start(world, "scripts.flush", "--processes", "3")
+
+        async def all_wait() -> bool:
+            waiting = "SELECT count(*) = 3 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(await world.pool.fetchval(waiting))
+
+        await until(all_wait)
+        helping = psutil.Process(process.pid).children(recursive=True)
+        assert len(helping) >= 2
+        process.send_signal(signal.SIGINT)
+        code, _, errors = await outcome(process)
+    assert (code, errors) == (130, "interrupted; what was done stays, start again for the rest\n")
+    assert [each for each in helping if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    assert len(await world.marks()) == 300
+
+
+async def test_a_helper_that_dies_is_told_and_loses_nothing(world: SavingWorld) -> None:
+    """Exit code 1: its share is flushed by the next call."""
+    users = await world.accounts(300)
+    await world.put(player(user) for user in users)
+    async with world.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE sessions")
+        process = await start(world, "scripts.flush", "--processes", "2")
+
+        async def both_wait() -> bool:
+            waiting = "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(await world.pool.fetchval(waiting))
+
+        await until(both_wait)
+        for each in psutil.Process(process.pid).children(recursive=True):
+            each.kill()
+    code, _, errors = await outcome(process)
+    assert code == 1
+    assert errors == "a helper has ended; what was done stays, start again for the rest\n"
+    assert (await command(world, "scripts.flush"))[0] == 0
+    for user in users:
+        assert player(user) == await world.saved(user)
 
 
 async def test_restore_loads_all_or_some(world: SavingWorld) -> None:
