@@ -11,7 +11,7 @@ from persistence.writeback.batch import BULK_CONNECTIONS
 from persistence.writeback.marks import EVERY_BUCKET, read_due
 from runtime.exit_codes import UNFINISHED
 from scripts.databases import Databases, fail, parser_for, progress, run
-from scripts.flush_helpers import HelperError, flush_together, helpers, most_processes, shares
+from scripts.flush_helpers import flush_together, helpers, most_processes, shares
 
 _WORTH_A_PROCESS: Final = 20_000
 """Marked sessions: fewer are written before another process has started."""
@@ -21,11 +21,10 @@ async def flush(processes: int | None, databases: Databases) -> int:
     """Flush, say how many; returns 1 where some could not be written."""
     marked = (await read_due(databases.store, EVERY_BUCKET, 0)).dirty
     wanted = min(most_processes(), 1 + marked // _WORTH_A_PROCESS) if processes is None else processes
-    try:
-        with progress("flushed", marked) as shown, helpers(databases.settings, wanted - 1) as started:
-            done = await flush_together(databases, started, shares(marked, wanted), shown.advance)
-    except HelperError as error:
-        return fail(UNFINISHED, f"{error}; what was done stays, start again for the rest")
+    with progress("flushed", marked) as shown, helpers(databases.settings, wanted - 1) as started:
+        done = await flush_together(databases, started, shares(marked, wanted), shown.advance)
+    for reason in done.lost:
+        print(f"a helper could not go on, so its share was written without it: {reason}", file=sys.stderr)
     print(
         f"wrote {done.written} sessions; {done.reloaded} were newer in PostgreSQL, {done.gone} of no account"
     )

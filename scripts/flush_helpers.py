@@ -12,7 +12,6 @@ import os
 import signal
 from collections import deque
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from persistence.errors import StorageUnavailable
@@ -23,7 +22,7 @@ from persistence.writeback.marks import EVERY_BUCKET
 from scripts.databases import configure_quiet_logs, open_databases
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
@@ -40,13 +39,14 @@ _ENDS_WITHIN_S: Final = 2.0
 
 
 class Flushed(NamedTuple):
-    """What became of a share: see FlushTotals."""
+    """What became of a share: see FlushTotals. `lost`: why helpers could not go on."""
 
     written: int = 0
     reloaded: int = 0
     gone: int = 0
     set_aside: int = 0
     last_error: str = ""
+    lost: tuple[str, ...] = ()
 
     def __add__(self, other: Flushed) -> Flushed:  # type: ignore[override] # of amounts, not of tuples
         """Count both."""
@@ -56,11 +56,12 @@ class Flushed(NamedTuple):
             self.gone + other.gone,
             self.set_aside + other.set_aside,
             other.last_error or self.last_error,
+            self.lost + other.lost,
         )
 
 
 class HelperError(Exception):
-    """A helper could not flush its share, for the reason given; what it did stays. Flush again."""
+    """A helper could not flush its share, for the reason given; what it did stays."""
 
 
 async def flush_share(
@@ -109,7 +110,7 @@ class Helper:
                     raise HelperError(said)
                 on_batch(said)
         except (EOFError, OSError) as error:
-            raise HelperError("a helper has ended") from error
+            raise HelperError("it has ended") from error
 
     def end(self) -> None:
         """End the process, in the middle of its share too: marks of what it did not write stand."""
@@ -142,29 +143,45 @@ async def flush_together(
     shared: Sequence[Sequence[Bucket]],
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> Flushed:
-    """Flush all shares, here and in helpers at once.
+    """Flush all shares, here and in helpers at once; the share of a helper that fails is flushed here.
 
-    Raises StorageUnavailable or HelperError: what was written until then stays.
+    Raises StorageUnavailable: what was written until then stays.
     """
     waiting = deque(shared)
 
-    async def work(flush: Callable[[Sequence[Bucket]], Awaitable[Flushed]]) -> Flushed:
+    async def work_here() -> Flushed:
         done = Flushed()
         while waiting:
-            done += await flush(waiting.popleft())
+            done += await flush_share(databases, waiting.popleft(), on_batch)
+        return done
+
+    async def work_in(helper: Helper) -> Flushed:
+        done = Flushed()
+        while waiting:
+            share = waiting.popleft()
+            batches: list[int] = []
+
+            def note(written: int, batches: list[int] = batches) -> None:
+                batches.append(written)
+                on_batch(written)
+
+            try:
+                done += await helper.flush(share, note)
+            except HelperError as error:
+                waiting.append(share)
+                return done + Flushed(written=sum(batches), lost=(str(error),))
         return done
 
     try:
         async with asyncio.TaskGroup() as group:
-            parts = [
-                group.create_task(work(lambda share: flush_share(databases, share, on_batch))),
-                *(group.create_task(work(partial(each.flush, on_batch=on_batch))) for each in started),
-            ]
+            here = group.create_task(work_here())
+            elsewhere = [group.create_task(work_in(each)) for each in started]
     except BaseExceptionGroup as failures:
-        # One is enough to say what to do, and the shares fail alike.
-        failure, *_ = failures.exceptions
+        failure, *_ = failures.exceptions  # of this process: those of helpers end here
         raise failure from None
-    return sum((part.result() for part in parts), Flushed())
+    # What a helper left when nobody here was at work any more.
+    left = await work_here()
+    return sum((part.result() for part in elsewhere), here.result() + left)
 
 
 def _serve(settings: Settings, pipe: Connection) -> None:

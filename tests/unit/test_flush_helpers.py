@@ -47,6 +47,6 @@ def test_as_many_processes_as_keep_the_cores_busy(
 
 def test_what_became_of_shares_adds_up() -> None:
     """The last reason is kept."""
-    one, other = Flushed(3, 1, 0, 1, "bad"), Flushed(4, 0, 2)
-    assert one + other == Flushed(7, 1, 2, 1, "bad")
+    one, other = Flushed(3, 1, 0, 1, "bad", ("ended",)), Flushed(4, 0, 2)
+    assert one + other == Flushed(7, 1, 2, 1, "bad", ("ended",))
     assert other + one == one + other
