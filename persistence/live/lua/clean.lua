@@ -18,12 +18,11 @@
 
 --@include calls
 --@include formats
---@include now_us
+--@include expires_ms
 
 local ttl_s, read_ms = ARGV[1], ARGV[2]
 
--- One text for all: a moment, where EXPIRE would be written to the file as a moment of its own each.
-local expires_ms = string.format('%.0f', math.floor(now_us() / 1e3) + 1000 * ttl_s)
+local expires = expires_ms(ttl_s)
 local SAVED_IS_VERSION = string.rep('\0', REST - 9)
 
 -- Where the session has moved on.
@@ -45,7 +44,7 @@ local function clean(session, marks, user_id, written, going)
   end
   if sub(now, 1, 8) == written then
     call('HSET', session, 'now', written .. SAVED_IS_VERSION .. sub(now, REST))
-    call('PEXPIREAT', session, expires_ms)
+    call('PEXPIREAT', session, expires)
     going[#going + 1] = user_id
     return { 'clean' }
   end

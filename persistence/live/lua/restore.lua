@@ -8,10 +8,13 @@
 -- REPLY    loaded
 --          exists (as new or newer)
 --          behind (an older session, or a floor without one: nothing was done)
--- EFFECTS  session with EXPIRE; replies a word for each session
--- COST     EXISTS for all; a session: EXISTS unless all are missing, HSET of some 5 fields, EXPIRE
+-- EFFECTS  session with PEXPIREAT; replies a word for each session
+-- COST     TIME, EXISTS for all; a session: EXISTS unless all are missing, HSET of some 5 fields, PEXPIREAT
+
+--@include expires_ms
 
 local ttl_s = ARGV[1]
+local expires = expires_ms(ttl_s)
 local all_missing = redis.call('EXISTS', unpack(KEYS)) == 0
 -- Of the session that is being written: name, value, …
 local words = { 'now', '', 'life', '', 'texts', '' }
@@ -29,7 +32,7 @@ local function restore(session, packed)
       last = last + 2
     end
     redis.call('HSET', session, unpack(words, 1, last))
-    redis.call('EXPIRE', session, ttl_s)
+    redis.call('PEXPIREAT', session, expires)
     return { 'loaded' }
   end
   local held = redis.call('HGET', session, 'now')
