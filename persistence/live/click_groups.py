@@ -1,12 +1,16 @@
-"""Clicks by the handful: those of one event-loop pass share calls of a script.
+"""Clicks by the handful: those that come together share calls of a script.
 
-A call of a script costs Redis as much as what a click does in it. Clicks that are sent in one pass reach
-Redis in one write and are executed between the same two syncs of the append-only file, so a shared call makes
-nobody wait. Each player keeps a reply, a refusal, an error and a publication of their own.
+A call of a script costs Redis as much as what a click does in it. Clicks that are sent in one pass of the
+event loop reach Redis in one write and are executed between the same two syncs of the append-only file. What
+comes while calls are unanswered would wait at Redis, which is at work on these: it waits here, for at most a
+millisecond, until they are answered or a call is full. Each player keeps a reply, a refusal, an error and a
+publication of their own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -34,78 +38,124 @@ MOST_IN_A_CALL: Final = 12
 call for 2 takes 0.83, for 8 0.57, for 12 0.54; more bring little (docs/decisions/0009-clicks-share-calls.md).
 """
 
+MOST_WAIT_S: Final = 0.001
+"""How long a click waits at most for the answers to calls before it: where the network is slower than Redis,
+they do not say whether Redis is at work."""
+
 _Click = tuple["SessionRef", int, str, int, "OnReply"]
 
 
 class ClickGroups:
-    """Sends the clicks of this pass to Redis; on a cluster, whose slots share no call, each one alone."""
+    """Sends clicks to Redis, several in a call; on a cluster, whose slots share no call, each one alone."""
 
     def __init__(self, addresses: SessionAddresses, commands: SessionCommands, *, cluster: bool) -> None:
         self._cluster = cluster
         self._addresses = addresses
         self._commands = commands
         self._waiting: dict[str, list[_Click]] = {"cook": [], "sell": []}
-        self._lane: Lane | None = None
+        self._unanswered = 0
+        """Calls on their way."""
+        self._sends = False
+        """At the end of this pass `_send` is called."""
+        self._timer: asyncio.TimerHandle | None = None
         self._shared = b""
         self._shared_epoch = -1
 
     def add(  # noqa: PLR0917 - by position, which is cheaper for the hottest call
         self, ref: SessionRef, kind: str, count: int, client: str, seq: int, on_reply: OnReply
     ) -> None:
-        """Send a click with the others of this pass.
+        """Send a click with others.
 
         Raises NotSent where the lane is down or full; `on_reply` is never called then. Where that happens
-        later in the pass, `on_reply` is given the lane's error.
+        later, `on_reply` is given the lane's error.
         """
-        if self._lane is None:
+        if not self._sends:
             try:
                 if self._cluster:
-                    self._send_alone(kind, (ref, count, client, seq, on_reply))
+                    self._send_alone(kind, (ref, count, client, seq, on_reply), on_reply)
                     return
                 ref.lane.before_writing(self._send)
             except LaneError as error:
                 raise NotSent(error) from error
-            self._lane = ref.lane
+            self._sends = True
         self._waiting[kind].append((ref, count, client, seq, on_reply))
 
     def _send(self) -> None:
-        """Send what waits; called once, before the lane writes what was sent in this pass."""
-        lane, self._lane = self._lane, None
-        if lane is None:
-            return
+        """Send what need not wait; called before the lane writes what was sent in this pass."""
+        self._sends = False
+        idle = not self._unanswered
+        waits = False
         for kind, waiting in self._waiting.items():
-            if not waiting:
-                continue
-            self._waiting[kind] = []
-            if len(waiting) <= MOST_IN_A_CALL:
-                self._send_together(lane, kind, waiting)
-                continue
-            size = -(-len(waiting) // -(-len(waiting) // MOST_IN_A_CALL))
-            for start in range(0, len(waiting), size):
-                self._send_together(lane, kind, waiting[start : start + size])
+            if idle or len(waiting) >= MOST_IN_A_CALL:
+                self._send_all(kind)
+            elif waiting:
+                waits = True
+        if waits and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(MOST_WAIT_S, self._send_waiting)
+        elif self._timer is not None and not waits:
+            self._timer.cancel()
+            self._timer = None
 
-    def _send_together(self, lane: Lane, kind: str, clicks: list[_Click]) -> None:
+    def _send_waiting(self) -> None:
+        """Send what waits: it has waited for long enough."""
+        self._timer = None
+        for kind in self._waiting:
+            self._send_all(kind)
+
+    def _send_all(self, kind: str) -> None:
+        waiting, self._waiting[kind] = self._waiting[kind], []
+        if len(waiting) <= MOST_IN_A_CALL:
+            if waiting:
+                self._send_together(kind, waiting)
+            return
+        size = -(-len(waiting) // -(-len(waiting) // MOST_IN_A_CALL))
+        for start in range(0, len(waiting), size):
+            self._send_together(kind, waiting[start : start + size])
+
+    def _send_together(self, kind: str, clicks: list[_Click]) -> None:
+        first, *others = clicks
+        ref, _, _, _, on_reply = first
+        # The lane of now: while these clicks waited, another may have become the players'.
+        lane = self._addresses.current(ref)
         try:
-            if len(clicks) == 1:
-                self._send_alone(kind, *clicks)
-            else:
+            if others:
                 on_replies = [on_reply for _, _, _, _, on_reply in clicks]
-                lane.send(self._packed(lane, kind, clicks), partial(_hand_out, lane, kind, on_replies))
+                hand_out = partial(_hand_out, lane, kind, on_replies)
+                lane.send(self._packed(lane, kind, clicks), partial(self._answered, hand_out))
+            else:
+                self._send_alone(kind, first, partial(self._answered, on_reply))
+            self._unanswered += 1
         except LaneError as error:
             _hand_out(lane, kind, [on_reply for _, _, _, _, on_reply in clicks], error)
         except Exception as fault:  # noqa: BLE001 - whatever it is, these players are answered
             _log.exception("click_group_failed", kind=kind, players=len(clicks))
             _hand_out(lane, kind, [on_reply for _, _, _, _, on_reply in clicks], LaneError(str(fault)))
 
-    def _send_alone(self, kind: str, click: _Click) -> None:
-        ref, count, client, seq, on_reply = click
-        if ref.epoch != self._addresses.epoch:
-            self._addresses.pack(ref)
+    def _answered(self, hand_out: OnReply, reply: object) -> None:
+        """Take note that a call was answered, or lost, and pass its reply on."""
+        self._unanswered -= 1
+        if self._timer is not None and not (self._unanswered or self._sends):
+            self._send_with_this_pass()
+        hand_out(reply)
+
+    def _send_with_this_pass(self) -> None:
+        """Send what waits, together with the clicks that come in this pass."""
+        ref, *_ = next(itertools.chain.from_iterable(self._waiting.values()))
+        try:
+            self._addresses.current(ref).before_writing(self._send)
+        except LaneError:
+            self._send()  # each of them is given the error
+        else:
+            self._sends = True
+
+    def _send_alone(self, kind: str, click: _Click, on_reply: OnReply) -> None:
+        ref, count, client, seq, _ = click
+        lane = self._addresses.current(ref)
         if count == 1 and not seq:
             prefix, tail = self._commands.plain_clicks[kind]
         else:
             prefix, tail = self._commands.click(kind, count, client, seq)
-        ref.lane.send(b"".join((prefix, ref.head, tail)), on_reply)
+        lane.send(b"".join((prefix, ref.head, tail)), on_reply)
 
     def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
         """Pack the call of several players."""

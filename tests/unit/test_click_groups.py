@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -10,11 +11,12 @@ import pytest
 
 from game.session import UserId
 from persistence.errors import NotSent
-from persistence.live.click_groups import MOST_IN_A_CALL, ClickGroups
+from persistence.live.click_groups import MOST_IN_A_CALL, MOST_WAIT_S, ClickGroups
 from persistence.live.lane_contract import LaneDown, LaneError, ReplyLost
 from persistence.live.scripts import load_scripts
 from persistence.live.session_addresses import SessionAddresses
 from persistence.live.session_commands import PlayLimits, SessionCommands
+from tests.support.limits import LIMIT_S
 from tests.support.plain_keys import PLAIN
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Line:
 
     def __init__(self) -> None:
         self.sent: list[tuple[list[bytes], OnReply]] = []
+        self.answered = 0
         self.errors: list[object] = []
         self.refusal: LaneError | None = None
         self._before: list[Callable[[], None]] = []
@@ -59,6 +62,12 @@ class Line:
         reader.feed(command)
         self.sent.append((cast("list[bytes]", reader.gets()), on_reply))
         assert reader.gets() is False
+
+    def answer(self, reply: object) -> None:
+        """Answer the first command that waits."""
+        self.answered += 1
+        *_, (_, on_reply) = self.sent[: self.answered]
+        on_reply(reply)
 
     def error_replied(self, error: object) -> None:
         """Keep an error."""
@@ -117,10 +126,105 @@ def test_a_lone_click_is_a_call_of_its_own(players: list[Player], line: Line) ->
     first, *_ = players
     first.click()
     line.write()
+    line.answer(["ok", 1])
     first.click("sell")
     line.write()
 
     assert line.calls == [("cook", 1), ("sell", 1)]
+    assert first.replies == [["ok", 1]]
+
+
+async def test_clicks_wait_for_the_call_before_them(players: list[Player], line: Line) -> None:
+    """Redis is at work on it: they are sent once it is answered, with what comes in that pass."""
+    one, two, three, four, *_ = players
+    one.click()
+    line.write()
+    two.click()
+    line.write()
+    three.click("sell")
+    line.write()
+    assert line.calls == [("cook", 1)]
+
+    line.answer(["ok", 1])
+    four.click()
+    assert line.calls == [("cook", 1)]
+    line.write()
+    assert line.calls == [("cook", 1), ("cooks", 2), ("sell", 1)]
+    assert (one.replies, two.replies) == ([["ok", 1]], [])
+    line.answer([7, 1, 100, 1, 8, 2, 200, 1])
+    assert (two.replies, four.replies) == ([[b"ok", 7, 1, 100, 1]], [[b"ok", 8, 2, 200, 1]])
+
+
+@pytest.mark.parametrize(("clicks", "calls"), [(MOST_IN_A_CALL - 1, []), (MOST_IN_A_CALL, [MOST_IN_A_CALL])])
+async def test_a_full_call_waits_for_none(
+    players: list[Player], line: Line, clicks: int, calls: list[int]
+) -> None:
+    """More players would not make it cheaper."""
+    last = players[-1]
+    last.click("sell")
+    line.write()
+    for player in players[:clicks]:
+        player.click()
+        line.write()
+
+    assert line.calls == [("sell", 1), *(("cooks", size) for size in calls)]
+
+
+async def test_no_click_waits_for_longer_than_a_moment(players: list[Player], line: Line) -> None:
+    """The network may take longer than Redis; what comes after waits anew."""
+    one, two, three, *_ = players
+    one.click()
+    line.write()
+    two.click()
+    line.write()
+    assert line.calls == [("cook", 1)]
+    async with asyncio.timeout(LIMIT_S):
+        while len(line.calls) < 2:  # noqa: ASYNC110 - the lane of this test has no events
+            await asyncio.sleep(MOST_WAIT_S)
+    three.click()
+    line.write()
+    assert line.calls == [("cook", 1), ("cook", 1)]
+    line.answer(["ok", 1])
+    assert line.calls == [("cook", 1), ("cook", 1)]
+    line.answer(["ok", 2])
+    line.write()
+    assert line.calls == [("cook", 1)] * 3
+
+
+async def test_a_lane_that_is_lost_answers_those_who_wait(players: list[Player], line: Line) -> None:
+    """Each once; and the clicks after go over the lane of then."""
+    one, two, three, *_ = players
+    one.click()
+    line.write()
+    two.click()
+    three.click("sell")
+    line.write()
+    lost, down = ReplyLost("redis"), LaneDown("redis")
+    line.refusal = down
+    line.answer(lost)
+    assert [[lost], [down], [down]] == [one.replies, two.replies, three.replies]
+    line.refusal = None
+    two.click()
+    line.write()
+    assert line.calls == [("cook", 1), ("cook", 1)]
+
+
+async def test_clicks_that_waited_take_the_lane_of_now(
+    players: list[Player], line: Line, addresses: SessionAddresses
+) -> None:
+    """Their players may have got another meanwhile."""
+    one, two, three, *_ = players
+    one.click()
+    line.write()
+    two.click()
+    three.click()
+    line.write()
+    other = Line()
+    addresses._lanes.lane_of = lambda _: other  # type: ignore[method-assign,assignment,return-value]
+    addresses.end_epoch()
+    line.answer(["ok", 1])
+    other.write()
+    assert (line.calls, other.calls) == ([("cook", 1)], [("cooks", 2)])
 
 
 @pytest.mark.parametrize(
@@ -183,6 +287,7 @@ def test_players_who_all_click_once_need_not_say_so(players: list[Player], line:
         one.click()
         two.click(client="tab" if tagged else "", seq=int(tagged))
         line.write()
+        line.answer([1, 2, 3, 1, 1, 2, 3, 1])
     (_, plain), (_, mixed) = (
         (call, words) for ((_, call, _, *words), _) in (line.sent.pop(0), line.sent.pop(0))
     )
