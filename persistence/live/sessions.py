@@ -61,7 +61,7 @@ class Sessions:
     def click(  # noqa: PLR0917 - by position, which is cheaper for the hottest call
         self, ref: SessionRef, kind: str, count: int, client: str, seq: int, on_reply: OnReply
     ) -> None:
-        """Cook or sell (`kind`) `count` times; with one Redis in one call with others of this pass."""
+        """Cook or sell (`kind`) `count` times; with one Redis in one call with those of others."""
         self._clicks.add(ref, kind, count, client, seq, on_reply)
 
     def buy(  # noqa: PLR0917 - as for a click

@@ -171,7 +171,7 @@ async def test_a_full_call_waits_for_none(
 
 
 async def test_no_click_waits_for_longer_than_a_moment(players: list[Player], line: Line) -> None:
-    """The network may take longer than Redis; what comes after waits anew."""
+    """The network may take longer than Redis; what comes after waits again."""
     one, two, three, *_ = players
     one.click()
     line.write()
