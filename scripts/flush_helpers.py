@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from persistence.errors import StorageUnavailable
@@ -101,7 +101,8 @@ class Helper:
     async def flush(self, buckets: Sequence[Bucket], on_batch: Callable[[int], None]) -> Flushed:
         """Have a share flushed. Raises HelperError; then the helper is of no further use."""
         try:
-            self._pipe.send(buckets)
+            with suppress(BrokenPipeError):  # what it said at its end can be read all the same
+                self._pipe.send(buckets)
             while True:
                 said = await asyncio.to_thread(self._pipe.recv)
                 if isinstance(said, Flushed):
