@@ -121,7 +121,8 @@ async def test_an_interrupted_flush_leaves_no_helper(world: SavingWorld) -> None
         process.send_signal(signal.SIGINT)
         code, _, errors = await outcome(process)
     assert (code, errors) == (130, "interrupted; what was done stays, start again for the rest\n")
-    assert [each for each in helping if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    _, alive = await asyncio.to_thread(psutil.wait_procs, helping, LIMIT_S)
+    assert alive == []
     assert len(await world.marks()) == 300
 
 
