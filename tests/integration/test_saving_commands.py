@@ -114,7 +114,10 @@ async def test_an_interrupted_flush_leaves_no_helper(world: SavingWorld) -> None
     await world.put(player(user) for user in users)
     async with world.pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE sessions")
+        # Where the tests run in the background, they ignore the signal, and so would what they start.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = await start(world, "scripts.flush", "--processes", "3")
+        signal.signal(signal.SIGINT, before)
         await until(lambda: a_write_waits(world))
         helping = psutil.Process(process.pid).children(recursive=True)
         assert len(helping) >= 2
