@@ -15,6 +15,8 @@ from scripts.flush_helpers import flush_together, helpers, most_processes, share
 
 _WORTH_A_PROCESS: Final = 20_000
 """Marked sessions: fewer are written before another process has started."""
+_MOST_PROCESSES: Final = 64
+"""Each takes up to 5 connections to PostgreSQL."""
 
 
 async def flush(processes: int | None, databases: Databases) -> int:
@@ -33,12 +35,11 @@ async def flush(processes: int | None, databases: Databases) -> int:
     return 0
 
 
-def at_least_one(text: str) -> int:
-    """Read a number of processes."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
+def number_of_processes(text: str) -> int:
+    """Read how many processes are to flush."""
+    if text.isdecimal() and 1 <= int(text) <= _MOST_PROCESSES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"give a whole number from 1 to {_MOST_PROCESSES}")
 
 
 def main() -> int:
@@ -49,7 +50,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--processes",
-        type=at_least_one,
+        type=number_of_processes,
         metavar="N",
         help="that share the work (default: by what is to be written and the cores)",
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 
 import pytest
 
 from persistence.writeback.marks import EVERY_BUCKET
+from scripts.flush import number_of_processes
 from scripts.flush_helpers import Flushed, most_processes, shares
 
 
@@ -43,6 +45,19 @@ def test_as_many_processes_as_keep_the_cores_busy(
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert most_processes() == processes
+
+
+@pytest.mark.parametrize("text", ["1", "64"])
+def test_an_operator_says_how_many_processes(text: str) -> None:
+    """At least one, at most 64."""
+    assert number_of_processes(text) == int(text)
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "1.5", "many", ""])
+def test_a_number_of_processes_that_makes_no_sense_is_refused(text: str) -> None:
+    """The bounds are named."""
+    with pytest.raises(argparse.ArgumentTypeError, match="from 1 to 64"):
+        number_of_processes(text)
 
 
 def test_what_became_of_shares_adds_up() -> None:
