@@ -15,7 +15,7 @@ from scripts.flush_helpers import flush_together, helpers, most_processes, share
 
 _WORTH_A_PROCESS: Final = 20_000
 """Marked sessions: fewer are written before another process has started."""
-_MOST_PROCESSES: Final = 64
+_MOST_ASKED_FOR: Final = 64
 """Each takes up to 5 connections to PostgreSQL."""
 
 
@@ -37,9 +37,9 @@ async def flush(processes: int | None, databases: Databases) -> int:
 
 def number_of_processes(text: str) -> int:
     """Read how many processes are to flush."""
-    if text.isdecimal() and 1 <= int(text) <= _MOST_PROCESSES:
+    if text.isdecimal() and 1 <= int(text) <= _MOST_ASKED_FOR:
         return int(text)
-    raise argparse.ArgumentTypeError(f"give a whole number from 1 to {_MOST_PROCESSES}")
+    raise argparse.ArgumentTypeError(f"give a whole number from 1 to {_MOST_ASKED_FOR}")
 
 
 def main() -> int:
