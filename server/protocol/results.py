@@ -35,7 +35,9 @@ _EXACT_TO: Final = 2**53
 _QUOTIENTS_TO: Final = 1e14
 """Below this a quotient of a double by a scale is written with the digits that the amount has."""
 
-_HUNDREDTHS: Final = tuple(f".{part:02d}".rstrip("0").rstrip(".").encode() for part in range(100))
+_HUNDREDTHS: Final = tuple(f".{part:02d}".rstrip("0").rstrip(".") for part in range(100))
+_HUNDREDTHS_BYTES: Final = tuple(part.encode() for part in _HUNDREDTHS)
+_HUNDREDTHS_TO: Final = 100 * _EXACT_TO
 _COMPUTED: Final = (
     f'{{"message_type":"response","request_id":{PUSH},"request_type":"passive","data":{{"money":%d,"dishes":%d,'
     '"level_rank":%d,"level_xp":%d%b,"prestige_accumulated":%d%b,"version":%d}}'
@@ -70,7 +72,11 @@ def shifted(value: Amount, scale: int) -> int | str:
 
 
 def cooked(version: int, dishes: Amount, xp: Amount, applied: Amount) -> str:
-    """Write the data of a `cook`, without braces."""
+    """Write the data of a `cook`, without braces. Hot, so what is usual is written without a call for each."""
+    if xp.__class__ is int and xp < _HUNDREDTHS_TO and dishes.__class__ is int and applied.__class__ is int:
+        return (
+            f'"dishes":{dishes},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},"applied":{applied},"version":{version}'
+        )
     return (
         f'"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
@@ -78,7 +84,18 @@ def cooked(version: int, dishes: Amount, xp: Amount, applied: Amount) -> str:
 
 
 def sold(version: int, dishes: Amount, money: Amount, xp: Amount, applied: Amount) -> str:
-    """Write the data of a `sell`, without braces."""
+    """Write the data of a `sell`, without braces. Hot, as `cooked`."""
+    if (
+        xp.__class__ is int
+        and xp < _HUNDREDTHS_TO
+        and dishes.__class__ is int
+        and money.__class__ is int
+        and applied.__class__ is int
+    ):
+        return (
+            f'"dishes":{dishes},"money":{money},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
+            f'"applied":{applied},"version":{version}'
+        )
     return (
         f'"dishes":{number(dishes)},"money":{number(money)},"xp":{shifted(xp, 100)},'
         f'"applied":{number(applied)},"version":{number(version)}'
@@ -154,7 +171,7 @@ def computed(version: int, rank: int, amounts: tuple[float, float, float, float]
     """
     money, dishes, xp, accumulated = amounts
     if accumulated < _QUOTIENTS_TO and isinstance(xp, int) and isinstance(accumulated, int):
-        cents, stars = _HUNDREDTHS[xp % 100], accumulated // 10_000
+        cents, stars = _HUNDREDTHS_BYTES[xp % 100], accumulated // 10_000
         part = accumulated % 10_000
         rest = _ten_thousandths(part) if part else b""
         return _COMPUTED % (money, dishes, rank, xp // 100, cents, stars, rest, version)

@@ -12,7 +12,7 @@ from game.session import Session, UserId
 from persistence.live.hashes import fields_of
 from persistence.live.snapshots import SNAPSHOT_FIELDS, snapshot_of
 from seeds.files import read_catalogue
-from server.protocol.results import snapshot, upgrades
+from server.protocol.results import cooked, snapshot, sold, upgrades
 from tests.support.game_catalogue import CATALOGUE, CHANGED
 
 if TYPE_CHECKING:
@@ -81,3 +81,17 @@ def test_a_guest_has_no_e_mail(stored: str, shown: str) -> None:
     read = snapshot_of([fields.get(name) for name in SNAPSHOT_FIELDS])
     assert read is not None
     assert shown == orjson.loads(snapshot(7, read, CATALOGUE))["session"]["user_email"]
+
+
+@pytest.mark.parametrize("xp", [0, 5, 10, 20, 100, 123_450, 10**17 + 1, 100 * 2**53 - 1, 100 * 2**53, 2**62])
+@pytest.mark.parametrize("dishes", [0, 2**53 + 1, 2**62])
+def test_a_click_is_written_in_the_same_way_whatever_its_amounts_came_as(xp: int, dishes: int) -> None:
+    """Redis replies an amount as an integer or as text; also where hundredths are no longer exact."""
+
+    def text(amount: int) -> bytes:
+        return b"%d" % amount
+
+    assert cooked(7, dishes, xp, 3) == cooked(7, text(dishes), text(xp), text(3))
+    assert sold(7, dishes, 2**61, xp, 3) == sold(7, text(dishes), text(2**61), text(xp), text(3))
+    fields = orjson.loads(f"{{{cooked(7, dishes, xp, 3)}}}")
+    assert fields == {"dishes": dishes, "xp": xp / 100, "applied": 3, "version": 7}
