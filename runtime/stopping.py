@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
 Result = TypeVar("Result")
 
@@ -93,15 +93,21 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], within_s: float = STOP_W
         _log.error("tasks_not_ended", tasks=sorted(task.get_name() for task in running), within_s=within_s)
 
 
-def run_to_end(main: Coroutine[None, None, Result], within_s: float = STOP_WITHIN_S) -> Result:
+def run_to_end(
+    main: Coroutine[None, None, Result],
+    within_s: float = STOP_WITHIN_S,
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> Result:
     """Run a program as `asyncio.run` does, with a limit to what comes after it.
 
-    Where tasks or threads that `main` left behind run on for `within_s`, the process ends with code 1.
+    `loop_factory` makes the event loop, where it shall not be asyncio's own. Where tasks or threads that
+    `main` left behind run on for `within_s`, the process ends with code 1.
     """
     guard = threading.Timer(within_s, _end_anyway)
     guard.daemon = True
     try:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             try:
                 return runner.run(main)
             finally:

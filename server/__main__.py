@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
+from runtime.direct_loop import new_event_loop
 from runtime.embedded import embedded_servers
 from runtime.exit_codes import INTERRUPTED, REFUSED, UNFINISHED
 from runtime.log_output import LOG_OUTPUT
@@ -89,7 +90,7 @@ def _serve(settings: Settings, port: BoundPort) -> bool:
     if settings.workers == 1:
         from server.app import serve  # noqa: PLC0415  # a supervisor does without all that it loads
 
-        return run_to_end(serve(settings, port))
+        return run_to_end(serve(settings, port), loop_factory=new_event_loop)
 
     def ready() -> None:
         _log.info("workers_ready", workers=settings.workers, address=port.url, listens_on=port.addresses)
@@ -104,7 +105,7 @@ def _run_worker(settings: Settings) -> int:
         with bound_to_supervisor(asyncio.get_running_loop()) as say_ready:
             return await serve(settings, ready=say_ready)
 
-    return 0 if run_to_end(work()) else INTERRUPTED
+    return 0 if run_to_end(work(), loop_factory=new_event_loop) else INTERRUPTED
 
 
 def _refuse(reason: str, code: int) -> int:

@@ -23,6 +23,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
+from runtime.direct_loop import new_event_loop
 from runtime.turns import Turns
 from server.ws.connection import Connection
 from server.ws.limits import ConnectionLimits
@@ -186,7 +187,10 @@ def main() -> None:
         allow_binary=arguments.binary,
         max_unsent_bytes=max(256 * 1024, 4 * arguments.max_message_bytes),
     )
-    asyncio.run(serve(arguments.variant, arguments.port, limits))
+    # As the server does; the floor is what asyncio gives everybody.
+    loop_factory = new_event_loop if arguments.variant == "connection" else None
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve(arguments.variant, arguments.port, limits))
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ def shifted(value: Amount, scale: int) -> int | str:
 
 
 def cooked(version: int, dishes: Amount, xp: Amount, applied: Amount) -> str:
-    """Write the data of a `cook`, without braces. Hot, so what is usual is written without a call for each."""
+    """Write the data of a `cook`, without braces. Hot: the usual amounts are written without calls."""
     if xp.__class__ is int and xp < _HUNDREDTHS_TO and dishes.__class__ is int and applied.__class__ is int:
         return (
-            f'"dishes":{dishes},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},"applied":{applied},"version":{version}'
+            f'"dishes":{dishes},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
+            f'"applied":{applied},"version":{version}'
         )
     return (
         f'"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'

@@ -16,6 +16,7 @@ from websockets.speedups import apply_mask
 
 from server.protocol.close_codes import CloseCode
 from server.transports import release
+from server.ws.byte_source import RECEIVED, ByteSource
 from server.ws.frames import PING, PONG_FINAL, TEXT_FINAL, frame_span, is_utf8
 from server.ws.handshake import answer_upgrade
 from server.ws.library_protocol import LibraryProtocol
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from runtime.turns import Turns
     from server.ws.limits import ConnectionLimits
     from server.ws.sweeper import Sweeper
-
-# One buffer for all connections: a transport fills it and hands it over in the same breath.
-_RECEIVED = bytearray(64 * 1024)
 
 # Two hundred connections that send all they can at one moment must not fill a pass.
 _TAKEN_AT_ONCE = 4
@@ -68,6 +66,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         "_next_ping_tick",
         "_paused",
         "_receiver",
+        "_source",
         "_sweeper",
         "_turns",
         "binary",
@@ -89,6 +88,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__(transport, limits)
         self._receiver = receiver
+        self._source = ByteSource(transport, self.buffer_updated)
         self._sweeper = sweeper
         self._turns = turns
         self._library: LibraryProtocol | None = None
@@ -132,6 +132,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         connection = cls(transport, receiver, limits, sweeper, turns)
         transport.set_write_buffer_limits(high=limits.high_water_bytes)
         transport.set_protocol(connection)
+        connection._source.begin()
         sweeper.schedule(connection, 1)
         if trailing:
             connection._kept = bytearray(trailing)
@@ -156,34 +157,32 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Cut the connection off: nothing more is received, unsent bytes are dropped."""
         self._begin_closing()
+        self._source.end()
         self._transport.abort()
 
     def pause_reading(self) -> None:
         """Receive nothing more until `resume_reading`, not even messages that have already arrived."""
         if not self._paused and not self.closing:
             self._paused = True
-            self._transport.pause_reading()
+            self._source.pause()
 
     def resume_reading(self) -> None:
         """Receive again, in a later callback than this one."""
         if self._paused:
             self._paused = False
             self.heard_tick = self._sweeper.tick
-            if self._kept is None:
-                self._transport.resume_reading()
-            else:
-                asyncio.get_running_loop().call_soon(self._receive_kept)
+            asyncio.get_running_loop().call_soon(self._receive_kept)
 
     # What the transport and the sweeper call.
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the transport's signature
-        """Say where what arrives is to be put."""
-        return _RECEIVED
+        """Say where what arrives by the transport is to be put."""
+        return RECEIVED
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read what arrived: one whole text frame, as nearly always, or anything else."""
         self.heard_tick = self._sweeper.tick
-        data = _RECEIVED
+        data = RECEIVED
         kind = data[0]
         if kind == TEXT_FINAL and nbytes > 5 and self._kept is None and self._library is None:  # noqa: PLR2004
             length, body = data[1] - 0x80, 6
@@ -209,6 +208,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any reason is the same to us
         """Tell the receiver and let go of everything."""
         self._begin_closing()
+        self._source.end()
         self._sweeper.cancel(self)
         self._library = None
         self._kept = None
@@ -244,18 +244,18 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         return True
 
     def _receive_kept(self) -> None:
-        """Read bytes left by a pause, or that came behind the request of the upgrade."""
+        """Read bytes left by a pause, or that came behind the request of the upgrade; then what comes."""
         if self._kept is not None and not self._paused and not self._awaits_turn:
             kept, self._kept = self._kept, None
             self._receive(kept, len(kept))
         if not self._paused and not self._awaits_turn:
-            self._transport.resume_reading()
+            self._source.resume()
 
     def _wait_for_turn(self) -> None:
         """Read on in a turn: what comes in a crowd, or is judged by the library at a multiple of the cost."""
         if not self._awaits_turn:
             self._awaits_turn = True
-            self._transport.pause_reading()
+            self._source.pause()
             self._turns.add(self._take_turn)
 
     def _take_turn(self) -> None:
@@ -277,7 +277,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         finally:
             self._end_reading()
         if start < stop:
-            self._kept = data if start == 0 and data is not _RECEIVED else data[start:stop]
+            self._kept = data if start == 0 and data is not RECEIVED else data[start:stop]
 
     def _receive_frames(self, data: bytearray, stop: int) -> int:
         """Take every whole frame until reading pauses or must wait for a turn; say where it stopped."""
@@ -396,4 +396,4 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
         self._sweeper.schedule(self, self._sweeper.ticks(self._limits.close_timeout_s))
         if self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            self._source.resume()

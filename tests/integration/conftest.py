@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from game.session import Session, UserId
+from runtime.direct_loop import new_event_loop
 from tests.support.game_catalogue import CATALOGUE, SANDWICH
 from tests.support.twins import NOW_US, Twins
 from tests.support.wire import Wire, connected, load_for_test
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from tests.support.servers import ValkeyServer
 
 _users: Final = itertools.count(950_000)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests of connections on both loops: bytes come from a transport, or straight from a socket."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name.startswith("test_ws_"):
+        loops["direct"] = new_event_loop
+    return loops
 
 
 @pytest.fixture

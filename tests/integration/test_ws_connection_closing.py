@@ -177,6 +177,33 @@ async def test_a_close_from_within_a_message_follows_what_was_said_before_it() -
         assert peer.recorder.received == [b"1", b"2"]
 
 
+async def test_what_a_receiver_raises_ends_its_connection_and_is_reported() -> None:
+    """The event loop's handler is given it, by whichever way the bytes came."""
+    reported: list[dict[str, object]] = []
+
+    def fail(_connection: Connection, _payload: bytes) -> None:
+        raise RuntimeError("the receiver's fault")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    async with connected(on_message=fail) as peer:
+        peer.write(text(b"a"))
+        await peer.ended()
+        assert (len(peer.recorder.closed), peer.connection.open) == (1, False)
+    assert [str(context["exception"]) for context in reported] == ["the receiver's fault"]
+
+
+async def test_nothing_is_received_once_a_connection_was_cut_off() -> None:
+    """Bytes that lie in the socket by then, and would be read before it is closed, are no message."""
+    received: list[bytes] = []
+    async with connected(on_message=lambda _connection, payload: received.append(payload)) as peer:
+        peer.write(text(b"a"))
+        await peer.settled()
+        peer.write(text(b"b"))
+        peer.connection.abort()
+        await peer.ended()
+        assert received == [b"a"]
+
+
 async def test_connections_that_left_are_freed_without_the_collector() -> None:
     """Nothing holds on to a closed connection: counting references alone gives its memory back."""
 
