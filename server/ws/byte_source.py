@@ -25,8 +25,9 @@ _BUFFERS: Final = (RECEIVED,)
 class ByteSource:
     """Calls `on_received` with the number of bytes that lie in `RECEIVED`, as often as some come.
 
-    Straight from the socket where the running loop can watch it (`DirectLoop`) and nothing is encrypted. The
-    end and errors are the transport's to find: it gets its socket back and reads on.
+    Straight from the socket where the running loop can watch it (`DirectLoop`) and nothing is encrypted. At
+    the end, or an error, the transport gets its socket back and reads on: it meets the end. (The kernel names
+    an error once, so a reset looks to the transport like an end.)
     """
 
     __slots__ = ("_direct", "_fd", "_on_received", "_transport", "_watches")
@@ -90,7 +91,9 @@ class ByteSource:
             return
         try:
             on_received(received)
-        except Exception as fault:  # noqa: BLE001 - as asyncio's transport does with what a protocol raises
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as fault:  # noqa: BLE001 - as asyncio's transport does: a cancellation too
             self._transport.abort()
             asyncio.get_running_loop().call_exception_handler(
                 {

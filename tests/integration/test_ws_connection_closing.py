@@ -177,19 +177,20 @@ async def test_a_close_from_within_a_message_follows_what_was_said_before_it() -
         assert peer.recorder.received == [b"1", b"2"]
 
 
-async def test_what_a_receiver_raises_ends_its_connection_and_is_reported() -> None:
+@pytest.mark.parametrize("fault", [RuntimeError("its fault"), asyncio.CancelledError("its fault")], ids=repr)
+async def test_what_a_receiver_raises_ends_its_connection_and_is_reported(fault: BaseException) -> None:
     """The event loop's handler is given it, by whichever way the bytes came."""
     reported: list[dict[str, object]] = []
 
     def fail(_connection: Connection, _payload: bytes) -> None:
-        raise RuntimeError("the receiver's fault")
+        raise fault
 
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
     async with connected(on_message=fail) as peer:
         peer.write(text(b"a"))
         await peer.ended()
         assert (len(peer.recorder.closed), peer.connection.open) == (1, False)
-    assert [str(context["exception"]) for context in reported] == ["the receiver's fault"]
+    assert [context["exception"] for context in reported] == [fault]
 
 
 async def test_nothing_is_received_once_a_connection_was_cut_off() -> None:
