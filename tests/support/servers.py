@@ -53,13 +53,14 @@ class ServerDidNotStartError(RuntimeError):
 
 @functools.cache
 def _short_folder() -> str:
-    """Return where folders of servers are made: in memory where there is plenty, else on the disk.
+    """Return where folders of servers are made: in memory where we may and there is plenty, else on the disk.
 
     What a killed server wrote is there again in both; on a disk copying databases takes three times as long.
     """
     with contextlib.suppress(OSError):
         free_bytes = shutil.disk_usage(MEMORY_FOLDER).free
-        if min(free_bytes, psutil.virtual_memory().available) > PLENTY_BYTES:
+        has_plenty = min(free_bytes, psutil.virtual_memory().available) > PLENTY_BYTES
+        if has_plenty and os.access(MEMORY_FOLDER, os.W_OK | os.X_OK):
             return MEMORY_FOLDER
     return "/tmp"  # TMPDIR may be too long
 
