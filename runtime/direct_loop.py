@@ -1,8 +1,8 @@
-"""asyncio's event loop, with sockets beside it whose readers are called as soon as they are readable.
+"""asyncio's event loop, which also watches sockets: it calls the reader of each that is readable directly.
 
-asyncio makes a list of what is ready, a callback of each entry, and runs them one by one; its transport then
-calls three functions more for each read. For sockets that are watched here one loop does it: docs/decisions/
-0016-reads-without-a-transport.md says what that saves.
+asyncio makes a list of the sockets that are ready and a callback of each entry, and runs these one by one;
+its transport then calls three more functions for each read. docs/decisions/0016-reads-without-a-transport.md
+says what calling the readers directly saves.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class DirectSelector(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """Wait for anything, call the watched sockets' readers, and return what is ready of the others."""
-        wait_s = -1.0  # for ever
+        wait_s = -1.0  # epoll's word for no limit
         if timeout is not None:
             # Rounded up as asyncio's selector does: a shorter wait would be repeated for the rest.
             wait_s = math.ceil(timeout * 1e3) * 1e-3 if timeout > 0 else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -15,11 +15,13 @@ from runtime.direct_loop import DirectLoop, new_event_loop
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+Pairs: TypeAlias = list[tuple[socket.socket, socket.socket]]
+
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="this system has no epoll")
 
 
 @pytest.fixture
-def pairs() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
+def pairs() -> Iterator[Pairs]:
     """Four pairs of sockets that do not block."""
     made = [socket.socketpair() for _ in range(4)]
     for ours, _ in made:
@@ -48,9 +50,7 @@ async def passes(number: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_watched_socket_calls_back_until_it_is_unwatched(
-    pairs: list[tuple[socket.socket, socket.socket]],
-) -> None:
+def test_a_watched_socket_calls_back_until_it_is_unwatched(pairs: Pairs) -> None:
     """It is called for bytes and for the end, again while something is left to read; unwatched, never."""
     (ours, theirs), *_ = pairs
     read: list[bytes] = []
@@ -72,9 +72,7 @@ def test_a_watched_socket_calls_back_until_it_is_unwatched(
     run(work)
 
 
-def test_a_watched_socket_may_be_written_to_by_asyncio(
-    pairs: list[tuple[socket.socket, socket.socket]],
-) -> None:
+def test_a_watched_socket_may_be_written_to_by_asyncio(pairs: Pairs) -> None:
     """Reading here and writing there are told apart, whichever begins and ends first."""
     (ours, theirs), *_ = pairs
     calls: list[str] = []
@@ -94,9 +92,7 @@ def test_a_watched_socket_may_be_written_to_by_asyncio(
     run(work)
 
 
-def test_a_reader_that_ends_another_is_not_followed_by_it(
-    pairs: list[tuple[socket.socket, socket.socket]],
-) -> None:
+def test_a_reader_that_ends_another_is_not_followed_by_it(pairs: Pairs) -> None:
     """Both were ready in the same pass."""
     (one, to_one), (two, to_two), *_ = pairs
     called: list[int] = []
@@ -117,7 +113,7 @@ def test_a_reader_that_ends_another_is_not_followed_by_it(
 
 
 def test_a_pass_reads_so_many_and_the_next_reads_the_others(
-    pairs: list[tuple[socket.socket, socket.socket]], monkeypatch: pytest.MonkeyPatch
+    pairs: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is left out where more are ready than a pass takes."""
     monkeypatch.setattr(runtime.direct_loop, "_MOST_A_PASS", 3)
