@@ -158,25 +158,30 @@ class ClickGroups:
         lane.send(b"".join((prefix, ref.head, tail)), on_reply)
 
     def _packed(self, lane: Lane, kind: str, clicks: Sequence[_Click]) -> bytes:
-        """Pack the call of several players."""
+        """Pack the call of several players. Hot."""
         addresses, commands = self._addresses, self._commands
-        epoch, plain, own = addresses.epoch, commands.plain_words, commands.own_words
-        all_plain = all(count == 1 and not seq and ref.subscribed for ref, count, _, seq, _ in clicks)
-        parts = [commands.clicks_prefix(kind, len(clicks), plain=all_plain)]
-        arguments: list[bytes] = []
-        for ref, count, client, seq, _ in clicks:
+        epoch = addresses.epoch
+        all_plain = True
+        for ref, count, _, seq, _ in clicks:
             # Again: a subscription may have begun or ended in this pass, and stands before this call.
             if ref.epoch != epoch:
                 addresses.pack(ref)
-            parts.append(ref.keys)
-            arguments.append(ref.channel_word)
-            if not all_plain:
-                words = plain if count == 1 and not seq else commands.click_words(count, client, seq)
-                arguments += (own[ref.subscribed], words)
+            if seq or count != 1 or not ref.subscribed:
+                all_plain = False
         if self._shared_epoch != epoch:
             self._shared = commands.clicks_shared(*addresses.shared(lane))
             self._shared_epoch = epoch
-        return b"".join((*parts, self._shared, *arguments))
+        parts = [commands.clicks_prefix(kind, len(clicks), plain=all_plain)]
+        parts += [ref.keys for ref, _, _, _, _ in clicks]
+        parts.append(self._shared)
+        if all_plain:
+            parts += [ref.channel_word for ref, _, _, _, _ in clicks]
+            return b"".join(parts)
+        plain, own = commands.plain_words, commands.own_words
+        for ref, count, client, seq, _ in clicks:
+            words = plain if count == 1 and not seq else commands.click_words(count, client, seq)
+            parts += (ref.channel_word, own[ref.subscribed], words)
+        return b"".join(parts)
 
 
 def _hand_out(lane: Lane, kind: str, on_replies: Sequence[OnReply], reply: object) -> None:

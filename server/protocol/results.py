@@ -71,21 +71,22 @@ def shifted(value: Amount, scale: int) -> int | str:
     return f"{whole}.{part:0{len(str(scale)) - 1}d}".rstrip("0")
 
 
-def cooked(version: int, dishes: Amount, xp: Amount, applied: Amount) -> str:
-    """Write the data of a `cook`, without braces. Hot: the usual amounts are written without calls."""
+def cook_answer(request_id_json: str, version: int, dishes: Amount, xp: Amount, applied: Amount) -> bytes:
+    """Write the whole answer to a `cook`. Hot: the usual amounts are written in one piece, without calls."""
     if xp.__class__ is int and xp < _HUNDREDTHS_TO and dishes.__class__ is int and applied.__class__ is int:
         return (
+            f'{{"message_type":"response","request_id":{request_id_json},"request_type":"cook","data":{{'
             f'"dishes":{dishes},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
-            f'"applied":{applied},"version":{version}'
-        )
-    return (
-        f'"dishes":{number(dishes)},"xp":{shifted(xp, 100)},'
-        f'"applied":{number(applied)},"version":{number(version)}'
-    )
+            f'"applied":{applied},"version":{version}}}}}'
+        ).encode()
+    data = _cook(Cooked(b"", version, dishes, xp, applied))
+    return response(request_id_json, "cook", f"{{{data}}}")
 
 
-def sold(version: int, dishes: Amount, money: Amount, xp: Amount, applied: Amount) -> str:
-    """Write the data of a `sell`, without braces. Hot, as `cooked`."""
+def sell_answer(  # noqa: PLR0917 - by position, as it is hot
+    request_id_json: str, version: int, dishes: Amount, money: Amount, xp: Amount, applied: Amount
+) -> bytes:
+    """Write the whole answer to a `sell`. Hot, as `cook_answer`."""
     if (
         xp.__class__ is int
         and xp < _HUNDREDTHS_TO
@@ -94,21 +95,26 @@ def sold(version: int, dishes: Amount, money: Amount, xp: Amount, applied: Amoun
         and applied.__class__ is int
     ):
         return (
+            f'{{"message_type":"response","request_id":{request_id_json},"request_type":"sell","data":{{'
             f'"dishes":{dishes},"money":{money},"xp":{xp // 100}{_HUNDREDTHS[xp % 100]},'
-            f'"applied":{applied},"version":{version}'
-        )
+            f'"applied":{applied},"version":{version}}}}}'
+        ).encode()
+    data = _sell(Sold(b"", version, dishes, money, xp, applied))
+    return response(request_id_json, "sell", f"{{{data}}}")
+
+
+def _cook(cooked: Cooked) -> str:
     return (
-        f'"dishes":{number(dishes)},"money":{number(money)},"xp":{shifted(xp, 100)},'
-        f'"applied":{number(applied)},"version":{number(version)}'
+        f'"dishes":{number(cooked.dishes)},"xp":{shifted(cooked.xp, 100)},'
+        f'"applied":{number(cooked.applied)},"version":{number(cooked.version)}'
     )
 
 
-def _cook(reply: Cooked) -> str:
-    return cooked(reply.version, reply.dishes, reply.xp, reply.applied)
-
-
-def _sell(reply: Sold) -> str:
-    return sold(reply.version, reply.dishes, reply.money, reply.xp, reply.applied)
+def _sell(sold: Sold) -> str:
+    return (
+        f'"dishes":{number(sold.dishes)},"money":{number(sold.money)},"xp":{shifted(sold.xp, 100)},'
+        f'"applied":{number(sold.applied)},"version":{number(sold.version)}'
+    )
 
 
 def _upgrade_buy(bought: Bought) -> str:

@@ -46,6 +46,7 @@ FIRST_TOKEN_WITHIN_S: Final = 10.0
 _CLOSE_UNAUTHENTICATED_EVERY_S: Final = 0.25
 _LOCAL_ANSWERS_PER_PASS: Final = 32
 _HEARS_AGAIN_S: Final = 0.05
+_CLICKS: Final = frozenset({"cook", "sell"})
 _CROWD: Final = 50
 """So many connections are sent away over the whole time of a drain, fewer over less of it."""
 
@@ -166,12 +167,19 @@ class Dispatch:
 
     def _handle(self, responder: Responder, exchange: Exchange, payload: bytes) -> None:
         """Answer a message at once, or leave the exchange busy with it."""
-        try:
-            request = parse(payload, self._shapes)
-        except Refused as fault:
-            self._refuse_message(exchange, fault)
-            self._answering.go_on_in_turn(responder)
-            return
+        for pattern in exchange.patterns:
+            request = pattern.read(payload)
+            if request is not None:
+                break
+        else:
+            try:
+                request = parse(payload, self._shapes)
+            except Refused as fault:
+                self._refuse_message(exchange, fault)
+                self._answering.go_on_in_turn(responder)
+                return
+            if request.request_type in _CLICKS and request.token and request.token == exchange.token:
+                exchange.learn(payload, request, self._shapes)
         exchange.invalid_in_a_row = 0
         exchange.request = request
         verdict = exchange.check_token(request.token, time.time())

@@ -7,20 +7,27 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from server.protocol.conversation import Conversation
+from server.protocol.patterns import pattern_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from game.course import Course
     from game.session import UserId
     from persistence.live.session_ref import SessionRef
+    from server.protocol.fields import RequestShape
     from server.protocol.messages import Request
+    from server.protocol.patterns import Pattern
     from server.ws.connection import Connection
 
 INBOX_MESSAGES: Final = 64
 INBOX_BYTES: Final = 64 * 1024
 """Past so many waiting messages, or bytes of them, the connection is not read any more until they are
 answered."""
+
+
+MOST_LEARNED: Final = 8
+"""So many messages with one token are looked at for their pattern."""
 
 
 class Player:
@@ -93,10 +100,12 @@ class Exchange(Conversation):
         "doubt_version",
         "inbox",
         "inbox_bytes",
+        "learned",
         "leaving",
         "number",
         "on_lost",
         "opened_s",
+        "patterns",
         "player",
         "request",
         "started_s",
@@ -120,7 +129,28 @@ class Exchange(Conversation):
         self.inbox: deque[bytes] | None = None
         self.inbox_bytes = 0
         self.request: Request | None = None
+        self.patterns: tuple[Pattern, ...] = ()
+        self.learned = 0
         self.started_s = 0.0
+
+    def bind(self, token: str, user_id: UserId, family: str, expires_at_s: float) -> None:
+        """Take a token that was found good, and forget how messages with another one looked."""
+        super().bind(token, user_id, family, expires_at_s)
+        self.patterns, self.learned = (), 0
+
+    def learn(self, payload: bytes, request: Request, shapes: Mapping[str, RequestShape]) -> None:
+        """Keep how a click looks that came with the connection's token, for those that will look like it.
+
+        One pattern for each type of request. A client whose messages always look new is given up.
+        """
+        if self.learned >= MOST_LEARNED:
+            return
+        self.learned += 1
+        request.token = self.token  # the same object: comparing the two takes no time
+        pattern = pattern_of(payload, request, shapes)
+        if pattern is not None:
+            others = [one for one in self.patterns if one.request_type != pattern.request_type]
+            self.patterns = (pattern, *others)
 
     def enqueue(self, payload: bytes) -> None:
         """Keep a message until those before it are answered; reading pauses at the bound."""

@@ -161,9 +161,9 @@ class Handlers:
         try:
             match reply:
                 case [status, version, dishes, xp, applied] if status == _OK:
-                    data = results.cooked(version, dishes, xp, applied)
+                    answer = results.cook_answer(request.request_id_json, version, dishes, xp, applied)
                 case [status, version, dishes, money, xp, applied] if status == _OK:
-                    data = results.sold(version, dishes, money, xp, applied)
+                    answer = results.sell_answer(request.request_id_json, version, dishes, money, xp, applied)
                 case _:
                     self._replied(responder, reply)
                     return
@@ -177,7 +177,7 @@ class Handlers:
             if closing or len(player.exchanges) > 1:
                 change = play_reply(PLAY_SHAPES[request.request_type], reply)
                 self._hub.tell_others(exchange, player, cast("Change", change))
-            responder.answer(response(request.request_id_json, request.request_type, f"{{{data}}}"), "ok")
+            responder.answer(answer, "ok")
         except Exception:  # noqa: BLE001 - the top of what a lane calls
             responder.fail()
 

@@ -12,7 +12,7 @@ from game.session import Session, UserId
 from persistence.live.hashes import fields_of
 from persistence.live.snapshots import SNAPSHOT_FIELDS, snapshot_of
 from seeds.files import read_catalogue
-from server.protocol.results import cooked, snapshot, sold, upgrades
+from server.protocol.results import cook_answer, sell_answer, snapshot, upgrades
 from tests.support.game_catalogue import CATALOGUE, CHANGED
 
 if TYPE_CHECKING:
@@ -91,7 +91,19 @@ def test_a_click_is_written_in_the_same_way_whatever_its_amounts_came_as(xp: int
     def text(amount: int) -> bytes:
         return b"%d" % amount
 
-    assert cooked(7, dishes, xp, 3) == cooked(7, text(dishes), text(xp), text(3))
-    assert sold(7, dishes, 2**61, xp, 3) == sold(7, text(dishes), text(2**61), text(xp), text(3))
-    fields = orjson.loads(f"{{{cooked(7, dishes, xp, 3)}}}")
-    assert fields == {"dishes": dishes, "xp": xp / 100, "applied": 3, "version": 7}
+    cook = cook_answer('"5"', 7, dishes, xp, 3)
+    assert cook == cook_answer('"5"', 7, text(dishes), text(xp), text(3))
+    assert orjson.loads(cook) == {
+        "message_type": "response",
+        "request_id": "5",
+        "request_type": "cook",
+        "data": {"dishes": dishes, "xp": xp / 100, "applied": 3, "version": 7},
+    }
+    sell = sell_answer('"5"', 7, dishes, 2**61, xp, 3)
+    assert sell == sell_answer('"5"', 7, text(dishes), text(2**61), text(xp), text(3))
+    assert orjson.loads(sell) == {
+        "message_type": "response",
+        "request_id": "5",
+        "request_type": "sell",
+        "data": {"dishes": dishes, "money": 2**61, "xp": xp / 100, "applied": 3, "version": 7},
+    }
