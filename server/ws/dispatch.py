@@ -178,7 +178,7 @@ class Dispatch:
                 self._refuse_message(exchange, fault)
                 self._answering.go_on_in_turn(responder)
                 return
-            if request.request_type in _CLICKS and request.token and request.token == exchange.token:
+            if request.request_type in _CLICKS:
                 exchange.learn(payload, request, self._shapes)
         exchange.invalid_in_a_row = 0
         exchange.request = request

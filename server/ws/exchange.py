@@ -25,9 +25,8 @@ INBOX_BYTES: Final = 64 * 1024
 """Past so many waiting messages, or bytes of them, the connection is not read any more until they are
 answered."""
 
-
-MOST_LEARNED: Final = 8
-"""So many messages with one token are looked at for their pattern."""
+MAX_LEARNED: Final = 8
+"""A connection looks for the pattern of so many messages with one token; then it keeps those it has."""
 
 
 class Player:
@@ -139,14 +138,14 @@ class Exchange(Conversation):
         self.patterns, self.learned = (), 0
 
     def learn(self, payload: bytes, request: Request, shapes: Mapping[str, RequestShape]) -> None:
-        """Keep how a click looks that came with the connection's token, for those that will look like it.
+        """Keep the pattern of a click that came with the connection's token: one for each type of request.
 
-        One pattern for each type of request. A client whose messages always look new is given up.
+        `request` is what `payload` was parsed into. Where its token is another, nothing is learned.
         """
-        if self.learned >= MOST_LEARNED:
+        if self.learned >= MAX_LEARNED or not self.token or request.token != self.token:
             return
         self.learned += 1
-        request.token = self.token  # the same object: comparing the two takes no time
+        request.token = self.token  # the same object, so that comparing the two takes no time
         pattern = pattern_of(payload, request, shapes)
         if pattern is not None:
             others = [one for one in self.patterns if one.request_type != pattern.request_type]
