@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from game.accrual import RAN_BACK_MS, Amounts, after
 from game.achievements import ACHIEVEMENTS, Counter
@@ -19,6 +19,14 @@ _GROWING: Final = (Counter.COOKED, Counter.EARNED)
 _MOST_RUNS: Final = 64
 """Runs of equal seconds that are gone through one by one; a longer way is computed at once."""
 _NOTHING: Final = Amounts(0, 0, 0, 0, 0, 0)
+
+
+class Run(NamedTuple):
+    """Equal seconds, from the first to the last: money, dishes, xp and stars, each with what one adds."""
+
+    first_s: int
+    last_s: int
+    line: tuple[int, ...]
 
 
 class Course:
@@ -104,6 +112,18 @@ class Course:
             xp + part * more_xp,
             stars + part * more_stars,
         )
+
+    def run_of(self, seconds: int) -> Run | None:
+        """Return the run of a second that was just `shown`, up to the threshold of an achievement.
+
+        None where amounts are not whole numbers below 2^53, or where no second of the run adds anything.
+        """
+        first, last, money, more_money, dishes, more_dishes, xp, more_xp, stars, more_stars = self._line
+        adds = more_money or more_dishes or more_xp or more_stars
+        if not self._exact or not first <= seconds <= last or not adds:
+            return None
+        line = (money, more_money, dishes, more_dishes, xp, more_xp, stars, more_stars)
+        return Run(int(first), int(min(last, self._reaches_s - 1)), tuple(map(int, line)))
 
     def reaches(self, seconds: int) -> bool:
         """Whether income has got to the threshold of an achievement, in a second that was just `shown`."""

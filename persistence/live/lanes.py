@@ -95,6 +95,9 @@ class Lanes:
         self._expected_s: dict[str, float] = {}
         """Until when the lanes to nodes that a slot is on its way to are kept (loop time)."""
         self._unheard: set[bytes] = set()
+        self.lapses = 0
+        """How often a player's channel may have ceased to be heard where the player's commands go. While it
+        stays the same, who was heard is heard."""
         self._beginning_again: set[Lane] = set()
         self._subscribing_again: asyncio.TimerHandle | None = None
         self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
@@ -213,6 +216,7 @@ class Lanes:
 
     def lane_lost(self, lane: Lane) -> None:  # noqa: ARG002 - a lane names itself
         """Ask the cluster where its buckets are now: a master may have been replaced."""
+        self.lapses += 1
         if self.cluster:
             self.refresh()
 
@@ -249,6 +253,7 @@ class Lanes:
 
         The node that is asked for the topology may not have heard of the slot's move yet.
         """
+        self.lapses += 1
         self.refresh()
         self._unheard.add(channel)
         if self._subscribing_again is None and not self._stopped:

@@ -54,6 +54,7 @@ class SessionAddresses:
         lane = self._lanes.lane_of(ref.user_id)
         if lane is not ref.lane:
             ref.lane = lane
+            self._lanes.lapses += 1
         keys = self._lanes.keys
         ref.keys = bulk(keys.session(ref.user_id), keys.dirty(bucket_of(ref.user_id)))
         ref.channel_word = bulk(ref.channel)
@@ -78,6 +79,8 @@ class SessionAddresses:
         lane = self._lanes.lane_of(ref.user_id)
         if lane is not ref.lane and ref.subscribed:
             lane.subscribe(ref.channel)
+        if lane is not ref.lane:
+            self._lanes.lapses += 1
         ref.lane = lane
         ref.epoch = -1
 

@@ -142,6 +142,11 @@ class Sessions:
         """Return the lane that a session's commands take now."""
         return self._addresses.lane_of(ref)
 
+    @property
+    def lapses(self) -> int:
+        """How often a player may have ceased to be heard. While it stays the same, who was heard is heard."""
+        return self._lanes.lapses
+
     def epoch_ended(self) -> None:
         """Address every session again at its next command: catalogue, run of Redis or topology changed."""
         self._addresses.end_epoch()

@@ -35,13 +35,17 @@ class Player:
     `course`: the session as it was last read; it holds until `active` says that something may have changed
     since. `earns`: it had income without a click. `sent` are the amounts that were last sent as a whole:
     money, dishes, xp and stars; computed ones reach until `sent_until_ms`. `write_ms` is when the income is
-    written next; both are Redis' time. `reached`: how many achievements the session had got to when they were
-    last looked for. `doubts` counts how often the connections may have missed a change. `branch`: the branch
-    of Redis' history that the connections' versions are of. `copied_s`: when copies were sent last, by the
-    loop's clock; `gathers` while they are held, to be sent together.
+    written next; both are Redis' time. `steady`: what the seconds after those are computed from, in one piece
+    (`server/ws/steady.py`); they were sent up to second `steady_s` of the course. `reached`: how many
+    achievements the session had got to when they were last looked for. `doubts` counts how often the
+    connections may have missed a change. `branch`: the branch of Redis' history that the connections'
+    versions are of. `copied_s`: when copies were sent last, by the loop's clock; `gathers` while they are
+    held, to be sent together.
     """
 
     __slots__ = (
+        "_sent",
+        "_sent_until_ms",
         "active",
         "branch",
         "copied_s",
@@ -52,8 +56,8 @@ class Player:
         "gathers",
         "reached",
         "ref",
-        "sent",
-        "sent_until_ms",
+        "steady",
+        "steady_s",
         "user_id",
         "write_ms",
     )
@@ -65,14 +69,45 @@ class Player:
         self.course: Course | None = None
         self.active = True
         self.earns = False
-        self.sent: tuple[object, ...] = ()
-        self.sent_until_ms = 0
+        self._sent: tuple[object, ...] = ()
+        self._sent_until_ms = 0
+        self.steady: bytes | None = None
+        self.steady_s = 0
         self.write_ms = 0
         self.reached = -1
         self.doubts = 0
         self.branch = ""
         self.copied_s = -math.inf
         self.gathers = False
+
+    @property
+    def sent(self) -> tuple[object, ...]:
+        """The amounts that were last sent as a whole: money, dishes, xp and stars."""
+        self.unsettle()
+        return self._sent
+
+    @sent.setter
+    def sent(self, amounts: tuple[object, ...]) -> None:
+        self.unsettle()
+        self._sent = amounts
+
+    @property
+    def sent_until_ms(self) -> int:
+        """Until when computed income was sent."""
+        self.unsettle()
+        return self._sent_until_ms
+
+    @sent_until_ms.setter
+    def sent_until_ms(self, until_ms: int) -> None:
+        self.unsettle()
+        self._sent_until_ms = until_ms
+
+    def unsettle(self) -> None:
+        """Compute from the course again; what `steady` was good for until now is noted."""
+        if self.steady is not None and self.course is not None:
+            self._sent = self.course.shown(self.steady_s)
+            self._sent_until_ms = self.course.accrued_at_ms + 1000 * self.steady_s
+        self.steady = None
 
     @property
     def joined(self) -> bool:

@@ -90,6 +90,7 @@ class Hub:
             return
         player.exchanges.remove(exchange)
         if not player.exchanges:
+            player.unsettle()
             del self.players[player.user_id]
             del self._by_channel[player.ref.channel]
             self._sessions.release(player.ref, self._session_ttl_s)

@@ -25,6 +25,7 @@ from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
 from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
+from server.ws.steady import steady, steady_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -144,6 +145,7 @@ class Ticker:
 
     def _learned(self, player: Player, course: Course | None) -> None:
         """Take what was read: replies and publications up to now are in it."""
+        player.unsettle()
         player.course = course
         player.earns = course is not None and course.flow is not None
         if course is None:
@@ -194,32 +196,59 @@ class Ticker:
         questions: list[Callable[[], None]],
     ) -> None:
         """Compute what each player has at that time, and what Redis is to be asked; hot, so written out."""
-        tell_income = self._hub.tell_income
+        lapses, tell_income = self._sessions.lapses, self._hub.tell_income
         for player in players:
-            course = player.course
-            if player.active or course is None or not player.earns or not player.exchanges:
+            if player.active:
                 continue
-            since_ms, ref = course.accrued_at_ms, player.ref
-            seconds = (now_ms - since_ms) // 1000
-            if seconds == 0 or (
-                seconds > 0 and now_ms <= course.joined_until_ms and ref.lane.hears(ref.channel)
-            ):
-                until_ms = since_ms + 1000 * seconds
-                # A clock that ran back by seconds is waited for, one that ran back further is not.
-                if not 0 <= player.sent_until_ms - until_ms <= RAN_BACK_MS:
-                    player.sent_until_ms = until_ms
-                    shown = course.shown(seconds)
-                    if shown != player.sent:
-                        player.sent = shown
-                        self.paid += 1
-                        tell_income(player, course.version + seconds, course.rank, shown, messages)
-                    if course.reaches(seconds):
-                        questions.append(partial(self._achieve, player, course.reached))
-            elif seconds > 0 or course.ran_back(now_ms):
-                questions.append(partial(self._ask, player))
-                continue
-            if now_ms >= player.write_ms - self._interval_ms:
-                self._to_write[player] = None
+            if player.steady is not None:
+                found = steady_at(player.steady, now_ms, player.steady_s, lapses)
+                if found is not None:
+                    player.steady_s, version, rank, shown = found
+                    self.paid += 1
+                    tell_income(player, version, rank, shown, messages)
+                    continue
+            ask = self._compute_one(player, now_ms, messages)
+            if ask is not None:
+                questions.append(ask)
+
+    def _compute_one(self, player: Player, now_ms: int, messages: list[Message]) -> Callable[[], None] | None:
+        """Compute what a player has whose income is not `steady`; returns what Redis is to be asked."""
+        course = player.course
+        if course is None or not player.earns or not player.exchanges:
+            return None
+        since_ms, ref, question = course.accrued_at_ms, player.ref, None
+        seconds = course.seconds(now_ms)
+        heard = ref.lane.hears(ref.channel)
+        if seconds == 0 or (seconds > 0 and course.may_compute(now_ms) and heard):
+            until_ms = since_ms + 1000 * seconds
+            # A clock that ran back by seconds is waited for, one that ran back further is not.
+            if not 0 <= player.sent_until_ms - until_ms <= RAN_BACK_MS:
+                player.sent_until_ms = until_ms
+                shown = course.shown(seconds)
+                if shown != player.sent:
+                    player.sent = shown
+                    self.paid += 1
+                    version = course.version + seconds
+                    self._hub.tell_income(player, version, course.rank, shown, messages)
+                if course.reaches(seconds):
+                    question = partial(self._achieve, player, course.reached)
+                elif heard:
+                    self._settle(player, course, seconds)
+        elif seconds > 0 or course.ran_back(now_ms):
+            return partial(self._ask, player)
+        if now_ms >= player.write_ms - self._interval_ms:
+            self._to_write[player] = None
+        return question
+
+    def _settle(self, player: Player, course: Course, seconds: int) -> None:
+        """Compute the seconds behind this one without looking at the course, while that comes to the same.
+
+        Not those in which the promise ends, or income is to be written.
+        """
+        ends_ms = min(course.joined_until_ms + 1, player.write_ms - self._interval_ms)
+        last_s = course.seconds(ends_ms) - 1
+        player.steady = steady(course, seconds, last_s, self._sessions.lapses)
+        player.steady_s = seconds
 
     # What Redis is asked for.
 

@@ -81,6 +81,12 @@ class Lane:
 
     heard = True
     branch = "run"
+    lapses = 0
+
+    def fall_silent(self) -> None:
+        """Hear nothing from now on."""
+        self.heard = False
+        self.lapses += 1
 
     def hears(self, _channel: bytes) -> bool:
         """Say so."""
@@ -163,8 +169,16 @@ class Process:
         """Return the one lane."""
         return self.lane
 
+    @property
+    def lapses(self) -> int:
+        """How often the player may have ceased to be heard."""
+        return self.lane.lapses
+
     def subscribe(self, _ref: object) -> None:
         """Hear from now on."""
+
+    def release(self, _ref: object, _ttl_s: int) -> None:
+        """Hear no more."""
 
     def course(self, _ref: object, on_course: Callable[[Course | None], None]) -> None:
         """Read the model's session."""

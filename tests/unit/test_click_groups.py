@@ -89,7 +89,7 @@ def line() -> Line:
 @pytest.fixture
 def addresses(line: Line) -> SessionAddresses:
     """The addresses of players on that lane."""
-    lanes = SimpleNamespace(cluster=False, keys=PLAIN, origin=b"1-abc", lane_of=lambda _: line)
+    lanes = SimpleNamespace(cluster=False, keys=PLAIN, origin=b"1-abc", lane_of=lambda _: line, lapses=0)
     catalogues = SimpleNamespace(current=SimpleNamespace(generation=3))
     return SessionAddresses(cast("Lanes", lanes), cast("CatalogueSource", catalogues))
 

@@ -169,7 +169,7 @@ async def test_nobody_computes_what_the_process_may_not_have_heard_of() -> None:
     redis = Redis(session())
     here = Process(redis)
     here.tick()
-    here.lane.heard = False
+    here.lane.fall_silent()
     redis.asked = 0
     for _ in range(5):
         redis.now_us += 1_000_000
