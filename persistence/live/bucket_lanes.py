@@ -32,12 +32,15 @@ class BucketLanes:
         self._wanted: Sequence[Lane] = ()
         self.in_use: list[Lane] = []
 
-    def assign(self, wanted: Sequence[Lane]) -> None:
-        """Give each bucket its lane: the first at once, another as soon as the old one has answered all."""
+    def assign(self, wanted: Sequence[Lane]) -> bool:
+        """Give each bucket its lane: the first at once, another as soon as the old one has answered all.
+
+        Returns whether some buckets left their lanes.
+        """
         self._wanted = wanted
         if not self.in_use:
             self.in_use = list(wanted)
-            return
+            return True
         left: dict[Lane, list[int]] = {}
         for bucket, (lane, other) in enumerate(zip(self.in_use, wanted, strict=True)):
             if lane is not other and lane is not self._between:
@@ -46,6 +49,7 @@ class BucketLanes:
         for lane, buckets in left.items():
             # Called back too where the connection is lost: then nothing more comes of it.
             lane.behind(partial(self._arrive, buckets))
+        return bool(left)
 
     def hears(self, lane: Lane, bucket: int) -> bool:
         """Say whether what a lane hears of a bucket counts: until the bucket has taken another lane."""

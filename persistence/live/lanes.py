@@ -96,8 +96,8 @@ class Lanes:
         """Until when the lanes to nodes that a slot is on its way to are kept (loop time)."""
         self._unheard: set[bytes] = set()
         self.lapses = 0
-        """How often a player's channel may have ceased to be heard where the player's commands go. While it
-        stays the same, who was heard is heard."""
+        """How often a player's channel may have ceased to be heard where the player's commands go, or a
+        bucket has taken another lane. While it stays the same, who was heard is heard."""
         self._beginning_again: set[Lane] = set()
         self._subscribing_again: asyncio.TimerHandle | None = None
         self._subscribe_again_s = _SUBSCRIBE_AGAIN_FIRST_S
@@ -324,7 +324,8 @@ class Lanes:
             if name not in self._lanes:
                 self._add(name, opener(self._url, nodes[name]))
         fallback = next((self._lanes[name] for name in sorted(nodes)), next(iter(self._lanes.values())))
-        self._buckets.assign([self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET])
+        if self._buckets.assign([self._lanes.get(owner[slot], fallback) for slot in SLOT_OF_BUCKET]):
+            self.lapses += 1
         now_s = asyncio.get_running_loop().time()
         expected = {name for name, until_s in self._expected_s.items() if until_s > now_s}
         for name in [name for name in self._lanes if name not in nodes and name not in expected]:
@@ -335,6 +336,7 @@ class Lanes:
 
     def _arrived(self, lane: Lane, buckets: Container[int]) -> None:
         """Hear the players of buckets on the lane that these take from now on."""
+        self.lapses += 1
         self._subscribe_all(lane, buckets)
         self._begin(lane)
         lane.behind(partial(self._ready, lane))

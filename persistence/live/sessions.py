@@ -144,7 +144,10 @@ class Sessions:
 
     @property
     def lapses(self) -> int:
-        """How often a player may have ceased to be heard. While it stays the same, who was heard is heard."""
+        """How often a player may have ceased to be heard, or have taken another lane.
+
+        While it stays the same, who was heard is heard, and `lane_of` says the same.
+        """
         return self._lanes.lapses
 
     def epoch_ended(self) -> None:

@@ -59,6 +59,8 @@ class Hub:
         catalogues.watch(self.catalogue_changed)
         self.players: dict[UserId, Player] = {}
         self._by_channel: dict[bytes, Player] = {}
+        self.newcomers: list[Player] = []
+        """Players who came since somebody, who clears it, looked last."""
         self.redis_back = asyncio.Event()
         """Set whenever a connection to Redis is up again; the task that waits for it clears it."""
         self.copies = 0
@@ -73,6 +75,7 @@ class Hub:
             ref = self._sessions.ref(user_id)
             player = Player(user_id, ref)
             self.players[user_id] = player
+            self.newcomers.append(player)
             self._by_channel[ref.channel] = player
             self._sessions.subscribe(ref)
             player.branch = self._sessions.lane_of(ref).branch

@@ -25,13 +25,13 @@ from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
 from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
+from server.ws.portions import Portions
 from server.ws.steady import steady, steady_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from game.course import Course
-    from persistence.live.lane import Lane
     from persistence.live.replies.refusals import NotExecuted
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Player
@@ -43,16 +43,10 @@ _log = structlog.get_logger(__name__)
 WRITE_EVERY_S: Final = 240
 """How often the income of a player who only watches is written: less often than the promise ends."""
 
-_PORTION: Final = 1000
-"""Pushes for which Redis is asked for its clock together, at least: asking, and waking up for the answer,
-costs as much as thirty. Redis feels it too: at 600, ten thousand
-players woke it up seven times a second more."""
 _AT_ONCE: Final = 200
 """Pushes of one pass of the loop: a click waits for them for some 2 ms."""
-_MOST_PORTIONS: Final = 100
-"""How often Redis is asked for its clock in each interval, at most: one master answers so many in 0.1 ms."""
-_PUSHES_A_READING: Final = 20
-"""For how many pushes of a portion a player counts who is read again: the replies come in one pass."""
+_READ_AT_ONCE: Final = 50
+"""Players who are read again in one pass of the loop: the replies come in one pass too."""
 _MOST_SLOTS: Final = 100
 _WARM_STEP_S: Final = 1.0
 """Redis syncs its file once for what it is given at once."""
@@ -77,6 +71,7 @@ class Ticker:
         self._ttl_s = session_ttl_s
         # What PostgreSQL lacks is paid under the cap, if Redis loses the session.
         self._write_every_ms = 1000 * min(WRITE_EVERY_S, offline_cap_s)
+        self._portions = Portions(hub, sessions)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
         self._to_write: dict[Player, None] = {}
         self._loop = asyncio.get_running_loop()
@@ -120,25 +115,34 @@ class Ticker:
                 self._ask(player)
 
     def portions(self) -> list[Sequence[Player]]:
-        """Divide those who may earn something, or did something, by their lanes and into portions."""
-        by_lane: dict[Lane, list[Player]] = {}
-        for player in self._hub.players.values():
-            if player.active or player.earns:
-                by_lane.setdefault(self._sessions.lane_of(player.ref), []).append(player)
-        return [portion for players in by_lane.values() for portion in _portions(players)]
+        """Divide all players by their lanes and into portions."""
+        return self._portions.of_now()
 
     def serve(self, portion: Sequence[Player]) -> None:
-        """Read what was not heard of, and behind it the clock: then nothing before that time is unheard."""
-        players = [player for player in portion if not player.active or player.joined]
-        if not players:
-            return
+        """Read what was not heard of, and behind it the clock: then nothing before that time is unheard.
+
+        Players who earn something, or did something, and are sent their changes. Where many are to be read
+        again, the rest of the portion comes in the next passes.
+        """
+        players: list[Player] = []
+        readings = 0
         try:
-            for player in players:
+            for at, player in enumerate(portion):
                 if player.active:
+                    if not player.joined:
+                        continue
+                    if readings == _READ_AT_ONCE:
+                        self._loop.call_soon(self.serve, portion[at:])
+                        break
+                    readings += 1
                     self._sessions.course(player.ref, partial(self._learned, player))
-            self.ticks += len(players)
-            first, *_ = players
-            self._sessions.time(first.ref, partial(self._at, players))
+                    players.append(player)
+                elif player.earns:
+                    players.append(player)
+            if players:
+                self.ticks += len(players)
+                first, *_ = players
+                self._sessions.time(first.ref, partial(self._at, players))
         except NotSent:
             # Redis is away: the seconds are not lost, a later tick sends them.
             return
@@ -328,17 +332,3 @@ class Ticker:
                     if player.exchanges:
                         self._sessions.touch(player.ref, self._ttl_s)
                 await asyncio.sleep(step_s)
-
-
-def _portions(players: Sequence[Player]) -> Iterator[Sequence[Player]]:
-    """Divide players in their order: who came together lies together in memory too, and is read faster."""
-    pushes = [_PUSHES_A_READING if player.active else 1 for player in players]
-    most = max(_PORTION, sum(pushes) / _MOST_PORTIONS)
-    start, waiting = 0, 0
-    for at, more in enumerate(pushes, 1):
-        waiting += more
-        if waiting >= most:
-            yield players[start:at]
-            start, waiting = at, 0
-    if start < len(players):
-        yield players[start:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,7 @@ from game.accrual import PROMISE_MS, amounts_of
 from game.live_session import LiveSession
 from server.ws.ticker import WRITE_EVERY_S
 from tests.support.game_catalogue import CATALOGUE, CHANGED
-from tests.support.ticking import CAP_S, NOBODY_AWAY_S, START_US, Process, Redis, session
+from tests.support.ticking import CAP_S, NOBODY_AWAY_S, START_US, Lane, Process, Redis, session
 
 if TYPE_CHECKING:
     from game.session import Session
@@ -193,21 +194,81 @@ async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("players", "active", "sizes"),
-    [
-        (120, 0, [120]),
-        (1200, 0, [1000, 200]),
-        (400, 100, [50, 50, 300]),  # who is read again costs as much as twenty who are not
-        (150_000, 0, [1500] * 100),
-    ],
+    ("players", "sizes"),
+    [(0, []), (120, [120]), (1000, [1000]), (1200, [1000, 200]), (150_000, [1500] * 100)],
 )
 async def test_players_are_served_in_portions_in_the_order_in_which_they_came(
-    players: int, active: int, sizes: list[int]
+    players: int, sizes: list[int]
 ) -> None:
-    """No portion costs much more than a thousand pushes, unless there would be over a hundred of them."""
+    """Of a thousand, unless there would be over a hundred of them."""
     process = Process(Redis(session()))
-    came = [SimpleNamespace(ref=None, active=at < active, earns=True) for at in range(players)]
+    came = [SimpleNamespace(ref=None) for _ in range(players)]
     process.hub.players = cast("Any", dict(enumerate(came)))
     portions = process.ticker.portions()
     assert [len(portion) for portion in portions] == sizes
     assert [player for portion in portions for player in portion] == came
+
+
+async def test_portions_follow_who_comes_and_leaves_and_where_they_are() -> None:
+    """Those who came are behind the others; many who left are left out, and all where a lane changed."""
+    process = Process(Redis(session()))
+    present: dict[object, SimpleNamespace] = {}
+    process.hub.players = cast("Any", present)
+    lanes = {"here": process.lane, "there": Lane()}
+
+    def served() -> list[list[object]]:
+        return [[player.ref for player in portion] for portion in process.ticker.portions()]
+
+    def come(number: int, where: str) -> None:
+        present[number] = SimpleNamespace(ref=(where, number))
+        process.hub.newcomers.append(cast("Any", present[number]))
+
+    process.lane_of = lambda ref: lanes[cast("Any", ref)[0]]  # type: ignore[method-assign,assignment]
+    assert served() == []
+    for number, where in enumerate(["here", "there", "here"]):
+        come(number, where)
+    assert served() == [[("here", 0), ("here", 2)], [("there", 1)]]
+    del present[0]
+    come(3, "there")
+    assert served() == [[("here", 0), ("here", 2)], [("there", 1), ("there", 3)]]
+    assert served() == served()
+    process.lane.lapses += 1
+    lanes["here"] = lanes["there"]
+    assert served() == [[("there", 1), ("here", 2), ("there", 3)]]
+    kept = []
+    for number in range(4, 1010):
+        come(number, "there")
+        kept.append(sum(len(portion) for portion in served()))
+        del present[number]
+    assert kept == [*range(4, 1006), 4, 5, 6, 7]
+
+
+async def test_few_are_read_again_in_one_pass() -> None:
+    """Of a portion in which many have done something the rest comes in later passes, each behind its time."""
+    process = Process(Redis(session()))
+    read: list[object] = []
+    times: list[object] = []
+    process.course = lambda ref, _: read.append(ref)  # type: ignore[method-assign,assignment]
+    process.time = lambda ref, _: times.append(ref)  # type: ignore[method-assign,assignment]
+    active = [SimpleNamespace(ref=number, active=True, joined=number != 7) for number in range(121)]
+    process.ticker.serve(cast("Any", active))
+    seen = []
+    for _ in range(4):
+        seen.append((len(read), len(times)))
+        await asyncio.sleep(0)
+    assert seen == [(50, 1), (100, 2), (120, 3), (120, 3)]
+    assert read == [number for number in range(121) if number != 7]
+    assert times == [0, 51, 101]
+    assert process.ticker.ticks == 120
+
+
+async def test_who_did_nothing_and_earns_nothing_is_passed_over() -> None:
+    """Redis is not asked for the clock where nobody is to be sent anything."""
+    process = Process(Redis(session()))
+    asked: list[object] = []
+    process.time = lambda ref, _: asked.append(ref)  # type: ignore[method-assign,assignment]
+    idle = [SimpleNamespace(ref=number, active=False, earns=False) for number in range(3)]
+    process.ticker.serve(cast("Any", idle))
+    assert (asked, process.ticker.ticks) == ([], 0)
+    process.ticker.serve(cast("Any", [*idle, SimpleNamespace(ref=3, active=False, earns=True)]))
+    assert (asked, process.ticker.ticks) == ([3], 1)
