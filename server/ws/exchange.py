@@ -82,7 +82,7 @@ class Player:
 
     @property
     def sent(self) -> tuple[object, ...]:
-        """The amounts that were last sent as a whole: money, dishes, xp and stars."""
+        """The amounts that were last sent as a whole: money, dishes, xp and stars. Asking ends `steady`."""
         self.unsettle()
         return self._sent
 
@@ -93,7 +93,7 @@ class Player:
 
     @property
     def sent_until_ms(self) -> int:
-        """Until when computed income was sent."""
+        """Until when computed income was sent. Asking ends `steady`."""
         self.unsettle()
         return self._sent_until_ms
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _STEADY: Final = struct.Struct("<14q")
 
 
-def steady(course: Course, seconds: int, last_s: int, lapses: int) -> bytes | None:
+def steady_of(course: Course, seconds: int, last_s: int, lapses: int) -> bytes | None:
     """Write what each second after `seconds`, up to `last_s`, is computed from; None where nothing can be.
 
     `seconds` is the one that was just shown. No achievement is reached in those after it, and each differs
@@ -33,8 +33,8 @@ def steady_at(
 ) -> tuple[int, int, int, tuple[int, int, int, int]] | None:
     """Return the second, its version, the rank, and money, dishes, xp and stars at a time of Redis.
 
-    None where that is not to be read here: behind the last second, not behind `sent_s`, or where the player
-    may have ceased to be heard since. Then the course says what to do. Hot.
+    None where that is not to be read here: behind the last second, before `sent_s`, or where the player may
+    have ceased to be heard since. Then the course says what to do. Hot.
     """
     (
         heard,
@@ -53,7 +53,7 @@ def steady_at(
         more_stars,
     ) = _STEADY.unpack(packed)
     seconds = (now_ms - since_ms) // 1000
-    if not sent_s < seconds <= last_s or heard != lapses:
+    if not sent_s <= seconds <= last_s or heard != lapses:
         return None
     part = seconds - first_s
     amounts = (

@@ -26,7 +26,7 @@ from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
 from server.ws.portions import Portions
-from server.ws.steady import steady, steady_at
+from server.ws.steady import steady_at, steady_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -207,9 +207,11 @@ class Ticker:
             if player.steady is not None:
                 found = steady_at(player.steady, now_ms, player.steady_s, lapses)
                 if found is not None:
-                    player.steady_s, version, rank, shown = found
-                    self.paid += 1
-                    tell_income(player, version, rank, shown, messages)
+                    seconds, version, rank, shown = found
+                    if seconds != player.steady_s:
+                        player.steady_s = seconds
+                        self.paid += 1
+                        tell_income(player, version, rank, shown, messages)
                     continue
             ask = self._compute_one(player, now_ms, messages)
             if ask is not None:
@@ -247,11 +249,11 @@ class Ticker:
     def _settle(self, player: Player, course: Course, seconds: int) -> None:
         """Compute the seconds behind this one without looking at the course, while that comes to the same.
 
-        Not those in which the promise ends, or income is to be written.
+        Not the second in which income is to be written, and none without a promise.
         """
         ends_ms = min(course.joined_until_ms + 1, player.write_ms - self._interval_ms)
         last_s = course.seconds(ends_ms) - 1
-        player.steady = steady(course, seconds, last_s, self._sessions.lapses)
+        player.steady = steady_of(course, seconds, last_s, self._sessions.lapses)
         player.steady_s = seconds
 
     # What Redis is asked for.

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from persistence.live.keys import Bucket
 from persistence.live.lane_contract import pack
+from persistence.live.lanes import Lanes
 from scripts.ports import free_port
 from tests.support.lanes import CHANNEL, Hearer, running_lane
-from tests.support.servers import cluster_options, running_valkey
+from tests.support.limits import LIMIT_S
+from tests.support.servers import POLL_S, cluster_options, running_valkey
 
 if TYPE_CHECKING:
+    from persistence.live.lanes import Hearer as LanesHearer
     from tests.support.servers import ValkeyServer
+
+NOTHING: Final[dict[str, Any]] = {
+    "first_commands": lambda _: [],
+    "lane_ready": lambda _: None,
+    "subscribed": lambda *_: None,
+    "published": lambda *_: None,
+}
+"""The rest of what lanes tell their hearer."""
 
 
 async def test_publications_come_in_the_order_of_redis(valkey_url: str) -> None:
@@ -75,3 +88,26 @@ async def test_a_subscription_that_the_server_ends() -> None:
             )
             assert (before, after) == (b"before", b"after")
             assert await hearer.until(1) == [("unsubscribed", CHANNEL)]
+
+
+async def test_a_connection_that_ends_is_counted_where_its_channels_were_heard(
+    own_valkey: ValkeyServer,
+) -> None:
+    """What is computed without asking rests on the count; a channel that was left changes nothing."""
+    lanes = Lanes(own_valkey.url, "me", {})
+    try:
+        await lanes.start(cast("LanesHearer", SimpleNamespace(channels_of=lambda _: [], **NOTHING)))
+        assert await lanes.wait_up(LIMIT_S)
+        lane = lanes.lane_for(Bucket(1))
+        for channel in (CHANNEL, b"left:{1}"):
+            lane.subscribe(channel)
+        lane.unsubscribe(b"left:{1}")
+        await lane.call("PING")
+        assert (lane.hears(CHANNEL), lane.hears(b"left:{1}"), lanes.lapses) == (True, False, 0)
+        own_valkey.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        async with asyncio.timeout(LIMIT_S):
+            while lane.hears(CHANNEL):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(POLL_S)
+        assert lanes.lapses == 1
+    finally:
+        await lanes.stop()

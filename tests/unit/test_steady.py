@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game.accrual import Amounts
-from server.ws.steady import steady, steady_at
+from game.course import Course
+from server.ws.steady import steady_at, steady_of
 from tests.support.ticking import START_US, Process, Redis, session
 from tests.unit.test_course import NOW_MS, course
 
@@ -33,7 +34,7 @@ def test_a_later_second_is_what_the_course_says(  # noqa: PLR0917 - one for each
     """Its version, its rank and its amounts, to the last digit, in whole numbers; or nothing is said."""
     watched = course(Amounts(2.0**53 - 900, float(dishes), 7.0, 5.0, 3.0, 2.0), dPs=dps, mPs=mps, sPs=sps)
     watched.shown(seconds)
-    packed = steady(watched, seconds, FAR_S, 4)
+    packed = steady_of(watched, seconds, FAR_S, 4)
     if packed is None:
         return
     for second in later:
@@ -41,7 +42,7 @@ def test_a_later_second_is_what_the_course_says(  # noqa: PLR0917 - one for each
             found = steady_at(packed, NOW_MS + 1000 * second + ms, seconds, 4)
             if found is None:
                 continue
-            assert second > seconds
+            assert second >= seconds
             expected: object = (second, NOW_MS + second, 0, watched.shown(second))
             assert found == expected
             *_, amounts = found
@@ -55,7 +56,8 @@ def test_a_later_second_is_what_the_course_says(  # noqa: PLR0917 - one for each
         (20, 11, 10, 4, True),
         (20, 20, 10, 4, True),
         (20, 21, 10, 4, False),  # behind the last second
-        (20, 11, 11, 4, False),  # sent already
+        (20, 11, 11, 4, True),  # sent already
+        (20, 10, 11, 4, False),
         (20, 9, 10, 4, False),  # the clock ran back
         (20, 11, 10, 5, False),  # may not be heard any more
         (20, -FAR_S, 10, 4, False),
@@ -66,7 +68,7 @@ def test_what_is_left_to_the_course(last_s: int, at_s: int, sent_s: int, lapses:
     """A second is read once, in order, up to the last, while the process hears of the player."""
     watched = course(LITTLE, dPs=250, mPs=35)
     watched.shown(10)
-    packed = steady(watched, 10, last_s, 4)
+    packed = steady_of(watched, 10, last_s, 4)
     assert packed is not None
     assert (steady_at(packed, NOW_MS + 1000 * at_s, sent_s, lapses) is not None) is said
 
@@ -76,6 +78,7 @@ def test_what_is_left_to_the_course(last_s: int, at_s: int, sent_s: int, lapses:
     [
         (LITTLE, 10, {"dPs": 250}),  # no second is left
         (LITTLE, FAR_S, {}),  # nothing is earned
+        (LITTLE._replace(dishes=0.0, xp=1e3), FAR_S, {"mPs": 2}),  # a second adds nothing
         (LITTLE._replace(money=2.0**53), FAR_S, {"dPs": 250, "mPs": 35}),  # not exact
         (LITTLE._replace(cooked=999.0 - 25, earned=math.inf), FAR_S, {"dPs": 250}),
     ],
@@ -84,14 +87,14 @@ def test_what_is_not_steady(amounts: Amounts, last_s: int, sums: dict[str, Any])
     """Where no later second would differ, or does not follow from a line, each is asked of the course."""
     watched = course(amounts, **sums)
     watched.shown(10)
-    assert steady(watched, 10, last_s, 0) is None
+    assert steady_of(watched, 10, last_s, 0) is None
 
 
 def test_an_achievement_ends_it() -> None:
     """The second before its threshold is said, that of the threshold is the course's."""
     watched = course(LITTLE._replace(cooked=950.0), dPs=100)
     watched.shown(10)
-    packed = steady(watched, 10, FAR_S, 0)
+    packed = steady_of(watched, 10, FAR_S, 0)
     assert packed is not None
     assert steady_at(packed, NOW_MS + 49_000, 10, 0) is not None
     assert steady_at(packed, NOW_MS + 50_000, 10, 0) is None
@@ -146,11 +149,51 @@ async def test_players_are_sent_the_same_with_it_and_without(
     """Every push, and every time that Redis is asked, is the same as where each second asks the course."""
     with_it = Story(seed, interval_ms)
     with_it.play()
-    monkeypatch.setattr("server.ws.ticker.steady", lambda *_: None)
+    monkeypatch.setattr("server.ws.ticker.steady_of", lambda *_: None)
     without = Story(seed, interval_ms)
     without.play()
     assert with_it.told == without.told
     assert with_it.steady > 0 == without.steady
+
+
+async def test_quiet_seconds_do_not_look_at_the_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second after a change does; those behind it are counted as pushes all the same."""
+    redis = Redis(session(cooked=2e5, earned=2e6))
+    here = Process(redis)
+    redis.now_us += 1_000_000
+    here.tick()
+    looked: list[int] = []
+    shown = Course.shown
+
+    def noted(course: Course, second: int) -> tuple[float, float, float, float]:
+        looked.append(second)
+        return shown(course, second)
+
+    monkeypatch.setattr(Course, "shown", noted)
+    for _ in range(30):
+        redis.now_us += 1_000_000
+        here.tick()
+    assert looked == []
+    assert here.ticker.paid == len(here.pushes) == 31
+    here.player.active = True
+    for _ in range(3):
+        redis.now_us += 1_000_000
+        here.tick()
+    assert here.ticker.paid == len(here.pushes) == 34
+    assert len(looked) == 2, "what was sent by then, and the second after"
+
+
+async def test_amounts_from_elsewhere_do_not_hide_what_was_sent() -> None:
+    """An answer shows amounts of its own; until when income was sent is known still."""
+    redis = Redis(session(cooked=2e5, earned=2e6))
+    here = Process(redis)
+    for _ in range(10):
+        redis.now_us += 1_000_000
+        here.tick()
+    assert here.player.steady is not None
+    here.player.sent = (1, 2, 3, 4)
+    assert here.player.sent == (1, 2, 3, 4)
+    assert here.player.sent_until_ms == START_US // 1000 + 10_000
 
 
 async def test_income_that_was_sent_is_not_sent_again_when_it_is_heard_of() -> None:
