@@ -20,7 +20,13 @@ class Verdict(Enum):
     UNKNOWN = "another text than the one checked before: check it"
 
 
-class Conversation:
+class PushState:
+    """What a push looks at of a connection: in front of all else, so that it is one piece of memory."""
+
+    __slots__ = ("connection", "joined", "version")
+
+
+class Conversation(PushState):
     """The part of a connection's state that decides what its next message may do.
 
     `token`, `family`, `user_id` and `expires_at_s` are those of the last token that was found good; one that
@@ -35,7 +41,6 @@ class Conversation:
         "family",
         "has_shown_token",
         "invalid_in_a_row",
-        "joined",
         "knows_more",
         "revoked",
         "token",

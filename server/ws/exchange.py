@@ -29,7 +29,13 @@ MAX_LEARNED: Final = 8
 """A connection looks for the pattern of so many messages with one token; then it keeps those it has."""
 
 
-class Player:
+class _Watched:
+    """What is looked at of each player once a second: in front of all else, in one piece of memory."""
+
+    __slots__ = ("active", "earns", "exchanges", "steady", "steady_s")
+
+
+class Player(_Watched):
     """A player with at least one connection here.
 
     `course`: the session as it was last read; it holds until `active` says that something may have changed
@@ -46,18 +52,13 @@ class Player:
     __slots__ = (
         "_sent",
         "_sent_until_ms",
-        "active",
         "branch",
         "copied_s",
         "course",
         "doubts",
-        "earns",
-        "exchanges",
         "gathers",
         "reached",
         "ref",
-        "steady",
-        "steady_s",
         "user_id",
         "write_ms",
     )
@@ -129,7 +130,6 @@ class Exchange(Conversation):
     __slots__ = (
         "awaits_turn",
         "busy",
-        "connection",
         "doubt",
         "doubt_version",
         "inbox",
@@ -143,7 +143,6 @@ class Exchange(Conversation):
         "player",
         "request",
         "started_s",
-        "version",
     )
 
     def __init__(

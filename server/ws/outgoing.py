@@ -7,7 +7,7 @@ held and written as one.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from server.protocol.close_codes import CloseCode
 from server.transports import socket_of
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MOST_HELD = 64
 """Messages that may wait for the next one: some 10 KB."""
+
+_ONE_MESSAGE: Final = 1 << 48
+"""A message in the count of what was sent. The bytes below it end at 281 TB."""
 
 Message: TypeAlias = "tuple[Outgoing, bytes, bytes]"
 """A connection, and what it is to be sent: the payload, and its frame."""
@@ -41,8 +44,7 @@ def send_latest_to_each(messages: Iterable[Message]) -> None:
         if direct_fd < 0:
             connection.send_latest(payload, frame)
             continue
-        connection.messages_out += 1
-        connection.bytes_out += len(payload)
+        connection.counted_out += _ONE_MESSAGE + len(payload)
         try:
             written = write(direct_fd, frame)
         except OSError:
@@ -51,11 +53,18 @@ def send_latest_to_each(messages: Iterable[Message]) -> None:
             connection.send_by_transport(frame[written:])
 
 
-class Outgoing:
+class _Written:
+    """What a push looks at of a connection: in front of all else, in one piece of memory."""
+
+    __slots__ = ("counted_out", "direct_fd")
+
+
+class Outgoing(_Written):
     """The sending half of a connection. `closing` is true once nothing more is to be sent.
 
     `direct_fd` is the socket while nothing waits before it and the peer keeps up, so that a frame may be
-    written straight to it; else -1.
+    written straight to it; else -1. `counted_out` has the messages and the bytes of their payloads in one
+    number: that is one object in memory and not two.
     """
 
     __slots__ = (
@@ -66,10 +75,7 @@ class Outgoing:
         "_limits",
         "_reading",
         "_transport",
-        "bytes_out",
         "closing",
-        "direct_fd",
-        "messages_out",
     )
 
     def __init__(self, transport: asyncio.Transport, limits: ConnectionLimits) -> None:
@@ -82,7 +88,17 @@ class Outgoing:
         self._held: list[bytes] | None = None
         self._held_fd = -1
         self.closing = False
-        self.messages_out = self.bytes_out = 0
+        self.counted_out = 0
+
+    @property
+    def messages_out(self) -> int:
+        """How many messages were sent."""
+        return self.counted_out // _ONE_MESSAGE
+
+    @property
+    def bytes_out(self) -> int:
+        """How many bytes of payload."""
+        return self.counted_out % _ONE_MESSAGE
 
     @property
     def unsent_bytes(self) -> int:
@@ -96,8 +112,7 @@ class Outgoing:
         """
         if self.closing:
             return
-        self.messages_out += 1
-        self.bytes_out += len(payload)
+        self.counted_out += _ONE_MESSAGE + len(payload)
         frame = frame or text_frame(payload)
         if self.direct_fd < 0:
             self.send_by_transport(frame)
@@ -117,8 +132,7 @@ class Outgoing:
             return
         if self.closing:
             return
-        self.messages_out += 1
-        self.bytes_out += len(payload)
+        self.counted_out += _ONE_MESSAGE + len(payload)
         held = self._held
         if held is None:
             self._held = [frame]
@@ -135,7 +149,7 @@ class Outgoing:
             # Nothing was written since: what the transport held then, it may hold still, and no more.
             self.direct_fd = self._held_fd
             # They were counted when they came, and `send` counts one.
-            self.messages_out -= 1
+            self.counted_out -= _ONE_MESSAGE
             self.send(b"", self._take_held())
 
     def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
@@ -202,8 +216,7 @@ class Outgoing:
         """Queue a frame behind messages that were held back, which are older."""
         if self._latest is not None:
             latest, self._latest = self._latest, None
-            self.messages_out += 1
-            self.bytes_out += len(latest)
+            self.counted_out += _ONE_MESSAGE + len(latest)
             frame = text_frame(latest) + frame
         self._write(frame)
 
