@@ -32,7 +32,11 @@ _LOOKS: Final = 4
 
 
 class Subscriber(Protocol):
-    """Receives what a lane hears and lives through."""
+    """Receives what a lane hears and lives through.
+
+    A channel that `hears` denies from now on, unless this process ended the subscription, is passed on at
+    once: by `refused`, `unsubscribed` or `lane_lost`. What is computed without asking again rests on that.
+    """
 
     async def lane_opened(self, lane: Lane) -> None:
         """Prepare a fresh connection (scripts, subscriptions) before anybody else may send."""

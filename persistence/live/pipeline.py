@@ -88,8 +88,6 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         self._flush_scheduled = False
         self._opening = False
         self._lost = asyncio.Event()
-        # A channel that is taken from it, unless this process ended the subscription, is passed on at once by
-        # `refused`, `unsubscribed` or `broken`: on that rests what is computed without asking again.
         self._heard: set[bytes] = set()
         self._barrier = ReplicaBarrier(self._limits, self.totals) if self._limits.wait_replicas else None
         self._holding = False

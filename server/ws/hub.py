@@ -94,6 +94,7 @@ class Hub:
         player.exchanges.remove(exchange)
         if not player.exchanges:
             player.unsettle()
+            player.earns = False  # in a portion until it is made again, and passed over there
             del self.players[player.user_id]
             del self._by_channel[player.ref.channel]
             self._sessions.release(player.ref, self._session_ttl_s)

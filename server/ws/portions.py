@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from server.ws.exchange import Player
     from server.ws.hub import Hub
 
-PORTION: Final = 1000
+_PORTION: Final = 1000
 """Pushes for which Redis is asked for its clock together, at least: asking, and waking up for the answer,
-costs as much as thirty. Redis feels it too: at 600, ten thousand
-players woke it up seven times a second more."""
-MOST_PORTIONS: Final = 100
+costs as much as thirty. Redis feels it too: at 600, ten thousand players woke it up seven times a second
+more."""
+_MOST_PORTIONS: Final = 100
 """How often Redis is asked for its clock in each interval, at most: one master answers so many in 0.1 ms."""
 _LEFT_PLAYERS: Final = 1000
 """So many who left, and a quarter of those who are here, are passed over before they are left out."""
@@ -47,7 +47,7 @@ class Portions:
         for player in came:
             self._by_lane.setdefault(self._sessions.lane_of(player.ref), []).append(player)
         self._kept += len(came)
-        size = max(PORTION, -(-self._kept // MOST_PORTIONS))
+        size = max(_PORTION, -(-self._kept // _MOST_PORTIONS))
         return [
             players[start : start + size]
             for players in self._by_lane.values()

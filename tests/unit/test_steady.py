@@ -222,8 +222,8 @@ async def test_a_player_who_left_is_computed_no_more() -> None:
     assert here.player.steady is not None
     portions = here.ticker.portions()
     here.hub.detach(here.exchange)
-    paid = here.ticker.paid
+    paid, ticks = here.ticker.paid, here.ticker.ticks
     redis.now_us += 1_000_000
     for portion in portions:
         here.ticker.serve(portion)
-    assert here.ticker.paid == paid
+    assert (here.ticker.paid, here.ticker.ticks) == (paid, ticks)
