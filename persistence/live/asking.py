@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from persistence.live.decisions import Caller, Step, decide, is_failure
-from persistence.live.lane_contract import LaneError, pack
+from persistence.live.lane_contract import LaneError
 
 if TYPE_CHECKING:
     import hiredis
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 class ApartLane:
     """Stands for a player's lane while one command is sent: to the old master, or to `target`, which asks.
 
-    `note` marks the player. The session has its stamp from the old master still.
+    `note` marks the player, `news` lets other processes read the session again. The session has its stamp
+    from the old master still.
     """
 
-    def __init__(self, lanes: Lanes, ref: SessionRef, target: Lane | None, note: bytes) -> None:
+    def __init__(self, lanes: Lanes, ref: SessionRef, target: Lane | None, note: bytes, news: bytes) -> None:
         self._lanes = lanes
         self._source = ref.lane
         self._target = target
         self._note = note
         self.run_id = ref.lane.run_id
-        # From this process' own origin: its connections are sent the reply itself.
-        self._news = pack("SPUBLISH", ref.channel, lanes.origin + b" reloaded 0")
+        self._news = news
 
     def send(self, command: bytes, on_reply: OnReply) -> None:
         """Send a command; raises LaneDown or LaneFull as a lane does."""

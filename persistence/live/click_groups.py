@@ -166,7 +166,7 @@ class ClickGroups:
             # Again: a subscription may have begun or ended in this pass, and stands before this call.
             if ref.epoch != epoch:
                 addresses.pack(ref)
-            if seq or count != 1 or not ref.subscribed:
+            if seq or count != 1 or not ref.heard:
                 all_plain = False
         if self._shared_epoch != epoch:
             self._shared = commands.clicks_shared(*addresses.shared(lane))
@@ -180,7 +180,7 @@ class ClickGroups:
         plain, own = commands.plain_words, commands.own_words
         for ref, count, client, seq, _ in clicks:
             words = plain if count == 1 and not seq else commands.click_words(count, client, seq)
-            parts += (ref.channel_word, own[ref.subscribed], words)
+            parts += (ref.channel_word, own[ref.heard], words)
         return b"".join(parts)
 
 

@@ -62,6 +62,9 @@ class Hearer(Protocol):
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Take note that a channel is heard on a lane from now on; publications may have been missed."""
 
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Take note that a channel is not heard on a lane, until `subscribed` says so; commands go on."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take a publication of another process, split into its words after the origin."""
 
@@ -248,12 +251,14 @@ class Lanes:
         if heard and origin != self.origin and self._hearer is not None:
             self._hearer.published(channel, words)
 
-    def refused(self, lane: Lane, channel: bytes) -> None:  # noqa: ARG002 - as above
+    def refused(self, lane: Lane, channel: bytes) -> None:
         """Subscribe again, where the slot is by then, until it is confirmed.
 
         The node that is asked for the topology may not have heard of the slot's move yet.
         """
         self.lapses += 1
+        if self._hearer is not None:
+            self._hearer.unheard(lane, channel)
         self.refresh()
         self._unheard.add(channel)
         if self._subscribing_again is None and not self._stopped:

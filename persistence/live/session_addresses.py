@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from persistence.live.keys import bucket_of
+from persistence.live.lane_contract import pack
 from persistence.live.session_commands import bulk
 from persistence.live.session_ref import SessionRef
 
@@ -58,17 +59,27 @@ class SessionAddresses:
         keys = self._lanes.keys
         ref.keys = bulk(keys.session(ref.user_id), keys.dirty(bucket_of(ref.user_id)))
         ref.channel_word = bulk(ref.channel)
-        ref.head = self._head(ref, ref.keys)
+        ref.head = self._head(ref, ref.keys, heard=ref.heard)
         ref.epoch = self.epoch
 
     def head_apart(self, ref: SessionRef) -> bytes:
-        """Pack them with the session's key in the place of the marks, which may be on another node."""
-        key = self._lanes.keys.session(ref.user_id)
-        return self._head(ref, bulk(key, key))
+        """Pack them with the session's key in the place of the marks, which may be on another node.
 
-    def _head(self, ref: SessionRef, keys: bytes) -> bytes:
+        That may be another one also than where the channel is subscribed to.
+        """
+        key = self._lanes.keys.session(ref.user_id)
+        return self._head(ref, bulk(key, key), heard=False)
+
+    def _head(self, ref: SessionRef, keys: bytes, *, heard: bool) -> bytes:
         stamp, origin = self.shared(ref.lane)
-        return b"".join((keys, bulk(stamp), _player(ref), bulk(origin)))
+        return b"".join((keys, bulk(stamp), _player(ref, heard=heard), bulk(origin)))
+
+    def news(self, ref: SessionRef) -> bytes:
+        """Pack what lets other processes read a player's session again.
+
+        From this process' own origin: its connections are sent what its replies say.
+        """
+        return pack("SPUBLISH", ref.channel, self._lanes.origin + b" reloaded 0")
 
     def shared(self, lane: Lane) -> tuple[str, bytes]:
         """Return what the commands of all players on a lane share: stamp and origin."""
@@ -85,6 +96,6 @@ class SessionAddresses:
         ref.epoch = -1
 
 
-def _player(ref: SessionRef) -> bytes:
-    """Pack the arguments that are a player's own: user id, channel, and whether it is subscribed to."""
-    return bulk(ref.user_id, ref.channel, "1" if ref.subscribed else "0")
+def _player(ref: SessionRef, *, heard: bool) -> bytes:
+    """Pack the arguments that are a player's own: user id, channel, and whether this process hears it."""
+    return bulk(ref.user_id, ref.channel, "1" if heard else "0")

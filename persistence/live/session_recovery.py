@@ -91,8 +91,8 @@ class SessionRecovery:
         ref.apart = True
         lane, head = self._addresses.current(ref), ref.head
         ref.head = self._addresses.head_apart(ref)
-        note = self._commands.note(ref.user_id)
-        ref.lane = cast("Lane", ApartLane(self._lanes, ref, apart.target, note))
+        note, news = self._commands.note(ref.user_id), self._addresses.news(ref)
+        ref.lane = cast("Lane", ApartLane(self._lanes, ref, apart.target, note, news))
         try:
             send()
         finally:

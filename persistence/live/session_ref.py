@@ -15,10 +15,23 @@ class SessionRef:
     `head` holds those arguments under `epoch`; in a newer epoch they are packed again before a command.
     `apart`: since it was cleared, a command was executed while the slot was on its way, perhaps where the
     player's channel is not subscribed to: what others changed there was not heard.
+    `heard`: the next command stands behind a subscription to the channel that Redis has not refused or ended,
+    as far as this process knows. A script does not publish to it alone, since it reads the reply.
     `keys` and `channel_word` are the parts of it that a call for several players has of each.
     """
 
-    __slots__ = ("apart", "channel", "channel_word", "epoch", "head", "keys", "lane", "subscribed", "user_id")
+    __slots__ = (
+        "apart",
+        "channel",
+        "channel_word",
+        "epoch",
+        "head",
+        "heard",
+        "keys",
+        "lane",
+        "subscribed",
+        "user_id",
+    )
 
     def __init__(self, user_id: UserId, lane: Lane, channel: str) -> None:
         self.user_id = user_id
@@ -26,5 +39,5 @@ class SessionRef:
         self.lane = lane
         self.head = self.keys = self.channel_word = b""
         self.epoch = -1
-        self.subscribed = False
+        self.subscribed = self.heard = False
         self.apart = False

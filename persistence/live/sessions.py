@@ -160,6 +160,14 @@ class Sessions:
         """Hear a player's publications from before the next command on."""
         self._subscriptions.subscribe(ref)
 
+    def lapsed(self, ref: SessionRef) -> None:
+        """Take note that Redis refused or ended the subscription where a player's commands go."""
+        self._subscriptions.lapsed(ref)
+
+    def confirmed(self, ref: SessionRef) -> None:
+        """Take note that the subscription stands where a player's commands go."""
+        self._subscriptions.confirmed(ref)
+
     def release(self, ref: SessionRef, ttl_s: int) -> None:
         """Stop hearing a player's publications and let a clean session expire `ttl_s` from now."""
         self._subscriptions.release(ref, ttl_s)

@@ -54,6 +54,9 @@ class _NoSubscriber:
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Nothing is subscribed to."""
 
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Nothing is to be heard."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Nothing is published to a lane without subscriptions."""
 

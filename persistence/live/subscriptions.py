@@ -21,14 +21,30 @@ class Subscriptions:
 
     def subscribe(self, ref: SessionRef) -> None:
         """Hear a player's publications from before the next command on."""
-        ref.subscribed = True
+        ref.subscribed = ref.heard = True
         ref.epoch = -1
         ref.lane = self._addresses.lane_of(ref)
         ref.lane.subscribe(ref.channel)
 
+    def lapsed(self, ref: SessionRef) -> None:
+        """Take note that Redis refused or ended the subscription where a player's commands go.
+
+        Those on their way may be executed without it. A script that counted on it would say nothing where one
+        other process listens: so that one is sent to read the session, behind them.
+        """
+        ref.heard = False
+        ref.epoch = -1
+        self._addresses.lane_of(ref).send_first(self._addresses.news(ref), _nobody)
+
+    def confirmed(self, ref: SessionRef) -> None:
+        """Take note that the subscription stands where a player's commands go."""
+        if not ref.heard:
+            ref.heard = True
+            ref.epoch = -1
+
     def release(self, ref: SessionRef, ttl_s: int) -> None:
         """Stop hearing a player's publications and let a clean session expire `ttl_s` from now."""
-        ref.subscribed = False
+        ref.subscribed = ref.heard = False
         ref.epoch = -1
         lane = self._addresses.lane_of(ref)
         if lane.up:

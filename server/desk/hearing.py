@@ -67,6 +67,9 @@ class Ear:
         """Say that something may have been missed: what was published before was not heard."""
         self._pass_on(channel, None)
 
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Nothing is to be done before it is heard again."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Pass a publication on."""
         self._pass_on(channel, words)

@@ -51,15 +51,28 @@ class CatchingUp:
     def doubt(self, player: Player) -> None:
         """Mark each joined connection of a player: it may have missed a change. Then send it the state."""
         player.active = True
+        if self._mark(player):
+            self._ask(player)
+
+    def lapsed(self, player: Player) -> None:
+        """Mark each joined connection: from now on it misses changes, until the channel is heard again.
+
+        Call it before the player's `ref` says so. `doubt`, called when it is heard again, sends the state.
+        """
+        player.active = True
+        self._mark(player)
+
+    def _mark(self, player: Player) -> bool:
         joined = [exchange for exchange in player.exchanges if exchange.joined]
         if not joined:
-            return
+            return False
         player.doubts += 1
         for exchange in joined:
             if not exchange.doubt:
-                exchange.doubt_version = exchange.version
+                # Who joined while nothing was heard may have missed a change before the last answer.
+                exchange.doubt_version = exchange.version if player.ref.heard else 0
             exchange.doubt = player.doubts
-        self._ask(player)
+        return True
 
     def lane_ready(self, lane: Lane) -> None:
         """Read the sessions of the doubtful players on a lane, which could not be read before."""
@@ -109,22 +122,25 @@ class CatchingUp:
     def _tell(self, player: Player, snapshot: Snapshot, doubt: int) -> None:
         """Send a snapshot to the connections whose doubt is not younger than the question for it."""
         version = snapshot.version
+        heard, apart = player.ref.heard, player.ref.apart
         payload = b""
         for exchange in _doubtful(player):
             if exchange.doubt > doubt or exchange.version > version:
                 continue
-            if exchange.doubt_version == version and not player.ref.apart:
-                # Nothing changed since before the doubt: there was nothing to miss.
+            # Where nothing changed since before the doubt, there was nothing to miss.
+            if exchange.doubt_version != version or apart:
+                if not payload:
+                    data = results.snapshot(player.user_id, snapshot, self._catalogues.current)
+                    payload = response(PUSH, "session", data)
+                exchange.version = version
+                exchange.connection.send(payload)
+                self.snapshots += 1
+            if heard:
                 exchange.doubt = 0
-                continue
-            if not payload:
-                data = results.snapshot(player.user_id, snapshot, self._catalogues.current)
-                payload = response(PUSH, "session", data)
-            exchange.doubt = 0
-            exchange.version = version
-            exchange.connection.send(payload)
-            self.snapshots += 1
-        player.ref.apart = False
+            else:
+                exchange.doubt_version = version
+        if doubt == player.doubts:
+            player.ref.apart = False
 
     def _is_doubtful(self, player: Player) -> bool:
         if any(_doubtful(player)):

@@ -248,9 +248,17 @@ class Hub:
         player = self._by_channel.get(channel)
         if player is not None and self._sessions.lane_of(player.ref) is lane:
             self.catching_up.doubt(player)
+            self._sessions.confirmed(player.ref)
             if any(exchange.joined for exchange in player.exchanges):
                 # A log-out that was published before was not heard either: revocations are published again.
                 self.redis_back.set()
+
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Take note that a player's connections miss changes from now on, though commands go on."""
+        player = self._by_channel.get(channel)
+        if player is not None and self._sessions.lane_of(player.ref) is lane:
+            self.catching_up.lapsed(player)
+            self._sessions.lapsed(player.ref)
 
     def lane_ready(self, lane: Lane) -> None:
         """Address every session again; send the players their state for whom the lane was down before."""

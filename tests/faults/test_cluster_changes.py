@@ -160,6 +160,9 @@ class Ear:
         """Keep that it is heard, for a test to wait for."""
         self.heard.put_nowait([b"subscribed"])
 
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Nothing is missed."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:  # noqa: ARG002 - as above
         """Keep a publication."""
         self.heard.put_nowait(words)

@@ -151,6 +151,9 @@ class Ear:
     def subscribed(self, lane: Lane, channel: bytes) -> None:
         """Nothing was missed."""
 
+    def unheard(self, lane: Lane, channel: bytes) -> None:
+        """Nothing was missed."""
+
     def published(self, channel: bytes, words: list[bytes]) -> None:  # noqa: ARG002 - as above
         """Keep a publication."""
         self.heard.put_nowait(words)

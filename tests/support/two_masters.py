@@ -253,7 +253,7 @@ class World:
 
 def _client(server: ValkeyServer) -> redis.Redis:
     """Open a client that leaves values as they are."""
-    return redis.Redis(unix_socket_path=str(server.socket))
+    return redis.Redis.from_url(server.url)
 
 
 @contextlib.asynccontextmanager

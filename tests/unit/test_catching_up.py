@@ -64,7 +64,7 @@ class Redis:
 
     def ref(self, user_id: UserId) -> SimpleNamespace:
         """Address the player."""
-        return SimpleNamespace(user_id=user_id, channel=CHANNEL)
+        return SimpleNamespace(user_id=user_id, channel=CHANNEL, heard=True, apart=False)
 
     def lane_of(self, _ref: object) -> Lane:
         """Return the one lane."""
@@ -72,6 +72,14 @@ class Redis:
 
     def subscribe(self, _ref: object) -> None:
         """Confirm when the test says so."""
+
+    def lapsed(self, ref: SimpleNamespace) -> None:
+        """Take note that nothing is heard."""
+        ref.heard = False
+
+    def confirmed(self, ref: SimpleNamespace) -> None:
+        """Take note that the player is heard again."""
+        ref.heard = True
 
     def epoch_ended(self) -> None:
         """Nothing is packed here."""
@@ -190,3 +198,57 @@ async def test_a_snapshot_waits_for_its_lane() -> None:
     redis.hub.lane_ready(redis.lane)
     redis.answer()
     assert tab.versions == [11]
+
+
+async def test_a_tab_that_joins_while_nothing_is_heard_is_sent_the_state() -> None:
+    """What others changed behind its first answer it did not hear, though its own answers went on."""
+    redis = Redis(12)
+    Tab(redis.hub, 10)
+    late = Tab(redis.hub, 0, joined=False)
+    redis.hub.unheard(redis.lane, CHANNEL)
+    late.exchange.joined, late.exchange.version = True, 12
+    redis.comes_back()
+    redis.answer()
+    assert late.versions == [12]
+
+
+async def test_a_state_that_was_read_while_nothing_is_heard_ends_no_doubt() -> None:
+    """It is sent, and what came after it is sent once the player is heard again."""
+    redis = Redis(11, 11, 12)
+    tab = Tab(redis.hub, 10)
+    redis.hub.unheard(redis.lane, CHANNEL)
+    redis.hub.catching_up.doubt(redis.hub.players[UserId(7)])
+    redis.answer()
+    await until(tab, [11])
+    # Another process changed something, and this tab did: 12.
+    tab.exchange.version = 12
+    redis.comes_back()
+    redis.answer()
+    await until(tab, [11, 12])
+    await redis.hub.catching_up.stop()
+
+
+async def test_a_tab_is_sent_nothing_for_a_gap_in_which_nothing_happened() -> None:
+    """The session has the version that it had when the subscription ended, however often that is said."""
+    redis = Redis(10)
+    tab = Tab(redis.hub, 10)
+    redis.hub.unheard(redis.lane, CHANNEL)
+    redis.hub.unheard(redis.lane, CHANNEL)
+    redis.comes_back()
+    redis.answer()
+    assert (tab.versions, tab.exchange.doubt) == ([], 0)
+
+
+async def test_a_reading_from_before_the_last_doubt_leaves_a_session_apart() -> None:
+    """Where commands went another way than the subscription, only a later state says what others did."""
+    redis = Redis(12, 12)
+    tab = Tab(redis.hub, 12)
+    player = redis.hub.players[UserId(7)]
+    player.ref.apart = True
+    redis.hub.catching_up.doubt(player)
+    redis.hub.catching_up.doubt(player)
+    first, second, *_ = redis.asked
+    first()
+    second()
+    assert (tab.versions, player.ref.apart) == ([12], False)
+    await redis.hub.catching_up.stop()

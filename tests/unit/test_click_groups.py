@@ -263,7 +263,7 @@ def test_a_shared_call_says_who_does_what(
 ) -> None:
     """All keys, what is shared, then each player's own arguments: channel, own, count, client, seq."""
     one, two, three, *_ = players
-    two.ref.subscribed = True
+    two.ref.heard = True
     one.click(count=25)
     two.click(client="вкладка", seq=8)
     three.click(count=3, client="tab", seq=77)
@@ -282,7 +282,7 @@ def test_a_shared_call_says_who_does_what(
 def test_players_who_all_click_once_need_not_say_so(players: list[Player], line: Line) -> None:
     """A call has the channels alone where each click is a single one without a tag, and all are heard."""
     one, two, *_ = players
-    one.ref.subscribed = two.ref.subscribed = True
+    one.ref.heard = two.ref.heard = True
     for tagged in (False, True):
         one.click()
         two.click(client="tab" if tagged else "", seq=int(tagged))
@@ -300,10 +300,10 @@ def test_players_who_all_click_once_need_not_say_so(players: list[Player], line:
 def test_a_subscription_that_ends_in_the_pass_is_not_counted(players: list[Player], line: Line) -> None:
     """The call stands behind the end of the subscription, so it says that the process hears nothing."""
     one, two, *_ = players
-    one.ref.subscribed = two.ref.subscribed = True
+    one.ref.heard = two.ref.heard = True
     one.click()
     two.click()
-    one.ref.subscribed = False
+    one.ref.heard = False
     one.ref.epoch = -1
     line.write()
 

@@ -221,6 +221,23 @@ async def test_a_command_whose_keys_are_split_names_the_session_alone() -> None:
     assert ref.lane.send == world.lane.send
 
 
+async def test_a_command_that_is_sent_apart_counts_on_no_subscription() -> None:
+    """It may be executed where this process does not listen, and another one does."""
+    world = World(cluster=True)
+    ref, counted = world.ref, []
+    ref.heard = True
+    until_s = asyncio.get_running_loop().time() + 60
+
+    def note_own() -> None:
+        _, _, behind = ref.head.partition(ref.channel)
+        counted.append(behind.split(b"\r\n")[2])
+
+    await world.recovery.repeat(ref, TRYAGAIN, note_own, until_s)
+    note_own()
+
+    assert counted == [b"0", b"1"]
+
+
 async def test_a_session_whose_keys_are_split_is_refreshed() -> None:
     """It is derived again under the session's key alone, and marked before and after."""
     world = World(cluster=True)
