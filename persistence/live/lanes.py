@@ -63,7 +63,10 @@ class Hearer(Protocol):
         """Take note that a channel is heard on a lane from now on; publications may have been missed."""
 
     def unheard(self, lane: Lane, channel: bytes) -> None:
-        """Take note that a channel is not heard on a lane, until `subscribed` says so; commands go on."""
+        """Take note that a channel is not heard where its commands go, until `subscribed` says so.
+
+        Commands go on: `lane` has those on their way.
+        """
 
     def published(self, channel: bytes, words: list[bytes]) -> None:
         """Take a publication of another process, split into its words after the origin."""
@@ -257,7 +260,7 @@ class Lanes:
         The node that is asked for the topology may not have heard of the slot's move yet.
         """
         self.lapses += 1
-        if self._hearer is not None:
+        if self._hearer is not None and self._buckets.hears(lane, bucket_of_channel(channel)):
             self._hearer.unheard(lane, channel)
         self.refresh()
         self._unheard.add(channel)

@@ -28,7 +28,7 @@ from persistence.live.lane_contract import (
     pack,
 )
 from persistence.live.replica_barrier import ReplicaBarrier, hand
-from persistence.live.subscription_confirmation import Confirmation
+from persistence.live.subscription_confirmation import Confirmation, Unsubscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -205,11 +205,14 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
 
     def subscribe(self, channel: bytes) -> None:
         """Subscribe to a sharded channel before any command queued after this call."""
-        self._subscription(b"ssubscribe", channel)
+        if self.up or self._opening:
+            # Bounded by the channels themselves: one that was left out would be missed for good.
+            self._push(pack("SSUBSCRIBE", channel), Confirmation(channel, self.refused))
 
     def unsubscribe(self, channel: bytes) -> None:
         """End the subscription to a sharded channel."""
-        self._subscription(b"sunsubscribe", channel)
+        if self.up or self._opening:
+            self._push(Unsubscription.command(channel), Unsubscription(channel))
 
     def hears(self, channel: bytes) -> bool:
         """Say whether Redis has confirmed the subscription to a channel and not ended it since.
@@ -233,12 +236,6 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
             self._push(pack("PING"), take)
         else:
             on_executed(False)
-
-    def _subscription(self, kind: bytes, channel: bytes) -> None:
-        if self.up or self._opening:
-            command = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(kind), kind, len(channel), channel)
-            # Bounded by the channels themselves: one that was left out would be missed for good.
-            self._push(command, Confirmation(kind, channel, self.refused))
 
     def _full(self) -> LaneFull:
         self.totals.refused_full += 1
@@ -302,8 +299,8 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
                 return
             replies += 1
             on_reply = pending.popleft()
-            if reply.__class__ is hiredis.ReplyError:
-                self.error_replied(reply)
+            if reply.__class__ is hiredis.ReplyError and self._expects_more(on_reply, reply):
+                continue
             if self._barrier is not None and self._holding and on_reply is not self._barrier:
                 self._barrier.hold(on_reply, reply)
                 continue
@@ -316,6 +313,14 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
                 return
         self.totals.replies += replies
 
+    def _expects_more(self, on_reply: OnReply, error: hiredis.ReplyError) -> bool:
+        """Pass on an error; say whether what waited for it waits on, for the reply to its second command."""
+        self.error_replied(error)
+        if on_reply.__class__ is not Unsubscription:
+            return False
+        self._pending.appendleft(on_reply)
+        return True
+
     def _take_push(self, push: list[object]) -> None:
         kind = push[0]
         if kind == b"smessage":
@@ -327,12 +332,13 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         head = self._pending[0] if self._pending else None
         _, name, *_ = push
         channel = cast("bytes", name)
-        asked = isinstance(head, Confirmation) and head.kind == kind and head.channel == channel
-        if asked:
+        awaited = Confirmation if kind == b"ssubscribe" else Unsubscription
+        asked = isinstance(head, awaited) and head.channel == channel
+        if asked and awaited is Confirmation:
             self._pending.popleft()
             self.totals.replies += 1
         # In its turn: replies from before it are handled before it, also where they are held.
-        self._hand_in_turn(partial(self._confirmed if asked else self._changed, kind, channel), push)
+        self._hand_in_turn(partial(self._subscription, kind, channel, asked), push)
 
     def _hand_in_turn(self, take: OnReply, push: list[object]) -> None:
         """Hand over a push behind the replies that came before it; at once where none is held."""
@@ -341,20 +347,14 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         else:
             hand(take, push)
 
-    def _confirmed(self, kind: bytes, channel: bytes, _push: object) -> None:
+    def _subscription(self, kind: bytes, channel: bytes, asked: bool, _push: object) -> None:
         if kind == b"ssubscribe":
             self._heard.add(channel)
             self.subscribed(channel)
         else:
             self._heard.discard(channel)
-
-    def _changed(self, kind: bytes, channel: bytes, _push: object) -> None:
-        """Take a change that nobody asked for."""
-        if kind == b"ssubscribe":
-            self._heard.add(channel)
-        else:
-            self._heard.discard(channel)
-            self.unsubscribed(channel)
+            if not asked:
+                self.unsubscribed(channel)
 
     def _published(self, push: object) -> None:
         _, channel, payload = cast("tuple[bytes, bytes, bytes]", push)
@@ -377,7 +377,6 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         pending, self._pending = self._pending, deque()
         unsent = len(self._outgoing)
         self._outgoing.clear()
-        self._heard.clear()
         if reason == STOPPED:
             _log.info("lane_closed", lane=self.name, waiting=len(pending))
         else:
@@ -387,6 +386,7 @@ class Pipeline(asyncio.BufferedProtocol, ABC):
         if self._barrier is not None:
             # What was held came before whatever still waits.
             self._barrier(ReplyLost(self.name))
+        self._heard.clear()
         for index, on_reply in enumerate(pending):
             lost: LaneError = ReplyLost(self.name) if index < sent else LaneDown(self.name)
             if index < sent:

@@ -88,7 +88,7 @@ class SessionRecovery:
 
     def _send_apart(self, ref: SessionRef, apart: _Apart, send: Callable[[], None]) -> None:
         """Send one command with the session's key alone; those after it are sent as usual."""
-        ref.apart = True
+        ref.sent_apart += 1
         lane, head = self._addresses.current(ref), ref.head
         ref.head = self._addresses.head_apart(ref)
         note, news = self._commands.note(ref.user_id), self._addresses.news(ref)

@@ -13,15 +13,15 @@ class SessionRef:
     """A player's lane and channel, and the packed arguments that each of the player's commands shares.
 
     `head` holds those arguments under `epoch`; in a newer epoch they are packed again before a command.
-    `apart`: since it was cleared, a command was executed while the slot was on its way, perhaps where the
-    player's channel is not subscribed to: what others changed there was not heard.
+    `sent_apart`: so many commands were sent while the slot was on its way, perhaps where the player's channel
+    is not subscribed to: what others changed there was not heard.
     `heard`: the next command stands behind a subscription to the channel that Redis has not refused or ended,
     as far as this process knows. A script does not publish to it alone, since it reads the reply.
+    `owes_news`: what was executed without it may be unknown to others, who are to read the session.
     `keys` and `channel_word` are the parts of it that a call for several players has of each.
     """
 
     __slots__ = (
-        "apart",
         "channel",
         "channel_word",
         "epoch",
@@ -29,6 +29,8 @@ class SessionRef:
         "heard",
         "keys",
         "lane",
+        "owes_news",
+        "sent_apart",
         "subscribed",
         "user_id",
     )
@@ -39,5 +41,5 @@ class SessionRef:
         self.lane = lane
         self.head = self.keys = self.channel_word = b""
         self.epoch = -1
-        self.subscribed = self.heard = False
-        self.apart = False
+        self.subscribed = self.heard = self.owes_news = False
+        self.sent_apart = 0

@@ -160,9 +160,9 @@ class Sessions:
         """Hear a player's publications from before the next command on."""
         self._subscriptions.subscribe(ref)
 
-    def lapsed(self, ref: SessionRef) -> None:
-        """Take note that Redis refused or ended the subscription where a player's commands go."""
-        self._subscriptions.lapsed(ref)
+    def lapsed(self, ref: SessionRef, lane: Lane) -> None:
+        """Take note that Redis refused or ended the subscription on a lane that a player's commands took."""
+        self._subscriptions.lapsed(ref, lane)
 
     def confirmed(self, ref: SessionRef) -> None:
         """Take note that the subscription stands where a player's commands go."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from persistence.live.lane_contract import LaneError
 
 if TYPE_CHECKING:
+    from persistence.live.lane import Lane
     from persistence.live.session_addresses import SessionAddresses
     from persistence.live.session_commands import SessionCommands
     from persistence.live.session_ref import SessionRef
@@ -26,18 +27,22 @@ class Subscriptions:
         ref.lane = self._addresses.lane_of(ref)
         ref.lane.subscribe(ref.channel)
 
-    def lapsed(self, ref: SessionRef) -> None:
-        """Take note that Redis refused or ended the subscription where a player's commands go.
+    def lapsed(self, ref: SessionRef, lane: Lane) -> None:
+        """Take note that Redis refused or ended the subscription on the lane that a player's commands took.
 
         Those on their way may be executed without it. A script that counted on it would say nothing where one
         other process listens: so that one is sent to read the session, behind them.
         """
         ref.heard = False
         ref.epoch = -1
-        self._addresses.lane_of(ref).send_first(self._addresses.news(ref), _nobody)
+        ref.owes_news = not lane.up
+        lane.send_first(self._addresses.news(ref), _nobody)
 
     def confirmed(self, ref: SessionRef) -> None:
         """Take note that the subscription stands where a player's commands go."""
+        if ref.owes_news:
+            ref.owes_news = False
+            self._addresses.lane_of(ref).send_first(self._addresses.news(ref), _nobody)
         if not ref.heard:
             ref.heard = True
             ref.epoch = -1

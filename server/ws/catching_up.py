@@ -54,6 +54,12 @@ class CatchingUp:
         if self._mark(player):
             self._ask(player)
 
+    def missed(self, player: Player) -> None:
+        """Send a player's joined connections the state: they missed a change, perhaps before an answer."""
+        player.active = True
+        if self._mark(player, missed=True):
+            self._ask(player)
+
     def lapsed(self, player: Player) -> None:
         """Mark each joined connection: from now on it misses changes, until the channel is heard again.
 
@@ -62,13 +68,15 @@ class CatchingUp:
         player.active = True
         self._mark(player)
 
-    def _mark(self, player: Player) -> bool:
+    def _mark(self, player: Player, *, missed: bool = False) -> bool:
         joined = [exchange for exchange in player.exchanges if exchange.joined]
         if not joined:
             return False
         player.doubts += 1
         for exchange in joined:
-            if not exchange.doubt:
+            if missed:
+                exchange.doubt_version = 0
+            elif not exchange.doubt:
                 # Who joined while nothing was heard may have missed a change before the last answer.
                 exchange.doubt_version = exchange.version if player.ref.heard else 0
             exchange.doubt = player.doubts
@@ -110,22 +118,26 @@ class CatchingUp:
         self, player: Player, on_read: Callable[[bool], None]
     ) -> Callable[[Snapshot | None, object], None]:
         """Make what takes a snapshot that is asked for here; `on_read` hears whether it ended all doubt."""
-        doubt = player.doubts
+        doubt, sent_apart = player.doubts, player.ref.sent_apart
 
         def take(snapshot: Snapshot | None, _reply: object) -> None:
-            if snapshot is not None:
-                self._tell(player, snapshot, doubt)
+            if snapshot is not None and self._tell(player, snapshot, doubt):
+                player.shown_apart = max(player.shown_apart, sent_apart)
             on_read(not self._is_doubtful(player))
 
         return take
 
-    def _tell(self, player: Player, snapshot: Snapshot, doubt: int) -> None:
-        """Send a snapshot to the connections whose doubt is not younger than the question for it."""
+    def _tell(self, player: Player, snapshot: Snapshot, doubt: int) -> bool:
+        """Send a snapshot to the connections whose doubt is not younger than the question for it.
+
+        Returns whether these are all that are in doubt.
+        """
         version = snapshot.version
-        heard, apart = player.ref.heard, player.ref.apart
-        payload = b""
+        heard, apart = player.ref.heard, player.ref.sent_apart > player.shown_apart
+        payload, is_all = b"", True
         for exchange in _doubtful(player):
             if exchange.doubt > doubt or exchange.version > version:
+                is_all = False
                 continue
             # Where nothing changed since before the doubt, there was nothing to miss.
             if exchange.doubt_version != version or apart:
@@ -139,8 +151,7 @@ class CatchingUp:
                 exchange.doubt = 0
             else:
                 exchange.doubt_version = version
-        if doubt == player.doubts:
-            player.ref.apart = False
+        return is_all
 
     def _is_doubtful(self, player: Player) -> bool:
         if any(_doubtful(player)):
@@ -154,10 +165,16 @@ class CatchingUp:
         if player not in self._repeating:
             task = asyncio.get_running_loop().create_task(self._repeated(player))
             self._repeating[player] = task
-            task.add_done_callback(lambda _: self._repeating.pop(player, None))
 
     async def _repeated(self, player: Player) -> None:
         """Read until no connection is in doubt: under the present stamp, which an older state may lack."""
+        try:
+            await self._read_on(player)
+        finally:
+            # At once: a doubt that arises from now on begins another task.
+            self._repeating.pop(player, None)
+
+    async def _read_on(self, player: Player) -> None:
         delay_s = _AGAIN_FIRST_S
         while self._is_doubtful(player):
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

@@ -44,7 +44,8 @@ class Player(_Watched):
     written next; both are Redis' time. `steady`: what the seconds after those are computed from, in one piece
     (`server/ws/steady.py`); they were sent up to second `steady_s` of the course. `reached`: how many
     achievements the session had got to when they were last looked for. `doubts` counts how often the
-    connections may have missed a change. `branch`: the branch of Redis' history that the connections'
+    connections may have missed a change; `shown_apart` how many of the commands that were `sent_apart` they
+    have been shown the state behind. `branch`: the branch of Redis' history that the connections'
     versions are of. `copied_s`: when copies were sent last, by the loop's clock; `gathers` while they are
     held, to be sent together.
     """
@@ -59,6 +60,7 @@ class Player(_Watched):
         "gathers",
         "reached",
         "ref",
+        "shown_apart",
         "user_id",
         "write_ms",
     )
@@ -76,7 +78,7 @@ class Player(_Watched):
         self.steady_s = 0
         self.write_ms = 0
         self.reached = -1
-        self.doubts = 0
+        self.doubts = self.shown_apart = 0
         self.branch = ""
         self.copied_s = -math.inf
         self.gathers = False

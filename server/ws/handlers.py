@@ -190,9 +190,11 @@ class Handlers:
         try:
             if not isinstance(reply, list):
                 if isinstance(reply, ReplyLost):
-                    # It may have happened: other processes hear of that from Redis, this one's own news
-                    # was in the reply.
-                    self._hub.catching_up.doubt(self._present(exchange))
+                    # It may have happened: this process' own news was in the reply. Other processes hear of
+                    # it from Redis, unless the subscription that the script counted on was ended before.
+                    player = self._present(exchange)
+                    player.ref.owes_news = True
+                    self._hub.catching_up.doubt(player)
                 responder.spawn(self._repeat(responder, request, reply))
                 return
             named = play_reply(PLAY_SHAPES[request.request_type], reply)

@@ -168,7 +168,7 @@ class Hub:
             case FamilyRevoked():
                 self.revoke(player.user_id, publication.family.decode())
             case Reloaded():
-                self.catching_up.doubt(player)
+                self.catching_up.missed(player)
             case NewlyAchieved():
                 player.active = True
                 self.tell_achieved(player, publication.version, publication.newly)
@@ -256,9 +256,9 @@ class Hub:
     def unheard(self, lane: Lane, channel: bytes) -> None:
         """Take note that a player's connections miss changes from now on, though commands go on."""
         player = self._by_channel.get(channel)
-        if player is not None and self._sessions.lane_of(player.ref) is lane:
+        if player is not None and player.ref.heard:
             self.catching_up.lapsed(player)
-            self._sessions.lapsed(player.ref)
+            self._sessions.lapsed(player.ref, lane)
 
     def lane_ready(self, lane: Lane) -> None:
         """Address every session again; send the players their state for whom the lane was down before."""

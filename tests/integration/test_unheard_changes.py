@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -43,6 +43,11 @@ class Process(World):
     """The game of one process, over the player's master alone."""
 
     lanes: Deaf
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection to the player's master."""
+        return cast("asyncio.Transport", self.lanes.lane_of(USER)._transport)
 
     @property
     def is_heard(self) -> bool:
@@ -184,3 +189,94 @@ async def test_what_was_on_its_way_when_a_subscription_ended_is_passed_on(home: 
         far.lapse()
         shown = await sent(listener, "session", later)
         assert shown["session"]["dishes"] == 50
+
+
+@contextlib.asynccontextmanager
+async def behind(near: Process, far: Process) -> AsyncIterator[tuple[Tab, Tab]]:
+    """Give each a tab, and end all subscriptions; only `near` knows, and hears again.
+
+    Within the block what Redis says to `far` lies on its way.
+    """
+    near.put()
+    tabs = await near.joined(), await far.joined()
+    transport = far.transport
+    transport.pause_reading()
+    await ended(near.servers[0], near)
+    near.lanes.listen()
+    await until(lambda: near.is_heard)
+    await near.settled()
+    yield tabs
+    if not transport.is_closing():
+        transport.resume_reading()
+
+
+async def executed(process: Process, tab: Tab, request_id: str) -> None:
+    """Cook once, until Redis has done so; the answer may come later."""
+    before = process.session_of(0)
+    tab.ask(request_id, "cook", count=1)
+    await process.until_executed(0, before)
+
+
+async def test_an_own_answer_does_not_hide_what_came_before_it(home: ValkeyServer) -> None:
+    """The other's change was published to nobody, and the news of it comes behind the own answer."""
+    async with process(home, "near") as near, process(home, "far") as far:
+        async with behind(near, far) as (listener, clicker):
+            await executed(far, clicker, "unheard")
+            version = await cooked(listener, "own")
+        assert (await clicker.answer("unheard"))["version"] == version - 1
+        assert (await sent(listener, "session", version))["session"]["dishes"] == 2
+
+
+async def test_what_was_executed_unheard_is_passed_on_after_a_lost_connection(home: ValkeyServer) -> None:
+    """The process never read that its subscription was ended, nor the answer."""
+    async with process(home, "near") as near, process(home, "far") as far:
+        async with behind(near, far) as (listener, clicker):
+            await executed(far, clicker, "unheard")
+            far.transport.abort()
+        assert (await listener.pushed("session"))["session"]["dishes"] == 1
+
+
+async def test_an_end_that_is_heard_between_two_lanes_counts(
+    cluster_nodes: list[ValkeyServer], home: ValkeyServer
+) -> None:
+    """The bucket leaves its lane for a moment, as where a node is asked that knows less, and comes back."""
+    away = next(node for node in cluster_nodes if node is not home)
+    async with process(home, "near") as near, process(home, "far") as far:
+        first = far.lanes.lane_of(USER)
+        async with behind(near, far) as (listener, clicker):
+            await executed(far, clicker, "unheard")
+            far.lanes.port, far.lanes.rest_port = away.port, home.port
+            await far.lanes.refreshed()
+            assert far.lanes.lane_of(USER) is not first
+            far.lanes.port = home.port
+            await far.lanes.refreshed()
+        assert (await listener.pushed("session"))["session"]["dishes"] == 1
+        await until(lambda: far.lanes.lane_of(USER) is first)
+
+
+async def test_replies_go_to_those_who_asked_where_a_player_and_the_slot_leave_together(
+    cluster_nodes: list[ValkeyServer], home: ValkeyServer
+) -> None:
+    """Redis ends the subscription of itself, and then refuses to end it: two replies to one command."""
+    away = next(node for node in cluster_nodes if node is not home)
+    slot, target = slot_of(USER), str(away.ask("CLUSTER", "MYID"))
+    async with process(home, "far") as far:
+        far.put()
+        await far.joined()
+        await far.settled()
+        (lane,) = far.lanes.all
+        assert lane.depth == 0
+        far.transport.pause_reading()
+        home.ask("DEL", session_key(USER), dirty_key(bucket_of(USER)))
+        try:
+            for node in (away, home):
+                node.ask("CLUSTER", "SETSLOT", slot, "NODE", target)
+            (exchange,) = far.hub.players[USER].exchanges
+            far.hub.detach(exchange)
+            calls = [lane.call("ECHO", number) for number in range(6)]
+            far.transport.resume_reading()
+            assert [int(cast("bytes", reply)) for reply in await asyncio.gather(*calls)] == list(range(6))
+            assert lane.up
+        finally:
+            for node in (home, away, *cluster_nodes):
+                node.ask("CLUSTER", "SETSLOT", slot, "NODE", str(home.ask("CLUSTER", "MYID")))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import hiredis
 import orjson
+import pytest
 
 from game.session import UserId
 from persistence.errors import NotSent
@@ -64,7 +65,7 @@ class Redis:
 
     def ref(self, user_id: UserId) -> SimpleNamespace:
         """Address the player."""
-        return SimpleNamespace(user_id=user_id, channel=CHANNEL, heard=True, apart=False)
+        return SimpleNamespace(user_id=user_id, channel=CHANNEL, heard=True, sent_apart=0)
 
     def lane_of(self, _ref: object) -> Lane:
         """Return the one lane."""
@@ -73,7 +74,7 @@ class Redis:
     def subscribe(self, _ref: object) -> None:
         """Confirm when the test says so."""
 
-    def lapsed(self, ref: SimpleNamespace) -> None:
+    def lapsed(self, ref: SimpleNamespace, _lane: object) -> None:
         """Take note that nothing is heard."""
         ref.heard = False
 
@@ -239,16 +240,43 @@ async def test_a_tab_is_sent_nothing_for_a_gap_in_which_nothing_happened() -> No
     assert (tab.versions, tab.exchange.doubt) == ([], 0)
 
 
-async def test_a_reading_from_before_the_last_doubt_leaves_a_session_apart() -> None:
-    """Where commands went another way than the subscription, only a later state says what others did."""
-    redis = Redis(12, 12)
+async def test_news_of_others_is_shown_though_an_own_answer_is_as_new() -> None:
+    """What the news is about may lie before the answer, which says nothing of it."""
+    redis = Redis(12)
+    tab = Tab(redis.hub, 12)
+    redis.hub.published(CHANNEL, [b"reloaded", b"0"])
+    redis.answer()
+    assert tab.versions == [12]
+
+
+@pytest.mark.parametrize(("answered_first", "versions"), [(True, [10, 12]), (False, [12])])
+async def test_an_older_question_does_not_show_what_a_command_apart_missed(
+    answered_first: bool, versions: list[int]
+) -> None:
+    """Where commands go another way than the subscription, only a later state says what others did."""
+    redis = Redis(10, 12)
+    tab = Tab(redis.hub, 10)
+    player = redis.hub.players[UserId(7)]
+    redis.hub.catching_up.doubt(player)
+    # Its own command goes apart behind that question. Another process changes 11, its answer is 12.
+    player.ref.sent_apart += 1
+    if answered_first:
+        redis.answer()
+    tab.exchange.version = 12
+    redis.hub.catching_up.doubt(player)
+    redis.answer()
+    await until(tab, versions)
+    assert player.shown_apart == 1
+    await redis.hub.catching_up.stop()
+
+
+async def test_a_state_that_is_older_than_an_answer_shows_nothing() -> None:
+    """It is read again, and what went apart meanwhile is still to be shown."""
+    redis = Redis(11, 12)
     tab = Tab(redis.hub, 12)
     player = redis.hub.players[UserId(7)]
-    player.ref.apart = True
+    player.ref.sent_apart += 1
     redis.hub.catching_up.doubt(player)
-    redis.hub.catching_up.doubt(player)
-    first, second, *_ = redis.asked
-    first()
-    second()
-    assert (tab.versions, player.ref.apart) == ([12], False)
+    redis.answer()
+    await until(tab, [12])
     await redis.hub.catching_up.stop()
