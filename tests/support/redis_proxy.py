@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.support.servers import ValkeyServer
 
-_SUBSCRIBE: Final = b"*2\r\n$10\r\nssubscribe\r\n"
+_SUBSCRIBE: Final = b"*2\r\n$10\r\nSSUBSCRIBE\r\n"
 _REFUSAL: Final = b"-CLUSTERDOWN Hash slot not served\r\n"
 _AT_ONCE_BYTES: Final = 65536
 
