@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from persistence.live.keys import bucket_of
+from persistence.live.keys import Bucket, bucket_of, bucket_of_channel
 from persistence.live.lane_contract import pack
 from persistence.live.session_commands import bulk
 from persistence.live.session_ref import SessionRef
@@ -35,6 +35,10 @@ class SessionAddresses:
     def lane_of(self, ref: SessionRef) -> Lane:
         """Return the lane that a session's commands take now."""
         return self._lanes.lane_of(ref.user_id)
+
+    def lane_of_channel(self, channel: bytes) -> Lane:
+        """Return the lane that the commands of a channel's player take now."""
+        return self._lanes.lane_for(Bucket(bucket_of_channel(channel)))
 
     def stamp(self, lane: Lane) -> str:
         """Name the catalogue generation and the run of Redis that derived fields hold under."""
@@ -74,12 +78,12 @@ class SessionAddresses:
         stamp, origin = self.shared(ref.lane)
         return b"".join((keys, bulk(stamp), _player(ref, heard=heard), bulk(origin)))
 
-    def news(self, ref: SessionRef) -> bytes:
+    def news(self, channel: bytes) -> bytes:
         """Pack what lets other processes read a player's session again.
 
         From this process' own origin: its connections are sent what its replies say.
         """
-        return pack("SPUBLISH", ref.channel, self._lanes.origin + b" reloaded 0")
+        return pack("SPUBLISH", channel, self._lanes.origin + b" reloaded 0")
 
     def shared(self, lane: Lane) -> tuple[str, bytes]:
         """Return what the commands of all players on a lane share: stamp and origin."""

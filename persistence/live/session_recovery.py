@@ -91,7 +91,7 @@ class SessionRecovery:
         ref.sent_apart += 1
         lane, head = self._addresses.current(ref), ref.head
         ref.head = self._addresses.head_apart(ref)
-        note, news = self._commands.note(ref.user_id), self._addresses.news(ref)
+        note, news = self._commands.note(ref.user_id), self._addresses.news(ref.channel)
         ref.lane = cast("Lane", ApartLane(self._lanes, ref, apart.target, note, news))
         try:
             send()

@@ -17,7 +17,6 @@ class SessionRef:
     is not subscribed to: what others changed there was not heard.
     `heard`: the next command stands behind a subscription to the channel that Redis has not refused or ended,
     as far as this process knows. A script does not publish to it alone, since it reads the reply.
-    `owes_news`: what was executed without it may be unknown to others, who are to read the session.
     `keys` and `channel_word` are the parts of it that a call for several players has of each.
     """
 
@@ -29,7 +28,6 @@ class SessionRef:
         "heard",
         "keys",
         "lane",
-        "owes_news",
         "sent_apart",
         "subscribed",
         "user_id",
@@ -41,5 +39,5 @@ class SessionRef:
         self.lane = lane
         self.head = self.keys = self.channel_word = b""
         self.epoch = -1
-        self.subscribed = self.heard = self.owes_news = False
+        self.subscribed = self.heard = False
         self.sent_apart = 0

@@ -164,6 +164,18 @@ class Sessions:
         """Take note that Redis refused or ended the subscription on a lane that a player's commands took."""
         self._subscriptions.lapsed(ref, lane)
 
+    def ended(self, channel: bytes, lane: Lane) -> None:
+        """Take note of the end of a subscription that was read after the player had left."""
+        self._subscriptions.ended(channel, lane)
+
+    def reply_lost(self, ref: SessionRef) -> None:
+        """Take note that a command of a player may have been executed, also without the subscription."""
+        self._subscriptions.reply_lost(ref)
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Let others know over a lane that is back what they may not know of players who have left."""
+        self._subscriptions.lane_ready(lane)
+
     def confirmed(self, ref: SessionRef) -> None:
         """Take note that the subscription stands where a player's commands go."""
         self._subscriptions.confirmed(ref)

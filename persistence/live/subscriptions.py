@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from persistence.live.lane_contract import LaneError
@@ -19,6 +20,8 @@ class Subscriptions:
     def __init__(self, addresses: SessionAddresses, commands: SessionCommands) -> None:
         self._addresses = addresses
         self._commands = commands
+        self._owed: set[bytes] = set()
+        """Channels of players of whom other processes may not know a change."""
 
     def subscribe(self, ref: SessionRef) -> None:
         """Hear a player's publications from before the next command on."""
@@ -35,14 +38,34 @@ class Subscriptions:
         """
         ref.heard = False
         ref.epoch = -1
-        ref.owes_news = not lane.up
-        lane.send_first(self._addresses.news(ref), _nobody)
+        self._publish_news(ref.channel, lane)
+
+    def ended(self, channel: bytes, lane: Lane) -> None:
+        """Take note of the end of a subscription that was read after the player had left; as `lapsed`."""
+        self._publish_news(channel, lane)
+
+    def reply_lost(self, ref: SessionRef) -> None:
+        """Take note that a command may have been executed, also without the subscription it counted on."""
+        self._owed.add(ref.channel)
+
+    def lane_ready(self, lane: Lane) -> None:
+        """Publish over a lane that is back what is owed, also for players who have left."""
+        for channel in [each for each in self._owed if self._addresses.lane_of_channel(each) is lane]:
+            self._publish_news(channel, lane)
+
+    def _publish_news(self, channel: bytes, lane: Lane) -> None:
+        """Have other processes read a session again: that is owed until Redis has answered."""
+        self._owed.add(channel)
+        lane.send_first(self._addresses.news(channel), partial(self._published, channel))
+
+    def _published(self, channel: bytes, reply: object) -> None:
+        if not isinstance(reply, LaneError):
+            self._owed.discard(channel)
 
     def confirmed(self, ref: SessionRef) -> None:
         """Take note that the subscription stands where a player's commands go."""
-        if ref.owes_news:
-            ref.owes_news = False
-            self._addresses.lane_of(ref).send_first(self._addresses.news(ref), _nobody)
+        if ref.channel in self._owed:
+            self._publish_news(ref.channel, self._addresses.lane_of(ref))
         if not ref.heard:
             ref.heard = True
             ref.epoch = -1

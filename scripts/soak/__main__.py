@@ -120,6 +120,7 @@ async def _soak(stage: Stage, options: argparse.Namespace, chance: random.Random
     loop = asyncio.get_running_loop()
     duration_s: float = options.minutes * 60
     began_s = loop.time()
+    result.seen.patience = options.patience
     over = asyncio.Event()
     loop.call_later(duration_s, over.set)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,8 @@ STORM_SIZE: Final = 24
 CUT_OFF_WITHIN_S: Final = 18.0
 """10 s for a head, a body or a first token, 5 s to answer a close, and a slow machine."""
 
+_SENT_WITHIN_S: Final = 10.0
+"""What the server gives a request, from when its connection is accepted."""
 _BETWEEN_PIECES_S: Final = 0.5
 _EXPECTED: Final = frozenset({200, 400, 401, 409, 429, 503})
 _HANDSHAKE: Final = (
@@ -42,8 +45,13 @@ _DRIBBLES: Final = {
 
 @dataclass(slots=True)
 class Nuisance:
-    """What came of them. `faults` holds what must not be: an odd status, a connection that stayed."""
+    """What came of them. `faults` holds what must not be: an odd status, a connection that stayed.
 
+    With a `patience` above 1 the machine is taken to be busy: the server may cut a request off that its
+    client took too long to send.
+    """
+
+    patience: float = 1
     statuses: Counter[int] = field(default_factory=Counter)
     cut_off: Counter[str] = field(default_factory=Counter)
     longest_s: float = 0.0
@@ -99,10 +107,13 @@ async def _post(
     method: str = "POST",
 ) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    began_s = time.monotonic()
     try:
         answer = await http.request(method, path, json=body, headers=headers)
     except httpx.TransportError as error:
-        seen.faults.append(f"{path} was not answered: {error!r}")
+        took_s = time.monotonic() - began_s
+        if seen.patience <= 1 or took_s < _SENT_WITHIN_S:
+            seen.faults.append(f"{path} was not answered, after {took_s:.1f} s: {error!r}")
         return {}
     seen.statuses[answer.status_code] += 1
     if answer.status_code not in _EXPECTED:

@@ -2,7 +2,8 @@
 
 Which those are is remembered on each connection: a version says only what a connection was sent last, not
 what it missed before. A connection stays in doubt until it was sent a state that was read after the doubt
-arose, and that is not older than what it was sent before.
+arose, and that is not older than what it was sent before; while the player's channel is not heard, until a
+state that was read after it is heard again.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class Player(_Watched):
     written next; both are Redis' time. `steady`: what the seconds after those are computed from, in one piece
     (`server/ws/steady.py`); they were sent up to second `steady_s` of the course. `reached`: how many
     achievements the session had got to when they were last looked for. `doubts` counts how often the
-    connections may have missed a change; `shown_apart` how many of the commands that were `sent_apart` they
-    have been shown the state behind. `branch`: the branch of Redis' history that the connections'
+    connections may have missed a change; `shown_apart` up to which of the commands that were `sent_apart`
+    they were shown what lay before. `branch`: the branch of Redis' history that the connections'
     versions are of. `copied_s`: when copies were sent last, by the loop's clock; `gathers` while they are
     held, to be sent together.
     """
@@ -124,8 +124,8 @@ class Exchange(Conversation):
     `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
     closed when that is over. `awaits_turn` while a token waits to be checked. `version` is the newest version
     that the connection was sent. `doubt` is the number of the player's last doubt by which the connection may
-    have missed a change; 0 when it missed none. `doubt_version` is the version that it had been sent when the
-    first doubt arose: if the session still has that one, there was nothing to miss.
+    have missed a change; 0 when it missed none. `doubt_version` is the version up to which it missed nothing:
+    if the session still has that one, there was nothing to miss. 0 where nobody can say which that is.
     `request` and `started_s` belong to the request in flight.
     """
 

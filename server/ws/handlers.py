@@ -192,9 +192,7 @@ class Handlers:
                 if isinstance(reply, ReplyLost):
                     # It may have happened: this process' own news was in the reply. Other processes hear of
                     # it from Redis, unless the subscription that the script counted on was ended before.
-                    player = self._present(exchange)
-                    player.ref.owes_news = True
-                    self._hub.catching_up.doubt(player)
+                    self._hub.reply_lost(self._present(exchange))
                 responder.spawn(self._repeat(responder, request, reply))
                 return
             named = play_reply(PLAY_SHAPES[request.request_type], reply)

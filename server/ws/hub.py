@@ -256,13 +256,21 @@ class Hub:
     def unheard(self, lane: Lane, channel: bytes) -> None:
         """Take note that a player's connections miss changes from now on, though commands go on."""
         player = self._by_channel.get(channel)
-        if player is not None and player.ref.heard:
+        if player is None:
+            self._sessions.ended(channel, lane)
+        elif player.ref.heard:
             self.catching_up.lapsed(player)
             self._sessions.lapsed(player.ref, lane)
+
+    def reply_lost(self, player: Player) -> None:
+        """Send a player's connections the state: a command may have been executed unheard."""
+        self._sessions.reply_lost(player.ref)
+        self.catching_up.doubt(player)
 
     def lane_ready(self, lane: Lane) -> None:
         """Address every session again; send the players their state for whom the lane was down before."""
         self._sessions.epoch_ended()
+        self._sessions.lane_ready(lane)
         for player in self.players.values():
             if self._sessions.lane_of(player.ref) is lane:
                 player.active = True

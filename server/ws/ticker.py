@@ -300,7 +300,7 @@ class Ticker:
         An error needs nothing: a later tick asks for the same, where the player is by then.
         """
         if isinstance(reply, ReplyLost):
-            self._hub.catching_up.doubt(player)
+            self._hub.reply_lost(player)
 
     def _repeat(self, player: Player, reply: NotExecuted) -> None:
         """Load or refresh a connected player's session, while the ticks of the others go on."""

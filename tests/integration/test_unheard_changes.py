@@ -236,6 +236,33 @@ async def test_what_was_executed_unheard_is_passed_on_after_a_lost_connection(ho
         assert (await listener.pushed("session"))["session"]["dishes"] == 1
 
 
+async def test_news_that_is_lost_with_the_connection_is_published_over_the_next(home: ValkeyServer) -> None:
+    """The process read the end of its subscription, and its answer; what it said then never arrived."""
+    async with process(home, "near") as near, process(home, "far") as far:
+        async with behind(near, far) as (listener, clicker):
+            await executed(far, clicker, "unheard")
+            transport = far.transport  # which takes nothing any more
+            transport.write = lambda _: transport.abort()  # type: ignore[method-assign, assignment]
+        await clicker.answer("unheard")
+        assert (await listener.pushed("session"))["session"]["dishes"] == 1
+
+
+@pytest.mark.parametrize("connection_lost", [False, True])
+async def test_what_was_executed_unheard_is_passed_on_though_the_tab_has_left(
+    home: ValkeyServer, connection_lost: bool
+) -> None:
+    """Nobody is connected any more to whom the end of the subscription matters."""
+    async with process(home, "near") as near, process(home, "far") as far:
+        async with behind(near, far) as (listener, clicker):
+            await executed(far, clicker, "unheard")
+            (exchange,) = far.hub.players[USER].exchanges
+            clicker.closing = True
+            far.hub.detach(exchange)
+            if connection_lost:
+                far.transport.abort()
+        assert (await listener.pushed("session"))["session"]["dishes"] == 1
+
+
 async def test_an_end_that_is_heard_between_two_lanes_counts(
     cluster_nodes: list[ValkeyServer], home: ValkeyServer
 ) -> None:

@@ -82,6 +82,9 @@ class Redis:
         """Take note that the player is heard again."""
         ref.heard = True
 
+    def lane_ready(self, _lane: object) -> None:
+        """Nothing is owed here."""
+
     def epoch_ended(self) -> None:
         """Nothing is packed here."""
 
