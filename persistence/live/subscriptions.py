@@ -45,8 +45,12 @@ class Subscriptions:
         self._publish_news(channel, lane)
 
     def reply_lost(self, ref: SessionRef) -> None:
-        """Take note that a command may have been executed, also without the subscription it counted on."""
-        self._owed.add(ref.channel)
+        """Take note that a command may have been executed, also without the subscription it counted on.
+
+        Where the connection stands, and replicas fell short, its end would have been read before.
+        """
+        if not ref.lane.up:
+            self._owed.add(ref.channel)
 
     def lane_ready(self, lane: Lane) -> None:
         """Publish over a lane that is back what is owed, also for players who have left."""
