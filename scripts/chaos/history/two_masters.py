@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from scripts.chaos.history.steps import Replayed, Step
     from scripts.chaos.history.timeline import Line
 
-_MOST_PARTS: Final = 40
+_MOST_PARTS: Final = 60
 """How many parts of a history are tried for each change that does not replay."""
 _MOST_LINES: Final = 3
 """How many connections of a player may have been at the old master at once."""
@@ -245,18 +245,20 @@ def _agree(one: Heard, other: Heard) -> bool:
 
 
 def _shorter(spans: _Spans, version: int) -> Iterator[_Spans]:
-    """Yield spans as they are, and from or to where a process may have come to another master."""
+    """Yield spans as they are, and from or to where a process may have come to another master.
+
+    That is where versions jump; or right before the version that does not replay, since the master that
+    stays may have counted nearly as far.
+    """
     yield spans
     begun = {connection: _from_jump(span, version) for connection, span in spans.items()}
-    yield from (
-        shorter
-        for shorter in (
-            {connection: _to_jump(span, version) for connection, span in spans.items()},
-            begun,
-            {connection: _to_jump(span, version) for connection, span in begun.items()},
-        )
-        if shorter != spans
-    )
+    for first in (spans, begun):
+        if first != spans:
+            yield first
+        for to in (_to_jump, _to_version):
+            ended = {connection: to(span, version) for connection, span in first.items()}
+            if ended != first and all(ended.values()):
+                yield ended
 
 
 def _from_jump(span: list[Heard], version: int) -> list[Heard]:
@@ -267,6 +269,10 @@ def _from_jump(span: list[Heard], version: int) -> list[Heard]:
 def _to_jump(span: list[Heard], version: int) -> list[Heard]:
     jumps = [at for at in _jumps(span) if span[at].data["version"] > version]
     return span[: min(jumps, default=len(span))]
+
+
+def _to_version(span: list[Heard], version: int) -> list[Heard]:
+    return [heard for heard in span if heard.data["version"] < version]
 
 
 def _jumps(span: Sequence[Heard]) -> Iterator[int]:
