@@ -182,6 +182,8 @@ def _report(result: Result, found: list[Growth]) -> None:
     print(f"clicks refused and sent again: {refused}")
     print(f"log-ins, refreshes, log-outs, deletions by status: {statuses}")
     print(f"connections cut off: {seen.cut_off.total()}, the longest lived {seen.longest_s:.1f} s")
+    for what in seen.cut_short:
+        print(f"  sent once more, since {what}")
     print(f"lost, counted twice or out of order: {len(tally.faults)}; faults in all: {len(result.faults)}")
     for fault in result.faults[:FAULTS_SHOWN]:
         print(f"  {fault}")

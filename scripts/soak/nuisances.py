@@ -22,8 +22,6 @@ STORM_SIZE: Final = 24
 CUT_OFF_WITHIN_S: Final = 18.0
 """10 s for a head, a body or a first token, 5 s to answer a close, and a slow machine."""
 
-_SENT_WITHIN_S: Final = 10.0
-"""What the server gives a request, from when its connection is accepted."""
 _BETWEEN_PIECES_S: Final = 0.5
 _EXPECTED: Final = frozenset({200, 400, 401, 409, 429, 503})
 _HANDSHAKE: Final = (
@@ -47,13 +45,14 @@ _DRIBBLES: Final = {
 class Nuisance:
     """What came of them. `faults` holds what must not be: an odd status, a connection that stayed.
 
-    With a `patience` above 1 the machine is taken to be busy: the server may cut a request off that its
-    client took too long to send.
+    With a `patience` above 1 the machine is taken to be busy: a request that is cut off is sent once more and
+    must be answered then. `cut_short` are those.
     """
 
     patience: float = 1
     statuses: Counter[int] = field(default_factory=Counter)
     cut_off: Counter[str] = field(default_factory=Counter)
+    cut_short: list[str] = field(default_factory=list)
     longest_s: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -105,15 +104,18 @@ async def _post(
     bearer: str = "",
     *,
     method: str = "POST",
+    again: bool = False,
 ) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     began_s = time.monotonic()
     try:
         answer = await http.request(method, path, json=body, headers=headers)
     except httpx.TransportError as error:
-        took_s = time.monotonic() - began_s
-        if seen.patience <= 1 or took_s < _SENT_WITHIN_S:
-            seen.faults.append(f"{path} was not answered, after {took_s:.1f} s: {error!r}")
+        what = f"{path} was not answered, after {time.monotonic() - began_s:.1f} s: {error!r}"
+        if seen.patience > 1 and not again:
+            seen.cut_short.append(what)
+            return await _post(http, seen, path, body, bearer, method=method, again=True)
+        seen.faults.append(what)
         return {}
     seen.statuses[answer.status_code] += 1
     if answer.status_code not in _EXPECTED:
