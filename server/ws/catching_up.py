@@ -51,13 +51,13 @@ class CatchingUp:
 
     def doubt(self, player: Player) -> None:
         """Mark each joined connection of a player: it may have missed a change. Then send it the state."""
-        player.active = True
+        player.stir()
         if self._mark(player):
             self._ask(player)
 
     def missed(self, player: Player) -> None:
         """Send a player's joined connections the state: they missed a change, perhaps before an answer."""
-        player.active = True
+        player.stir()
         if self._mark(player, missed=True):
             self._ask(player)
 
@@ -66,7 +66,7 @@ class CatchingUp:
 
         Call it before the player's `ref` says so. `doubt`, called when it is heard again, sends the state.
         """
-        player.active = True
+        player.stir()
         self._mark(player)
 
     def _mark(self, player: Player, *, missed: bool = False) -> bool:
@@ -133,6 +133,7 @@ class CatchingUp:
 
         Returns whether these are all that are in doubt.
         """
+        player.unsettle()
         version = snapshot.version
         heard, apart = player.ref.heard, player.ref.sent_apart > player.shown_apart
         payload, is_all = b"", True

@@ -226,7 +226,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
             return
         if tick >= self._next_ping_tick:
             self._next_ping_tick = tick + sweeper.ticks(self._limits.ping_interval_s)
-            self._write(PING)
+            self.send_control(PING)
         if not self.closing:
             sweeper.schedule(self, min(self._next_ping_tick, silence_tick) - tick)
 
@@ -369,7 +369,7 @@ class Connection(Outgoing, asyncio.BufferedProtocol):
 
     def _settle(self, judge: LibraryProtocol) -> None:
         """Write what the judge wants to say, forget it when it is idle, close when it has closed."""
-        self.direct_fd = -1
+        self._use_transport()
         self._flush()
         for data in judge.output():
             if not data:

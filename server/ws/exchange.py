@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from server.protocol.conversation import Conversation
 from server.protocol.patterns import pattern_of
@@ -29,25 +29,40 @@ MAX_LEARNED: Final = 8
 """A connection looks for the pattern of so many messages with one token; then it keeps those it has."""
 
 
-class _Watched:
-    """What is looked at of each player once a second: in front of all else, in one piece of memory."""
+class Serving(Protocol):
+    """Serves some players each second: those `awake` by their courses, others from what it keeps."""
 
-    __slots__ = ("active", "earns", "exchanges", "steady", "steady_s")
+    awake: dict[Player, None]
+
+    def settle(self, player: Player, seconds: int, last_s: int) -> None:
+        """Serve a player from what is kept, if that can be, up to a second of the course."""
+
+    def unsettle(self, player: Player) -> None:
+        """Note on a settled player and the exchanges what was sent; the player is awake behind that."""
+
+    def remove(self, player: Player) -> None:
+        """Let a player go."""
+
+
+class _Watched:
+    """What is looked at of each player who is awake: in front of all else, in one piece of memory."""
+
+    __slots__ = ("active", "block", "earns", "exchanges", "place", "settled")
 
 
 class Player(_Watched):
     """A player with at least one connection here.
 
     `course`: the session as it was last read; it holds until `active` says that something may have changed
-    since. `earns`: it had income without a click. `sent` are the amounts that were last sent as a whole:
-    money, dishes, xp and stars; computed ones reach until `sent_until_ms`. `write_ms` is when the income is
-    written next; both are Redis' time. `steady`: what the seconds after those are computed from, in one piece
-    (`server/ws/steady.py`); they were sent up to second `steady_s` of the course. `reached`: how many
+    since: call `stir`, which sets it. `earns`: it had income without a click. From the first second on the
+    player is in a `block`, at a `place`; `settled`: what was sent last is known there alone. `sent` are the
+    amounts that were last sent as a whole: money, dishes, xp and stars; computed ones reach until
+    `sent_until_ms`. `write_ms` is when the income is written next; both are Redis' time. `reached`: how many
     achievements the session had got to when they were last looked for. `doubts` counts how often the
     connections may have missed a change; `shown_apart` up to which of the commands that were `sent_apart`
-    they were shown what lay before. `branch`: the branch of Redis' history that the connections'
-    versions are of. `copied_s`: when copies were sent last, by the loop's clock; `gathers` while they are
-    held, to be sent together.
+    they were shown what lay before. `branch`: the branch of Redis' history that the connections' versions are
+    of. `copied_s`: when copies were sent last, by the loop's clock; `gathers` while they are held, to be sent
+    together.
     """
 
     __slots__ = (
@@ -74,8 +89,9 @@ class Player(_Watched):
         self.earns = False
         self._sent: tuple[object, ...] = ()
         self._sent_until_ms = 0
-        self.steady: bytes | None = None
-        self.steady_s = 0
+        self.block: Serving | None = None
+        self.place = 0
+        self.settled = False
         self.write_ms = 0
         self.reached = -1
         self.doubts = self.shown_apart = 0
@@ -85,7 +101,7 @@ class Player(_Watched):
 
     @property
     def sent(self) -> tuple[object, ...]:
-        """The amounts that were last sent as a whole: money, dishes, xp and stars. Asking ends `steady`."""
+        """The amounts that were last sent as a whole: money, dishes, xp and stars. Asking unsettles."""
         self.unsettle()
         return self._sent
 
@@ -96,7 +112,7 @@ class Player(_Watched):
 
     @property
     def sent_until_ms(self) -> int:
-        """Until when computed income was sent. Asking ends `steady`."""
+        """Until when computed income was sent. Asking unsettles."""
         self.unsettle()
         return self._sent_until_ms
 
@@ -105,12 +121,25 @@ class Player(_Watched):
         self.unsettle()
         self._sent_until_ms = until_ms
 
+    def stir(self) -> None:
+        """Read the session again, before anything is computed from it: something may have changed.
+
+        Behind this, `sent` and the versions of the exchanges say what was sent.
+        """
+        self.unsettle()
+        self.active = True
+        if self.block is not None:
+            self.block.awake[self] = None
+
     def unsettle(self) -> None:
-        """Compute from the course again; what `steady` was good for until now is noted."""
-        if self.steady is not None and self.course is not None:
-            self._sent = self.course.shown(self.steady_s)
-            self._sent_until_ms = self.course.accrued_at_ms + 1000 * self.steady_s
-        self.steady = None
+        """Compute from the course again. Call it before the exchanges, or their versions, are looked at."""
+        if self.settled and self.block is not None:
+            self.block.unsettle(self)
+
+    def note_sent(self, course: Course, seconds: int) -> None:
+        """Note up to which second of the course income was sent."""
+        self._sent = course.shown(seconds)
+        self._sent_until_ms = course.accrued_at_ms + 1000 * seconds
 
     @property
     def joined(self) -> bool:
@@ -123,10 +152,10 @@ class Exchange(Conversation):
 
     `busy` while a request is in flight or the pause after a refusal lasts. `leaving`: the connection is
     closed when that is over. `awaits_turn` while a token waits to be checked. `version` is the newest version
-    that the connection was sent. `doubt` is the number of the player's last doubt by which the connection may
-    have missed a change; 0 when it missed none. `doubt_version` is the version up to which it missed nothing:
-    if the session still has that one, there was nothing to miss. 0 where nobody can say which that is.
-    `request` and `started_s` belong to the request in flight.
+    that the connection was sent, unless the player is settled. `doubt` is the number of the player's last
+    doubt by which the connection may have missed a change; 0 when it missed none. `doubt_version` is the
+    version up to which it missed nothing: if the session still has that one, there was nothing to miss. 0
+    where nobody can say which that is. `request` and `started_s` belong to the request in flight.
     """
 
     __slots__ = (

@@ -171,7 +171,8 @@ class Handlers:
             closing = exchange.connection.closing
             if closing:
                 player = self._present(exchange)
-            player.active = True
+            if not player.active:
+                player.stir()
             exchange.joined = True
             exchange.version = version
             if closing or len(player.exchanges) > 1:
@@ -233,7 +234,7 @@ class Handlers:
         self, responder: Responder, exchange: Exchange, request: Request, reply: PlayReply
     ) -> None:
         player = self._present(exchange)
-        player.active = True
+        player.stir()
         exchange.joined = True
         if isinstance(reply, SessionShown):
             self._session_shown(responder, player, request, reply)
@@ -263,7 +264,7 @@ class Handlers:
 
     def _duplicate(self, responder: Responder, exchange: Exchange, request: Request, present: Change) -> None:
         """Answer a request that was applied before with the present state."""
-        self._present(exchange).active = True
+        self._present(exchange).stir()
         exchange.joined = True
         exchange.version = max(exchange.version, present.version)
         data = f'{{{results.written(present)},"duplicate":true}}'
@@ -274,7 +275,7 @@ class Handlers:
     ) -> None:
         """Answer a `level_up` without enough xp."""
         player = self._present(exchange)
-        player.active = True
+        player.stir()
         exchange.joined = True
         exchange.version = max(exchange.version, unchanged.version)
         if unchanged.paid:
@@ -293,6 +294,7 @@ class Handlers:
     ) -> None:
         try:
             exchange = responder.exchange
+            _player(responder).unsettle()
             if snapshot is not None and snapshot.version < exchange.version:
                 # Income that the connection was sent could not be paid in front of the read.
                 responder.unavailable(LiveUnavailable("Redis did not pay income"))

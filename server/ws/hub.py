@@ -82,6 +82,7 @@ class Hub:
         elif 0 < self._max_connections_per_user <= len(player.exchanges):
             self.refused_per_user += 1
             return None
+        player.unsettle()
         player.exchanges.append(exchange)
         exchange.player = player
         return player
@@ -91,10 +92,12 @@ class Hub:
         player = exchange.player
         if player is None or exchange not in player.exchanges:
             return
+        player.unsettle()
         player.exchanges.remove(exchange)
         if not player.exchanges:
-            player.unsettle()
-            player.earns = False  # in a portion until it is made again, and passed over there
+            player.earns = False
+            if player.block is not None:
+                player.block.remove(player)
             del self.players[player.user_id]
             del self._by_channel[player.ref.channel]
             self._sessions.release(player.ref, self._session_ttl_s)
@@ -103,7 +106,7 @@ class Hub:
         """Address every session again, and read it again."""
         self._sessions.epoch_ended()
         for player in self.players.values():
-            player.active = True
+            player.stir()
 
     # What changed goes to the player's other connections.
 
@@ -170,10 +173,10 @@ class Hub:
             case Reloaded():
                 self.catching_up.missed(player)
             case NewlyAchieved():
-                player.active = True
+                player.stir()
                 self.tell_achieved(player, publication.version, publication.newly)
             case _:
-                player.active = True
+                player.stir()
                 # Where income changed nothing, only who computes it has to know.
                 if not (isinstance(publication, Income) and publication.amounts == player.sent):
                     self.tell_others(None, player, publication)
@@ -232,6 +235,7 @@ class Hub:
         for player in self.players.values():
             if self._sessions.lane_of(player.ref) is not lane or player.branch == branch:
                 continue
+            player.unsettle()
             sent = max(exchange.version for exchange in player.exchanges)
             if sent:
                 packed = self._sessions.raise_above(player.ref, sent)
@@ -273,7 +277,7 @@ class Hub:
         self._sessions.lane_ready(lane)
         for player in self.players.values():
             if self._sessions.lane_of(player.ref) is lane:
-                player.active = True
+                player.stir()
         self.redis_back.set()
         self.catching_up.lane_ready(lane)
 

@@ -1,11 +1,12 @@
 """What one WebSocket connection sends: frames straight to its socket, or behind what waits before them.
 
 A slow peer's frames wait in its transport, up to a limit. Frames that may wait a little for each other are
-held and written as one.
+held and written as one. While a connection is quiet, its socket is lent to those who write to many.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -15,14 +16,14 @@ from server.ws.frames import text_frame
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from server.ws.limits import ConnectionLimits
 
 _MOST_HELD = 64
 """Messages that may wait for the next one: some 10 KB."""
 
-_ONE_MESSAGE: Final = 1 << 48
+ONE_MESSAGE: Final = 1 << 48
 """A message in the count of what was sent. The bytes below it end at 281 TB."""
 
 Message: TypeAlias = "tuple[Outgoing, bytes, bytes]"
@@ -44,7 +45,7 @@ def send_latest_to_each(messages: Iterable[Message]) -> None:
         if direct_fd < 0:
             connection.send_latest(payload, frame)
             continue
-        connection.counted_out += _ONE_MESSAGE + len(payload)
+        connection.counted_out += ONE_MESSAGE + len(payload)
         try:
             written = write(direct_fd, frame)
         except OSError:
@@ -63,8 +64,9 @@ class Outgoing(_Written):
     """The sending half of a connection. `closing` is true once nothing more is to be sent.
 
     `direct_fd` is the socket while nothing waits before it and the peer keeps up, so that a frame may be
-    written straight to it; else -1. `counted_out` has the messages and the bytes of their payloads in one
-    number: that is one object in memory and not two.
+    written straight to it; else -1, also while the socket is lent. `counted_out` has the messages and the
+    bytes of their payloads in one number: that is one object in memory and not two. What was written while
+    the socket is lent is in it once it is taken back.
     """
 
     __slots__ = (
@@ -72,7 +74,9 @@ class Outgoing(_Written):
         "_held",
         "_held_fd",
         "_latest",
+        "_lent_fd",
         "_limits",
+        "_on_return",
         "_reading",
         "_transport",
         "closing",
@@ -87,18 +91,20 @@ class Outgoing(_Written):
         # Frames that wait to be written as one, while the peer keeps up; every write goes behind them.
         self._held: list[bytes] | None = None
         self._held_fd = -1
+        self._lent_fd = -1
+        self._on_return: Callable[[], None] | None = None
         self.closing = False
         self.counted_out = 0
 
     @property
     def messages_out(self) -> int:
         """How many messages were sent."""
-        return self.counted_out // _ONE_MESSAGE
+        return self.counted_out // ONE_MESSAGE
 
     @property
     def bytes_out(self) -> int:
         """How many bytes of payload."""
-        return self.counted_out % _ONE_MESSAGE
+        return self.counted_out % ONE_MESSAGE
 
     @property
     def unsent_bytes(self) -> int:
@@ -112,7 +118,7 @@ class Outgoing(_Written):
         """
         if self.closing:
             return
-        self.counted_out += _ONE_MESSAGE + len(payload)
+        self.counted_out += ONE_MESSAGE + len(payload)
         frame = frame or text_frame(payload)
         if self.direct_fd < 0:
             self.send_by_transport(frame)
@@ -132,9 +138,10 @@ class Outgoing(_Written):
             return
         if self.closing:
             return
-        self.counted_out += _ONE_MESSAGE + len(payload)
+        self.counted_out += ONE_MESSAGE + len(payload)
         held = self._held
         if held is None:
+            self._take_back()
             self._held = [frame]
             self._held_fd = self.direct_fd
             self.direct_fd = -1
@@ -149,7 +156,7 @@ class Outgoing(_Written):
             # Nothing was written since: what the transport held then, it may hold still, and no more.
             self.direct_fd = self._held_fd
             # They were counted when they came, and `send` counts one.
-            self.counted_out -= _ONE_MESSAGE
+            self.counted_out -= ONE_MESSAGE
             self.send(b"", self._take_held())
 
     def send_latest(self, payload: bytes, frame: bytes = b"") -> None:
@@ -158,6 +165,40 @@ class Outgoing(_Written):
             self.send(payload, frame)
         elif not self.closing:
             self._latest = payload
+
+    # Lending the socket.
+
+    def lend(self, on_return: Callable[[], None]) -> int:
+        """Let somebody else write whole frames to the socket, and return it; -1 where frames would wait.
+
+        `on_return` is called before anything else is written, or the connection closes: behind that the
+        socket must not be written to. `counted_out` has to have what was sent by then.
+        """
+        fd = self.direct_fd
+        if fd >= 0:
+            self.direct_fd, self._lent_fd, self._on_return = -1, fd, on_return
+        return fd
+
+    def get_back(self) -> None:
+        """Take the socket from somebody who needs it no more; `on_return` is not called."""
+        fd, self._lent_fd, self._on_return = self._lent_fd, -1, None
+        if not self._reading:
+            self.direct_fd = fd
+
+    def _take_back(self) -> None:
+        on_return, self._lent_fd, self._on_return = self._on_return, -1, None
+        if on_return is not None:
+            on_return()
+
+    def send_control(self, frame: bytes) -> None:
+        """Send a frame that is no message: straight to the socket, lent or not, where nothing waits."""
+        written = 0
+        fd = max(self.direct_fd, self._lent_fd)
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                written = os.write(fd, frame)
+        if written < len(frame):
+            self._write(frame[written:])
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin to close; what was held leaves before that.
@@ -192,14 +233,14 @@ class Outgoing(_Written):
 
     def _drop_unsent(self) -> None:
         """Forget what was held back: the connection is closing, or gone."""
-        self.direct_fd = -1
+        self._use_transport()
         self._latest = self._held = None
 
     # Sending to a peer that does not keep up, and out of turn.
 
     def send_by_transport(self, frame: bytes) -> None:
         """Send a frame behind what waits; once nothing does, the next may go straight to the socket."""
-        self.direct_fd = -1
+        self._use_transport()
         if self._held is not None:
             frame = self._take_held() + frame
         if self._congested:
@@ -216,16 +257,21 @@ class Outgoing(_Written):
         """Queue a frame behind messages that were held back, which are older."""
         if self._latest is not None:
             latest, self._latest = self._latest, None
-            self.counted_out += _ONE_MESSAGE + len(latest)
+            self.counted_out += ONE_MESSAGE + len(latest)
             frame = text_frame(latest) + frame
         self._write(frame)
 
     def _write(self, data: bytes) -> None:
         """Write behind everything said before; close with 4000 when the peer leaves too much unread."""
-        self.direct_fd = -1
+        self._use_transport()
         self._flush()
         self._transport.write(data)
         self._check_unsent()
+
+    def _use_transport(self) -> None:
+        """Write nothing straight to the socket from now on."""
+        self._take_back()
+        self.direct_fd = -1
 
     def _take_held(self) -> bytes:
         held, self._held = self._held or (), None

@@ -26,7 +26,6 @@ from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
 from server.ws.portions import Portions
-from server.ws.steady import steady_at, steady_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from game.course import Course
     from persistence.live.replies.refusals import NotExecuted
     from persistence.live.sessions import Sessions
+    from server.ws.block import Block
     from server.ws.exchange import Player
     from server.ws.hub import Hub
     from server.ws.outgoing import Message
@@ -43,8 +43,6 @@ _log = structlog.get_logger(__name__)
 WRITE_EVERY_S: Final = 240
 """How often the income of a player who only watches is written: less often than the promise ends."""
 
-_AT_ONCE: Final = 200
-"""Pushes of one pass of the loop: a click waits for them for some 2 ms."""
 _READ_AT_ONCE: Final = 50
 """Players who are read again in one pass of the loop: the replies come in one pass too."""
 _MOST_SLOTS: Final = 100
@@ -114,35 +112,44 @@ class Ticker:
             if player.exchanges and not player.active:
                 self._ask(player)
 
-    def portions(self) -> list[Sequence[Player]]:
+    def portions(self) -> list[Sequence[Block]]:
         """Divide all players by their lanes and into portions."""
         return self._portions.of_now()
 
-    def serve(self, portion: Sequence[Player]) -> None:
+    def serve(self, portion: Sequence[Block]) -> None:
         """Read what was not heard of, and behind it the clock: then nothing before that time is unheard.
 
-        Players who earn something, or did something, and are sent their changes. Where many are to be read
-        again, the rest of the portion comes in the next passes.
+        Players who earn something, or did something, and are sent their changes.
         """
-        players: list[Player] = []
-        readings = 0
+        looked_at = 0
+        to_read: list[Player] = []
+        for block in portion:
+            idle = []
+            for player in block.awake:
+                if not player.active and not player.earns:
+                    idle.append(player)
+                elif not player.active:
+                    looked_at += 1
+                elif player.joined:
+                    to_read.append(player)
+            for player in idle:
+                del block.awake[player]  # until something happens
+            looked_at += block.settled
+        if looked_at or to_read:
+            self.ticks += looked_at + len(to_read)
+            self._read(portion, to_read)
+
+    def _read(self, portion: Sequence[Block], players: Sequence[Player]) -> None:
+        """Read sessions again, some in this pass and the others in the next, and then the clock."""
         try:
-            for at, player in enumerate(portion):
-                if player.active:
-                    if not player.joined:
-                        continue
-                    if readings == _READ_AT_ONCE:
-                        self._loop.call_soon(self.serve, portion[at:])
-                        break
-                    readings += 1
-                    self._sessions.course(player.ref, partial(self._learned, player))
-                    players.append(player)
-                elif player.earns:
-                    players.append(player)
-            if players:
-                self.ticks += len(players)
-                first, *_ = players
-                self._sessions.time(first.ref, partial(self._at, players))
+            for player in players[:_READ_AT_ONCE]:
+                self._sessions.course(player.ref, partial(self._learned, player))
+            if len(players) > _READ_AT_ONCE:
+                self._loop.call_soon(self._read, portion, players[_READ_AT_ONCE:])
+                return
+            ref = next((player.ref for block in portion for player in block.players if player), None)
+            if ref is not None:
+                self._sessions.time(ref, partial(self._at, portion))
         except NotSent:
             # Redis is away: the seconds are not lost, a later tick sends them.
             return
@@ -173,52 +180,33 @@ class Ticker:
         """Return when in each period a player is written: players of one bucket at the same time."""
         return bucket_of(player.ref.user_id) * self._write_every_ms // BUCKETS
 
-    def _at(self, players: Sequence[Player], now_ms: int) -> None:
-        """Send what each player has at that time: all is computed first, then written, then Redis asked.
+    def _at(self, portion: Sequence[Block], now_ms: int) -> None:
+        """Send what each player has at that time, block by block: the others in the next passes.
 
-        The rest of many in the next passes. What is heard of them until then is younger, and makes them
-        `active`: they are left out.
+        What is heard of them until then is younger, and makes them `active`: they are left out.
         """
-        players, rest = players[:_AT_ONCE], players[_AT_ONCE:]
+        block, *rest = portion
         if rest:
             self._loop.call_soon(self._at, rest, now_ms)
+        paid, copies = block.push(now_ms, self._sessions.lapses, self._hub.tell_income)
+        self.paid += paid
+        self._hub.copies += copies
         messages: list[Message] = []
         questions: list[Callable[[], None]] = []
         try:
-            self._compute(players, now_ms, messages, questions)
+            for player in list(block.awake):
+                if not player.active:
+                    ask = self._compute(player, now_ms, messages)
+                    if ask is not None:
+                        questions.append(ask)
         finally:
             self._hub.copies += len(messages)
             send_latest_to_each(messages)
         for ask in questions:
             ask()
 
-    def _compute(
-        self,
-        players: Sequence[Player],
-        now_ms: int,
-        messages: list[Message],
-        questions: list[Callable[[], None]],
-    ) -> None:
-        """Compute what each player has at that time, and what Redis is to be asked; hot, so written out."""
-        lapses, tell_income = self._sessions.lapses, self._hub.tell_income
-        for player in players:
-            if player.active:
-                continue
-            if player.steady is not None:
-                found = steady_at(player.steady, now_ms, player.steady_s, lapses)
-                if found is not None:
-                    seconds, version, rank, shown = found
-                    if seconds != player.steady_s:
-                        player.steady_s = seconds
-                        self.paid += 1
-                        tell_income(player, version, rank, shown, messages)
-                    continue
-            ask = self._compute_one(player, now_ms, messages)
-            if ask is not None:
-                questions.append(ask)
-
-    def _compute_one(self, player: Player, now_ms: int, messages: list[Message]) -> Callable[[], None] | None:
-        """Compute what a player has whose income is not `steady`; returns what Redis is to be asked."""
+    def _compute(self, player: Player, now_ms: int, messages: list[Message]) -> Callable[[], None] | None:
+        """Compute what a player has from the course; return what Redis is to be asked."""
         course = player.course
         if course is None or not player.earns or not player.exchanges:
             return None
@@ -252,9 +240,8 @@ class Ticker:
         Not the second in which income is to be written, and none without a promise.
         """
         ends_ms = min(course.joined_until_ms + 1, player.write_ms - self._interval_ms)
-        last_s = course.seconds(ends_ms) - 1
-        player.steady = steady_of(course, seconds, last_s, self._sessions.lapses)
-        player.steady_s = seconds
+        if player.block is not None:
+            player.block.settle(player, seconds, course.seconds(ends_ms) - 1)
 
     # What Redis is asked for.
 
@@ -275,7 +262,7 @@ class Ticker:
         if isinstance(named, Missing | Stale):
             self._repeat(player, named)
         elif isinstance(named, Accrued):
-            player.active = True
+            player.stir()
             if named.changed and named.income.amounts != player.sent:
                 self._hub.tell_others(None, player, named.income)
 
@@ -291,7 +278,7 @@ class Ticker:
         if isinstance(achieved, Achieved):
             player.reached = reached
             if achieved.newly:
-                player.active = True
+                player.stir()
                 self._hub.tell_achieved(player, achieved.version, achieved.newly)
 
     def _not_told(self, player: Player, reply: object) -> None:

@@ -6,8 +6,6 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import orjson
-
 from game import rules
 from game.accrual import accrue, amounts_of, flow_of
 from game.achievements import ACHIEVEMENTS, Counter, achieve
@@ -19,6 +17,7 @@ from server.ws.gathering import Gathering
 from server.ws.hub import Hub
 from server.ws.ticker import Ticker
 from tests.support.game_catalogue import CATALOGUE, SANDWICH
+from tests.support.tabs import Tab
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +99,8 @@ class Process:
         self.redis = redis
         redis.processes.append(self)
         self.lane = Lane()
-        self.pushes: list[dict[str, Any]] = []
-        self.closing = False
+        self.tab = Tab()
+        self._pushes: list[dict[str, Any]] = []
         catalogues = SimpleNamespace(watch=lambda _: None, current=CATALOGUE)
         gathering = Gathering(asyncio.get_running_loop(), 0.0)
         self.hub = Hub(cast("Sessions", self), cast("Catalogues", catalogues), 20, 60, gathering)
@@ -112,7 +111,7 @@ class Process:
             session_ttl_s=60,
             offline_cap_s=redis.cap_s,
         )
-        self.exchange = Exchange(cast("Connection", self), 1, 0.0, lambda: None)
+        self.exchange = Exchange(cast("Connection", self.tab), 1, 0.0, lambda: None)
         player = self.hub.attach(self.exchange, USER)
         assert player is not None
         self.player = player
@@ -122,7 +121,7 @@ class Process:
         """Ask for the session."""
         shown = rules.session(self.redis.live, self.redis.now_us, self.redis.cap_s)
         self.offline = shown.offline
-        self.player.active = True
+        self.player.stir()
         self.player.sent = amounts_of(self.redis.live.session).shown
         self.exchange.joined = self.exchange.knows_more = True
         self.exchange.version = max(self.exchange.version, shown.version)
@@ -132,9 +131,9 @@ class Process:
     def cook(self) -> None:
         """Cook once."""
         cooked = rules.cook(self.redis.live, 1, self.redis.now_us, cap_s=self.redis.cap_s)
+        self.player.stir()
         assert cooked.version > self.exchange.version
         self.exchange.version = cooked.version
-        self.player.active = True
         self.redis.publish(self, "cook", cooked.version, f"{cooked.dishes:.17g}", f"{cooked.xp:.17g}", 1)
 
     def tick(self) -> None:
@@ -143,15 +142,14 @@ class Process:
         for portion in self.ticker.portions():
             self.ticker.serve(portion)
 
-    def send(self, payload: bytes, _frame: bytes = b"") -> None:
-        """Keep a message: its version is never below the one before."""
-        message = orjson.loads(payload)
-        if self.pushes:
-            assert message["data"]["version"] >= self.pushes[-1]["data"]["version"]
-        self.pushes.append(message)
-
-    send_latest = send
-    direct_fd = -1
+    @property
+    def pushes(self) -> list[dict[str, Any]]:
+        """What the tab was sent: a version is never below the one before."""
+        for message in self.tab.read():
+            if self._pushes:
+                assert message["data"]["version"] >= self._pushes[-1]["data"]["version"]
+            self._pushes.append(message)
+        return self._pushes
 
     def shown(self) -> tuple[float, ...]:
         """Return the amounts of the newest `passive`, in the units of the session."""

@@ -11,12 +11,19 @@ import pytest
 from game import refreshing, rules
 from game.accrual import PROMISE_MS, amounts_of
 from game.live_session import LiveSession
+from game.session import UserId
+from server.ws.block import PLACES
+from server.ws.exchange import Player
 from server.ws.ticker import WRITE_EVERY_S
 from tests.support.game_catalogue import CATALOGUE, CHANGED
 from tests.support.ticking import CAP_S, NOBODY_AWAY_S, START_US, Lane, Process, Redis, session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from game.session import Session
+    from persistence.live.session_ref import SessionRef
+    from server.ws.exchange import Exchange
 
 
 def paid_each_second(state: Session, seconds: int) -> tuple[float, ...]:
@@ -158,7 +165,7 @@ async def test_a_changed_catalogue_is_computed_with_from_the_moment_it_is_heard_
         redis.now_us += 1_000_000
         if second == 10:
             refreshing.refresh(redis.live, CHANGED, redis.now_us, CAP_S)
-            here.player.active = True
+            here.player.stir()
             redis.publish(here, *redis.income())
         for process in (here, there):
             process.tick()
@@ -193,82 +200,149 @@ async def test_an_achievement_is_looked_for_when_income_gets_to_it() -> None:
         assert keys.count("line_cook") == 1
 
 
+def comers(process: Process, numbers: Iterable[int], where: str = "here") -> dict[int, Player]:
+    """Let players come to a process, on a lane."""
+    came = {}
+    for number in numbers:
+        came[number] = Player(UserId(number), cast("SessionRef", (where, number)))
+        came[number].exchanges.append(cast("Exchange", SimpleNamespace(joined=number != 7)))
+    process.hub.newcomers += came.values()
+    return came
+
+
+def served(process: Process) -> list[list[list[object]]]:
+    """Say who is served, by portions and blocks."""
+    return [
+        [[player.ref for player in block.players if player is not None] for block in portion]
+        for portion in process.ticker.portions()
+    ]
+
+
+@pytest.fixture(name="empty")
+async def _empty() -> Process:
+    """Make a process whose players are all on one lane, and the one of the story not among them."""
+    process = Process(Redis(session()))
+    process.hub.newcomers.clear()
+    return process
+
+
 @pytest.mark.parametrize(
     ("players", "sizes"),
-    [(0, []), (120, [120]), (1000, [1000]), (1200, [1000, 200]), (150_000, [1500] * 100)],
+    [
+        (0, []),
+        (120, [120]),
+        (1000, [1000]),
+        (1001, [1000, 1]),
+        (100_000, [1000] * 100),
+        (100_001, [1200] * 83 + [401]),
+    ],
 )
 async def test_players_are_served_in_portions_in_the_order_in_which_they_came(
-    players: int, sizes: list[int]
+    empty: Process, players: int, sizes: list[int]
 ) -> None:
-    """Of a thousand, unless there would be over a hundred of them."""
-    process = Process(Redis(session()))
-    came = [SimpleNamespace(ref=None) for _ in range(players)]
-    process.hub.players = cast("Any", dict(enumerate(came)))
-    portions = process.ticker.portions()
-    assert [len(portion) for portion in portions] == sizes
-    assert [player for portion in portions for player in portion] == came
+    """Of a thousand, unless there would be over a hundred of them; in blocks of two hundred."""
+    came = comers(empty, range(players))
+    portions = served(empty)
+    assert [sum(map(len, portion)) for portion in portions] == sizes
+    blocks = [block for portion in portions for block in portion]
+    assert all(len(block) == PLACES for block in blocks[:-1])
+    assert [ref for block in blocks for ref in block] == [player.ref for player in came.values()]
 
 
-async def test_portions_follow_who_comes_and_leaves_and_where_they_are() -> None:
-    """Those who came are behind the others; many who left are left out, and all where a lane changed."""
-    process = Process(Redis(session()))
-    present: dict[object, SimpleNamespace] = {}
-    process.hub.players = cast("Any", present)
-    lanes = {"here": process.lane, "there": Lane()}
-
-    def served() -> list[list[object]]:
-        return [[player.ref for player in portion] for portion in process.ticker.portions()]
-
-    def come(number: int, where: str) -> None:
-        present[number] = SimpleNamespace(ref=(where, number))
-        process.hub.newcomers.append(cast("Any", present[number]))
-
-    process.lane_of = lambda ref: lanes[cast("Any", ref)[0]]  # type: ignore[method-assign,assignment]
-    assert served() == []
-    for number, where in enumerate(["here", "there", "here"]):
-        come(number, where)
-    assert served() == [[("here", 0), ("here", 2)], [("there", 1)]]
-    del present[0]
-    come(3, "there")
-    assert served() == [[("here", 0), ("here", 2)], [("there", 1), ("there", 3)]]
-    assert served() == served()
-    process.lane.lapses += 1
-    lanes["here"] = lanes["there"]
-    assert served() == [[("there", 1), ("here", 2), ("there", 3)]]
-    kept = []
-    for number in range(4, 1010):
-        come(number, "there")
-        kept.append(sum(len(portion) for portion in served()))
-        del present[number]
-    assert kept == [*range(4, 1006), 4, 5, 6, 7]
+async def test_newcomers_take_the_places_of_those_who_left(empty: Process) -> None:
+    """They lie where those lay; where nobody left, behind all others."""
+    came = comers(empty, range(2 * PLACES))
+    served(empty)
+    for number in (3, 5, PLACES + 1):
+        block = came[number].block
+        assert block is not None
+        block.remove(came[number])
+        assert came[number].block is None
+    again = comers(empty, range(1000, 1004))
+    ((first, second, third),) = served(empty)
+    assert sorted((len(first), len(second), len(third))) == [1, PLACES, PLACES]
+    assert {first[3], first[5], second[1], *third} == {player.ref for player in again.values()}
 
 
-async def test_few_are_read_again_in_one_pass() -> None:
-    """Of a portion in which many have done something the rest comes in later passes, each behind its time."""
-    process = Process(Redis(session()))
+async def test_who_left_before_being_served_has_no_place(empty: Process) -> None:
+    """A connection that came and went within the second."""
+    comers(empty, [1])[1].exchanges.clear()
+    comers(empty, [2])
+    assert served(empty) == [[[("here", 2)]]]
+
+
+async def test_who_takes_another_lane_is_served_there(empty: Process) -> None:
+    """Everybody is looked at where lapses were counted, and only then; an empty lane is dropped."""
+    lanes = {"here": empty.lane, "there": Lane()}
+    empty.lane_of = lambda ref: lanes[cast("Any", ref)[0]]  # type: ignore[method-assign,assignment]
+    comers(empty, [0, 2])
+    players = comers(empty, [1, 3], "there")
+    assert served(empty) == [[[("here", 0), ("here", 2)]], [[("there", 1), ("there", 3)]]]
+    lanes["there"] = empty.lane
+    assert served(empty) == [[[("here", 0), ("here", 2)]], [[("there", 1), ("there", 3)]]]
+    empty.lane.lapses += 1
+    assert served(empty) == [[[("here", 0), ("here", 2), ("there", 1), ("there", 3)]]]
+    assert {player.place for player in players.values()} == {2, 3}
+
+
+async def test_blocks_that_emptied_are_closed_up(empty: Process) -> None:
+    """One each time, while the others have room for the players of another one and a quarter of all."""
+    came = comers(empty, range(10 * PLACES))
+    served(empty)
+    for number, player in came.items():
+        if number % 4 and player.block is not None:
+            player.block.remove(player)
+    stay = {player.ref for number, player in came.items() if not number % 4}
+    counts = []
+    for _ in range(12):
+        blocks = [block for portion in served(empty) for block in portion]
+        assert {ref for block in blocks for ref in block} == stay
+        counts.append(len(blocks))
+    assert counts == [9, 8, 7, 6, 5, 4, 4, 4, 4, 4, 4, 4]
+    for player in came.values():
+        if player.block is not None:
+            player.block.remove(player)
+    assert served(empty) == []
+
+
+async def test_few_are_read_again_in_one_pass(empty: Process) -> None:
+    """Where many have done something the rest is read in later passes, and behind all of them the clock."""
     read: list[object] = []
     times: list[object] = []
-    process.course = lambda ref, _: read.append(ref)  # type: ignore[method-assign,assignment]
-    process.time = lambda ref, _: times.append(ref)  # type: ignore[method-assign,assignment]
-    active = [SimpleNamespace(ref=number, active=True, joined=number != 7) for number in range(121)]
-    process.ticker.serve(cast("Any", active))
+    empty.course = lambda ref, _: read.append(ref)  # type: ignore[method-assign,assignment]
+    empty.time = lambda ref, _: times.append(ref)  # type: ignore[method-assign,assignment]
+    comers(empty, range(251))
+    (portion,) = empty.ticker.portions()
+    empty.ticker.serve(portion)
     seen = []
-    for _ in range(4):
+    for _ in range(6):
         seen.append((len(read), len(times)))
         await asyncio.sleep(0)
-    assert seen == [(50, 1), (100, 2), (120, 3), (120, 3)]
-    assert read == [number for number in range(121) if number != 7]
-    assert times == [0, 51, 101]
-    assert process.ticker.ticks == 120
+    assert seen == [(50, 0), (100, 0), (150, 0), (200, 0), (250, 1), (250, 1)]
+    assert read == [("here", number) for number in range(251) if number != 7]
+    assert empty.ticker.ticks == 250
 
 
-async def test_who_did_nothing_and_earns_nothing_is_passed_over() -> None:
-    """Redis is not asked for the clock where nobody is to be sent anything."""
-    process = Process(Redis(session()))
+async def test_who_did_nothing_and_earns_nothing_is_passed_over(empty: Process) -> None:
+    """They are not looked at again, and Redis is not asked for the clock for them."""
     asked: list[object] = []
-    process.time = lambda ref, _: asked.append(ref)  # type: ignore[method-assign,assignment]
-    idle = [SimpleNamespace(ref=number, active=False, earns=False) for number in range(3)]
-    process.ticker.serve(cast("Any", idle))
-    assert (asked, process.ticker.ticks) == ([], 0)
-    process.ticker.serve(cast("Any", [*idle, SimpleNamespace(ref=3, active=False, earns=True)]))
-    assert (asked, process.ticker.ticks) == ([3], 1)
+
+    def time(ref: object, on_time: Callable[[int], None]) -> None:
+        asked.append(ref)
+        on_time(START_US // 1000)
+
+    empty.time = time  # type: ignore[method-assign,assignment]
+    idle = comers(empty, range(10, 14))
+    for player in idle.values():
+        player.active = False
+    (portion,) = empty.ticker.portions()
+    empty.ticker.serve(portion)
+    assert (asked, empty.ticker.ticks, portion[0].awake) == ([], 0, {})
+    idle[11].earns = True
+    idle[11].stir()
+    idle[11].active = False
+    empty.ticker.serve(portion)
+    assert (asked, empty.ticker.ticks) == ([("here", 10)], 1)
+    assert list(portion[0].awake) == [idle[11]]
+    idle[12].stir()
+    assert list(portion[0].awake) == [idle[11], idle[12]]
