@@ -54,13 +54,14 @@ class Block:
     `awake` are those who are looked at each time. The others are `settled`: their row says what they are
     sent, until something happens to them or it ends; or they did nothing and earn nothing. `at_ms` is Redis'
     time when the block was last served: settled players were sent what they had then. `lapses`: while the
-    process counts so many, it hears of the settled players.
+    process counts so many, it hears of the settled players. `stale`: all are to be stirred, with `freshen`,
+    before the block is served again.
 
     A player with one connection that keeps up has its socket in the row, lent by the connection. What was
     written there is noted in the connection's exchange when it takes the socket back, and not before.
     """
 
-    __slots__ = ("_counted", "_free", "_rows", "at_ms", "awake", "lapses", "players", "settled")
+    __slots__ = ("_counted", "_free", "_rows", "at_ms", "awake", "lapses", "players", "settled", "stale")
 
     def __init__(self) -> None:
         self._rows = bytearray()
@@ -71,6 +72,7 @@ class Block:
         self.players: list[Player | None] = []
         self.awake: dict[Player, None] = {}
         self.settled = 0
+        self.stale = False
         self.at_ms = 0
         self.lapses = -1
 
@@ -85,9 +87,9 @@ class Block:
             self.players[player.place] = player
         else:
             player.place = len(self.players)
-            self.players.append(player)
             self._rows += _NO_ROW
             self._counted.append(0)
+            self.players.append(player)
         player.block = self
         self.awake[player] = None
 
@@ -98,6 +100,17 @@ class Block:
         self.players[player.place] = None
         self._free.append(player.place)
         player.block = None
+
+    def present(self) -> list[Player]:
+        """Return the players who are here."""
+        return [player for player in self.players if player is not None]
+
+    def freshen(self) -> None:
+        """Stir the players of a block that is stale: what is known of them may be older than it was."""
+        if self.stale:
+            self.stale = False
+            for player in self.present():
+                player.stir()
 
     def settle(self, player: Player, seconds: int, last_s: int) -> None:
         """Compute the player's seconds after `seconds`, which was just shown, from a row, up to `last_s`.
@@ -149,12 +162,11 @@ class Block:
         self._counted[place] = 0
         return exchange
 
-    def unsettle_all(self) -> None:
-        """Wake everybody up."""
+    def _unsettle_all(self, at_ms: int) -> None:
         if self.settled:
-            for player in self.players:
-                if player is not None and player.settled:
-                    self._end(player, self.at_ms)
+            for player in self.present():
+                if player.settled:
+                    self._end(player, at_ms)
 
     def push(self, now_ms: int, lapses: int, tell: Tell) -> tuple[int, int]:
         """Send the settled players what they have at a time of Redis; `tell` adds what connections are sent.
@@ -162,20 +174,25 @@ class Block:
         Returns how many have more than before, and how many messages they were sent. Those whose rows end
         are awake behind this; everybody is where the clock ran back, or the process counts other lapses. Hot.
         """
-        if now_ms < self.at_ms or lapses != self.lapses:
-            self.unsettle_all()
+        before_ms = self.at_ms
+        if now_ms < before_ms or lapses != self.lapses:
+            self._unsettle_all(before_ms)
             self.lapses = lapses
-        before_ms, self.at_ms = self.at_ms, now_ms
+        self.at_ms = now_ms
         if not self.settled:
             return 0, 0
         said = _Said([], [], [], [])
-        self._compute(before_ms, now_ms, tell, said)
-        # The writes follow each other with nothing in between: what the kernel does for one is still at hand
-        # in the processor for the next.
-        self._write(said.frames)
-        send_latest_to_each(said.messages)
-        for player in said.by_connections:
-            self._borrow(player)
+        try:
+            self._compute(before_ms, now_ms, tell, said)
+            # The writes follow each other with nothing in between: what the kernel does for one is still at
+            # hand in the processor for the next.
+            self._write(said.frames)
+            send_latest_to_each(said.messages)
+            for player in said.by_connections:
+                self._borrow(player)
+        except BaseException:
+            self._unsettle_all(before_ms)  # who was not sent this second is sent it by the course
+            raise
         for player in said.ended:
             self._end(player, before_ms)
         written = len(said.frames)

@@ -126,8 +126,8 @@ class Player(_Watched):
 
         Behind this, `sent` and the versions of the exchanges say what was sent.
         """
-        self.unsettle()
         self.active = True
+        self.unsettle()
         if self.block is not None:
             self.block.awake[self] = None
 

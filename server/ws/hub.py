@@ -23,6 +23,7 @@ from server.protocol.messages import PUSH, response
 from server.ws.catching_up import CatchingUp
 from server.ws.exchange import Player
 from server.ws.frames import text_frame
+from server.ws.portions import Portions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +60,7 @@ class Hub:
         catalogues.watch(self.catalogue_changed)
         self.players: dict[UserId, Player] = {}
         self._by_channel: dict[bytes, Player] = {}
-        self.newcomers: list[Player] = []
-        """Players who came since somebody, who clears it, looked last."""
+        self.portions = Portions(sessions)
         self.redis_back = asyncio.Event()
         """Set whenever a connection to Redis is up again; the task that waits for it clears it."""
         self.copies = 0
@@ -75,7 +75,7 @@ class Hub:
             ref = self._sessions.ref(user_id)
             player = Player(user_id, ref)
             self.players[user_id] = player
-            self.newcomers.append(player)
+            self.portions.add(player)
             self._by_channel[ref.channel] = player
             self._sessions.subscribe(ref)
             player.branch = self._sessions.lane_of(ref).branch
@@ -105,8 +105,7 @@ class Hub:
     def catalogue_changed(self) -> None:
         """Address every session again, and read it again."""
         self._sessions.epoch_ended()
-        for player in self.players.values():
-            player.stir()
+        self.portions.stir()
 
     # What changed goes to the player's other connections.
 
@@ -275,9 +274,7 @@ class Hub:
         """Address every session again; send the players their state for whom the lane was down before."""
         self._sessions.epoch_ended()
         self._sessions.lane_ready(lane)
-        for player in self.players.values():
-            if self._sessions.lane_of(player.ref) is lane:
-                player.stir()
+        self.portions.stir(lane)
         self.redis_back.set()
         self.catching_up.lane_ready(lane)
 

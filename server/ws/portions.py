@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from persistence.live.lane import Lane
     from persistence.live.sessions import Sessions
     from server.ws.exchange import Player
-    from server.ws.hub import Hub
 
 _BLOCKS: Final = 5
 """A thousand players, for whom Redis is asked for its clock together, at least: asking, and waking up for the
@@ -20,30 +19,52 @@ answer, costs as much as thirty pushes. Redis feels it too: at 600, ten thousand
 times a second more."""
 _MOST_PORTIONS: Final = 100
 """How often Redis is asked for its clock in each interval, at most: one master answers so many in 0.1 ms."""
+_MOST_MOVERS: Final = 2000
+"""So many players take other places at once: 7 ms. Those who have to wait are served a second later."""
 
 
 class Portions:
-    """Keeps the players of a hub in blocks of their lanes: who came together lies together, mostly.
+    """Keeps players in blocks of their lanes: who came together lies together, mostly.
 
     They are not looked at one by one each time: newcomers take the places of those who left, or those behind
     the others.
     """
 
-    def __init__(self, hub: Hub, sessions: Sessions) -> None:
-        self._hub = hub
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._by_lane: dict[Lane, list[Block]] = {}
+        self._newcomers: list[Player] = []
+        # Blocks of before the last lapse: some of their players may have another lane now.
+        self._unsorted: list[tuple[Lane, Block]] = []
         self._lapses = -1
 
+    def add(self, player: Player) -> None:
+        """Serve a player from the next interval on."""
+        self._newcomers.append(player)
+
+    def stir(self, lane: Lane | None = None) -> None:
+        """Stir all players, or those of a lane: each with the block, before it is served again."""
+        moved = self._lapses != self._sessions.lapses
+        for each, blocks in self._by_lane.items():
+            if lane is None or each is lane or moved:
+                for block in blocks:
+                    block.stale = True
+        for _, block in self._unsorted:
+            block.stale = True
+
     def of_now(self) -> list[Sequence[Block]]:
-        """Return portions of all players."""
-        came, self._hub.newcomers = self._hub.newcomers, []
+        """Return portions of all players, but for those who wait to be moved to another lane."""
         if self._lapses != self._sessions.lapses:
             self._lapses = self._sessions.lapses
-            came += self._movers()
-        self._add(player for player in came if player.exchanges)
+            for lane, blocks in self._by_lane.items():
+                self._unsorted += [(lane, block) for block in blocks]
+            self._by_lane = {}
+        movers = self._sort() if self._unsorted else []
+        came, self._newcomers = self._newcomers, []
+        self._place(movers)
+        self._place(player for player in came if player.exchanges)
         for lane, blocks in list(self._by_lane.items()):
-            if any(blocks):
+            if any(map(len, blocks)):
                 self._close_up(blocks)
             else:
                 del self._by_lane[lane]
@@ -54,21 +75,30 @@ class Portions:
             for start in range(0, len(blocks), size)
         ]
 
-    def _movers(self) -> list[Player]:
-        """Take those out of their blocks who have another lane now."""
-        movers = [
-            player
-            for lane, blocks in self._by_lane.items()
-            for block in blocks
-            for player in block.players
-            if player is not None and self._sessions.lane_of(player.ref) is not lane
-        ]
-        for player in movers:
-            if player.block is not None:
-                player.block.remove(player)
+    def _sort(self) -> list[Player]:
+        """Give blocks to the lanes that their players have now; return players who have no place by that.
+
+        A block all of whose players went to one lane goes there as a whole.
+        """
+        lane_of = self._sessions.lane_of
+        movers: list[Player] = []
+        while self._unsorted and len(movers) < _MOST_MOVERS:
+            lane, block = self._unsorted.pop()
+            lanes = {lane_of(player.ref) for player in block.present()}
+            if len(lanes) == 1 and lane not in lanes:
+                (lane,) = lanes
+                block.stale = True
+            elif len(lanes) > 1:
+                leaving = [player for player in block.present() if lane_of(player.ref) is not lane]
+                for player in leaving:
+                    player.stir()
+                    block.remove(player)
+                movers += leaving
+            if lanes:
+                self._by_lane.setdefault(lane, []).insert(0, block)
         return movers
 
-    def _add(self, players: Iterable[Player]) -> None:
+    def _place(self, players: Iterable[Player]) -> None:
         """Give each player a place that is free, or one behind all others."""
         rooms: dict[Lane, list[Block]] = {}
         for player in players:
@@ -93,7 +123,8 @@ class Portions:
             return
         emptiest = min(blocks, key=len)
         blocks.remove(emptiest)
-        players = [player for player in emptiest.players if player is not None]
+        emptiest.freshen()
+        players = emptiest.present()
         for player in players:
             emptiest.remove(player)
-        self._add(players)
+        self._place(players)

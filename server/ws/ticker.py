@@ -25,7 +25,6 @@ from persistence.live.replies.play_shapes import PLAY_SHAPES, play_reply
 from persistence.live.replies.refusals import Missing, Stale
 from runtime.stopping import end_tasks
 from server.ws.outgoing import send_latest_to_each
-from server.ws.portions import Portions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +68,6 @@ class Ticker:
         self._ttl_s = session_ttl_s
         # What PostgreSQL lacks is paid under the cap, if Redis loses the session.
         self._write_every_ms = 1000 * min(WRITE_EVERY_S, offline_cap_s)
-        self._portions = Portions(hub, sessions)
         self._recovering: dict[Player, asyncio.Task[None]] = {}
         self._to_write: dict[Player, None] = {}
         self._loop = asyncio.get_running_loop()
@@ -114,7 +112,7 @@ class Ticker:
 
     def portions(self) -> list[Sequence[Block]]:
         """Divide all players by their lanes and into portions."""
-        return self._portions.of_now()
+        return self._hub.portions.of_now()
 
     def serve(self, portion: Sequence[Block]) -> None:
         """Read what was not heard of, and behind it the clock: then nothing before that time is unheard.
@@ -124,6 +122,7 @@ class Ticker:
         looked_at = 0
         to_read: list[Player] = []
         for block in portion:
+            block.freshen()
             idle = []
             for player in block.awake:
                 if not player.active and not player.earns:
@@ -143,7 +142,9 @@ class Ticker:
         """Read sessions again, some in this pass and the others in the next, and then the clock."""
         try:
             for player in players[:_READ_AT_ONCE]:
-                self._sessions.course(player.ref, partial(self._learned, player))
+                # Where others are read first, this one may have been read meanwhile, or have left.
+                if player.active and player.exchanges:
+                    self._sessions.course(player.ref, partial(self._learned, player))
             if len(players) > _READ_AT_ONCE:
                 self._loop.call_soon(self._read, portion, players[_READ_AT_ONCE:])
                 return
@@ -164,6 +165,8 @@ class Ticker:
             self._ask(player)
             return
         player.active = False
+        if player.block is not None:
+            player.block.awake[player] = None
         since_ms = course.accrued_at_ms
         # What was paid before the first reading, the player's own request has shown.
         player.sent_until_ms = player.sent_until_ms or since_ms
@@ -178,7 +181,7 @@ class Ticker:
 
     def _phase_ms(self, player: Player) -> int:
         """Return when in each period a player is written: players of one bucket at the same time."""
-        return bucket_of(player.ref.user_id) * self._write_every_ms // BUCKETS
+        return bucket_of(player.user_id) * self._write_every_ms // BUCKETS
 
     def _at(self, portion: Sequence[Block], now_ms: int) -> None:
         """Send what each player has at that time, block by block: the others in the next passes.
@@ -188,9 +191,16 @@ class Ticker:
         block, *rest = portion
         if rest:
             self._loop.call_soon(self._at, rest, now_ms)
-        paid, copies = block.push(now_ms, self._sessions.lapses, self._hub.tell_income)
-        self.paid += paid
-        self._hub.copies += copies
+        block.freshen()
+        try:
+            paid, copies = block.push(now_ms, self._sessions.lapses, self._hub.tell_income)
+            self.paid += paid
+            self._hub.copies += copies
+        finally:
+            self._serve_awake(block, now_ms)
+
+    def _serve_awake(self, block: Block, now_ms: int) -> None:
+        """Send what players have by their courses; then ask Redis what these leave open."""
         messages: list[Message] = []
         questions: list[Callable[[], None]] = []
         try:

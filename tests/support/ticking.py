@@ -172,6 +172,9 @@ class Process:
         """How often the player may have ceased to be heard."""
         return self.lane.lapses
 
+    def epoch_ended(self) -> None:
+        """Address the session again."""
+
     def subscribe(self, _ref: object) -> None:
         """Hear from now on."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import orjson
@@ -382,3 +383,40 @@ async def test_who_leaves_takes_the_socket_along() -> None:
     assert len(here.pushes) == sent
     assert here.player.block is None
     assert here.tab.messages_out == sent == 5
+
+
+async def test_a_fault_in_a_row_is_made_good_by_the_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same pass: nothing is taken for sent that was not, and who is awake is served all the same."""
+    redis = Redis(session(cooked=2e5, earned=2e6))
+    here = Process(redis)
+    for _ in range(5):
+        redis.now_us += 1_000_000
+        here.tick()
+    assert here.tab.lent
+    redis.now_us += 1_000_000
+    with monkeypatch.context() as faulty:
+        faulty.setattr("server.ws.block.computed", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            here.tick()
+    assert len(here.pushes) == 6
+    assert here.player.sent == here.shown() == redis.present()
+    redis.now_us += 1_000_000
+    here.tick()
+    assert len(here.pushes) == 7
+    assert here.shown() == redis.present()
+
+
+async def test_a_row_that_cannot_be_written_is_written_by_the_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a row that cannot be computed."""
+    redis = Redis(session(cooked=2e5, earned=2e6))
+    here = Process(redis)
+    for _ in range(5):
+        redis.now_us += 1_000_000
+        here.tick()
+    redis.now_us += 1_000_000
+    with monkeypatch.context() as faulty:
+        faulty.setattr("server.ws.block.os", SimpleNamespace(write=lambda *_: 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            here.tick()
+    assert len(here.pushes) == 6
+    assert here.player.sent == here.shown() == redis.present()
