@@ -54,6 +54,8 @@ class Redis:
     `answers` come in place of snapshots: a version, or what was replied instead; the last one stays.
     """
 
+    lapses = 0
+
     def __init__(self, *answers: int | object) -> None:
         self.answers = list(answers)
         self.lane = cast("Lane", SimpleNamespace(up=True, branch="run"))

@@ -259,6 +259,32 @@ def test_a_refusal_is_right_where_some_state_it_met_refuses_it() -> None:
     assert violated(story.ends()) == {"refused"}
 
 
+@pytest.mark.parametrize(
+    ("loses", "began_s", "ended_s", "excused"),
+    [
+        ("all", -2.0, 0.0, True),
+        ("all", -2.0, -1.9, True),  # a moment behind it
+        ("all", -9.0, -7.0, False),  # long over by the refusal
+        ("all", 0.5, 1.0, False),  # later
+        ("unanswered", -2.0, 0.0, False),
+        ("", -2.0, 0.0, False),
+    ],
+)
+def test_a_refusal_is_right_where_the_session_had_fallen_back(
+    loses: str, began_s: float, ended_s: float, *, excused: bool
+) -> None:
+    """A master that lacked the last cook had nothing to sell; then PostgreSQL gave the cook back."""
+    story = played()
+    story.does(ANNA, "sell", int(story.live.session.dishes))
+    story.now_s += 3
+    story.does(ANNA, "cook", 5)
+    story.now_s += 1
+    sell = story.sends(ANNA, "sell", count=1)
+    story.hears(ANNA, sell, "error", NO_DISHES)
+    story.add(Faulted(story.now_s + began_s, story.now_s + ended_s, "failover", "", loses=loses))
+    assert violated(story.ends()) == (set() if excused else {"refused"})
+
+
 def test_a_history_is_read_as_it_was_written(tmp_path: Path) -> None:
     """A run's events can be judged again."""
     history = played().ends()

@@ -1,10 +1,15 @@
 """Refused: what was refused for good is refused by the rules, at some version between request and answer.
 
 A request that was applied before must be answered as a duplicate instead.
+
+Where a failover loses what was answered, a session may fall back, and be given back by PostgreSQL a little
+later. Meanwhile the older state refuses by the rules too: a change of it would show in the history, a refusal
+does not.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from game.errors import (
@@ -16,6 +21,8 @@ from game.errors import (
     UpgradeLocked,
     UpgradeNotFound,
 )
+from scripts.chaos.history.order import LOST_BY_S
+from scripts.chaos.history.replay import ALL, HEARD_WITHIN_S
 from scripts.chaos.history.said import copy_of, play
 
 if TYPE_CHECKING:
@@ -45,6 +52,7 @@ def wrongly(timeline: Timeline, replayed: Mapping[str, Replayed], catalogue: Cat
                 for answer in attempt.answers:
                     if answer.data.get("code") in _OF_THE_GAME and answer.at_s < until_s:
                         met = [step for step in course.steps if _may_meet(step, attempt, answer)]
+                        met += _fallen_back_to(course.steps, answer, timeline)
                         if not _is_right(operation, attempt, answer, met, catalogue):
                             yield f"{player}: {operation.request_type} refused with {_said(answer)}"
 
@@ -52,6 +60,17 @@ def wrongly(timeline: Timeline, replayed: Mapping[str, Replayed], catalogue: Cat
 def _may_meet(step: Step, attempt: Attempt, answer: Heard) -> bool:
     """Tell whether a request may have been executed at a state, by the times between which that held."""
     return step.since_s <= answer.at_s and attempt.sent.at_s <= step.until_s
+
+
+def _fallen_back_to(steps: Sequence[Step], answer: Heard, timeline: Timeline) -> Iterator[Step]:
+    """Find the states that a session may have had again, for a while, where all behind them was lost."""
+    faults = timeline.faults
+    for fault in faults.faults:
+        until_s = faults.deadline_s(fault.ended_s, HEARD_WITHIN_S)
+        if fault.loses == ALL and fault.at_s <= answer.at_s <= until_s:
+            for step, lost in pairwise(steps):
+                if step.since_s <= answer.at_s and lost.heard_s >= fault.at_s - LOST_BY_S:
+                    yield step
 
 
 def _is_right(
