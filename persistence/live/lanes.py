@@ -264,19 +264,30 @@ class Lanes:
             self._hearer.unheard(lane, channel)
         self.refresh()
         self._unheard.add(channel)
-        if self._subscribing_again is None and not self._stopped:
+        self._subscribe_later()
+
+    def _subscribe_later(self) -> None:
+        if self._unheard and self._subscribing_again is None and not self._stopped:
             loop = asyncio.get_running_loop()
             self._subscribing_again = loop.call_later(self._subscribe_again_s, self._subscribe_again)
             self._subscribe_again_s = min(self._subscribe_again_s * 2, _SUBSCRIBE_AGAIN_MOST_S)
 
     def _subscribe_again(self) -> None:
-        """Subscribe to what was refused or ended; a lane that is down subscribes as it opens."""
+        """Subscribe to what was refused or ended.
+
+        A lane that is down subscribes as it opens; of one that opens just now, nobody knows whether it was
+        that which was refused: it is tried until it is confirmed.
+        """
         self._subscribing_again = None
         unheard, self._unheard = self._unheard, set()
         for lane in self._lanes.values():
-            if lane.up and self._hearer is not None:
-                for channel in unheard.intersection(self._hearer.channels_of(lane)):
-                    lane.subscribe(channel)
+            for channel in unheard.intersection(
+                () if self._hearer is None else self._hearer.channels_of(lane)
+            ):
+                lane.subscribe(channel)
+                if not lane.up:
+                    self._unheard.add(channel)
+        self._subscribe_later()
 
     def unsubscribed(self, lane: Lane, channel: bytes) -> None:
         """Find the slot's new place and subscribe there."""
