@@ -62,6 +62,13 @@ class Redis:
             if process is not sender:
                 process.hub.published(CHANNEL, [str(word).encode() for word in words])
 
+    def watch(self, seconds: int) -> None:
+        """Live through seconds, at each of which every process serves everybody."""
+        for _ in range(seconds):
+            self.now_us += 1_000_000
+            for process in self.processes:
+                process.tick()
+
     def income(self) -> tuple[object, ...]:
         """Say what income left, as a publication does."""
         state = self.live.session
