@@ -281,9 +281,8 @@ class Lanes:
         self._subscribing_again = None
         unheard, self._unheard = self._unheard, set()
         for lane in self._lanes.values():
-            for channel in unheard.intersection(
-                () if self._hearer is None else self._hearer.channels_of(lane)
-            ):
+            needed = () if self._hearer is None else self._hearer.channels_of(lane)
+            for channel in unheard.intersection(needed):
                 lane.subscribe(channel)
                 if not lane.up:
                     self._unheard.add(channel)
