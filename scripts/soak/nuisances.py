@@ -24,6 +24,7 @@ CUT_OFF_WITHIN_S: Final = 18.0
 
 _BETWEEN_PIECES_S: Final = 0.5
 _EXPECTED: Final = frozenset({200, 400, 401, 409, 429, 503})
+_TOOK_TOO_LONG: Final = 408
 _HANDSHAKE: Final = (
     b"GET /ws HTTP/1.1\r\nHost: soak\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -45,8 +46,8 @@ _DRIBBLES: Final = {
 class Nuisance:
     """What came of them. `faults` holds what must not be: an odd status, a connection that stayed.
 
-    With a `patience` above 1 the machine is taken to be busy: a request that is cut off is sent once more and
-    must be answered then. `cut_short` are those.
+    With a `patience` above 1 the machine is taken to be busy: a request that is cut off, or that took too
+    long to be sent, is sent once more and must be answered then. `cut_short` are those.
     """
 
     patience: float = 1
@@ -108,14 +109,21 @@ async def _post(
 ) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     began_s = time.monotonic()
+    cut_short, answer = "", None
     try:
         answer = await http.request(method, path, json=body, headers=headers)
     except httpx.TransportError as error:
-        what = f"{path} was not answered, after {time.monotonic() - began_s:.1f} s: {error!r}"
+        cut_short = f"was not answered: {error!r}"
+    if answer is not None and answer.status_code == _TOOK_TOO_LONG:
+        # This program was kept from sending the body; where that goes on, the connection is cut off.
+        cut_short = "took too long to be sent"
+    if cut_short:
+        what = f"{path} {cut_short}, after {time.monotonic() - began_s:.1f} s"
         if seen.patience > 1 and not again:
             seen.cut_short.append(what)
             return await _post(http, seen, path, body, bearer, method=method, again=True)
         seen.faults.append(what)
+    if answer is None or cut_short:
         return {}
     seen.statuses[answer.status_code] += 1
     if answer.status_code not in _EXPECTED:
